@@ -1,0 +1,1 @@
+"""Directory trees in SQLite files."""

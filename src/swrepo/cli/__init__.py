@@ -1,0 +1,1 @@
+"""Commands: parse, dispatch, exit code. The only reader of argv and environment."""

@@ -1,0 +1,1 @@
+"""Parameters and the files they come from."""

@@ -1,0 +1,1 @@
+"""HTTP, proxies and servers."""

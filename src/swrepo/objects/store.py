@@ -1,0 +1,90 @@
+"""The narrow waist: how objects are asked for and put, whatever holds them.
+
+Cache, retry, fail-over, one-fetch-at-a-time and counting are implementations made of implementations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from swrepo.format.compression import Compression
+from swrepo.format.object_id import ObjectId
+
+CATALOG_LIMIT = 4 << 30
+"""Bytes of the largest catalog that is accepted when its size is not announced."""
+
+DOCUMENT_LIMIT = 64 << 10
+"""Bytes of the largest manifest, whitelist or certificate that is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """An object that is asked for, with all that is needed to check it.
+
+    `size` is the announced number of plain (decompressed) bytes, which must match exactly; None where nothing announces
+    it: then `limit` bounds it.
+    """
+
+    id: ObjectId
+    compression: Compression = Compression.ZLIB
+    size: int | None = None
+    limit: int = CATALOG_LIMIT
+
+
+class ObjectSource(Protocol):
+    """Where objects come from: a server, a directory, a simulator."""
+
+    def fetch(self, want: Want, out: BinaryIO) -> None:
+        """Write the plain bytes of the object to `out`, a seekable file at position 0 that is empty.
+
+        When this returns, the stored bytes matched `want.id` and the plain ones `want.size`; every implementation gets
+        there through `objects.codec`. When it raises, what `out` holds is not to be used.
+        Raises ObjectNotFound, Unreachable, CorruptObject. Safe to call from any thread.
+        """
+        ...
+
+
+class LocalObjects(Protocol):
+    """Plain objects as local files: what readers use. The client's cache is one."""
+
+    def open(self, want: Want) -> int:
+        """A new read-only file descriptor on the plain bytes, fetched if need be; the caller closes it."""
+        ...
+
+    def open_if_here(self, want: Want) -> int | None:
+        """The same without any fetching: None where the object is not here."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Where a publisher puts objects. Bytes are as stored (compressed already)."""
+
+    def has(self, object_id: ObjectId) -> bool: ...
+
+    def put(self, object_id: ObjectId, stored: bytes | BinaryIO) -> None:
+        """Store durably under its name; a no-op where it exists. `stored` is bytes or a file at position 0."""
+        ...
+
+    def delete(self, object_id: ObjectId) -> None: ...
+
+    def list(self) -> Iterator[ObjectId]:
+        """Every object there is, in no order."""
+        ...
+
+
+class Documents(Protocol):
+    """The named, mutable files of a repository: `.cvmfspublished` and its like."""
+
+    def read(self, name: str, limit: int = DOCUMENT_LIMIT) -> bytes:
+        """The whole document. Raises ObjectNotFound, Unreachable, ObjectTooLarge (beyond `limit`)."""
+        ...
+
+
+class WritableDocuments(Documents, Protocol):
+    """Where a publisher puts them."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace atomically and durably."""
+        ...

@@ -1,0 +1,1 @@
+"""One signed revision of a repository, and its history."""

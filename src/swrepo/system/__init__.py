@@ -1,0 +1,1 @@
+"""The machine: atomic files, versioned SQLite databases, locks."""

@@ -1,0 +1,1 @@
+"""Who may sign: keys, whitelist, certificate, manifest."""

@@ -1,0 +1,1 @@
+"""Serving repositories over HTTP."""
