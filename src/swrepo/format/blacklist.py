@@ -10,15 +10,13 @@ from swrepo.errors import FormatError
 from swrepo.format.fields import number
 from swrepo.format.whitelist import Fingerprint
 
-_NOTHING: Mapping[str, int] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Blacklist:
     """Refused fingerprints, and per repository the first revision that is not refused."""
 
     fingerprints: frozenset[Fingerprint] = frozenset()
-    first_revisions: Mapping[str, int] = field(default=_NOTHING)
+    first_revisions: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse(text: str) -> Blacklist:
