@@ -1,0 +1,51 @@
+"""What holds for every test: a warning that nobody expected in our log fails it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(level=logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+class ExpectedWarnings:
+    """Names, by substrings, the warnings that a test provokes on purpose: `expected_warnings("expires")`.
+
+    Each substring must turn up, and a warning that contains none of them fails the test.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def __call__(self, *parts: str) -> None:
+        self.parts.extend(parts)
+
+
+@pytest.fixture
+def expected_warnings() -> ExpectedWarnings:
+    return ExpectedWarnings()
+
+
+@pytest.fixture(autouse=True)
+def no_stray_log_warnings(expected_warnings: ExpectedWarnings) -> Iterator[None]:
+    collector = _Collector()
+    logger = logging.getLogger("swrepo")
+    logger.addHandler(collector)
+    try:
+        yield
+    finally:
+        logger.removeHandler(collector)
+    messages = [record.getMessage() for record in collector.records]
+    stray = [message for message in messages if not any(part in message for part in expected_warnings.parts)]
+    missing = [part for part in expected_warnings.parts if not any(part in message for message in messages)]
+    assert not stray, f"log warnings that no test expected: {stray}"
+    assert not missing, f"expected log warnings that did not come: {missing}"
