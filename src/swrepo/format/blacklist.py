@@ -35,7 +35,6 @@ def parse(text: str) -> Blacklist:
 
 def _revision_rule(entry: str) -> tuple[str, int]:
     words = entry[1:].split()
-    if len(words) != 2:  # noqa: PLR2004 - name and number
-        message = f"blacklist: expected '<NAME REVISION', not {entry[:90]!r}"
-        raise FormatError(message)
+    if len(words) != 2:
+        raise FormatError(f"blacklist: expected '<NAME REVISION', not {entry[:90]!r}")
     return words[0], number(words[1], "blacklist revision")

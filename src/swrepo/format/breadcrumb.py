@@ -27,8 +27,7 @@ class Breadcrumb:
         """Read one; old versions lack the revision (0). FormatError where it is none."""
         match = _TEXT.fullmatch(text)
         if match is None:
-            message = f"not a breadcrumb: {text[:90]!r}"
-            raise FormatError(message)
+            raise FormatError(f"not a breadcrumb: {text[:90]!r}")
         root = ObjectId.parse(match[1], Kind.CATALOG)
         return cls(root, int(match[2] or 0), int(match[3] or 0))
 

@@ -86,7 +86,9 @@ class Dirent(NamedTuple):
     @property
     def is_special(self) -> bool:
         """A fifo, socket or device; also where an old catalog does not flag it."""
-        return bool(self.flags & _SPECIAL) or not (self.flags & _DIRECTORY or stat.S_ISREG(self.mode) or self.is_symlink)
+        return bool(self.flags & _SPECIAL) or not (
+            self.flags & _DIRECTORY or stat.S_ISREG(self.mode) or self.is_symlink
+        )
 
     @property
     def is_regular(self) -> bool:
@@ -127,8 +129,7 @@ class Dirent(NamedTuple):
         try:
             return Algorithm(number)
         except ValueError as error:
-            message = f"unknown hash algorithm {number} of {self.name!r}"
-            raise FormatError(message) from error
+            raise FormatError(f"unknown hash algorithm {number} of {self.name!r}") from error
 
     @property
     def compression(self) -> Compression:
@@ -137,8 +138,7 @@ class Dirent(NamedTuple):
         try:
             return Compression(number)
         except ValueError as error:
-            message = f"unknown compression {number} of {self.name!r}"
-            raise FormatError(message) from error
+            raise FormatError(f"unknown compression {number} of {self.name!r}") from error
 
     @property
     def content(self) -> ObjectId | None:

@@ -34,13 +34,11 @@ def split(raw: bytes) -> Envelope:
     body, separator, rest = raw.partition(b"\n" + _SEPARATOR)
     hash_line, newline, signature = rest.partition(b"\n")
     if not separator or not newline:
-        message = "a signed document without its '--' and hash lines (truncated, or not a repository's file)"
-        raise FormatError(message)
+        raise FormatError("a signed document without its '--' and hash lines (truncated, or not a repository's file)")
     try:
         hash_text = hash_line.decode("ascii")
     except UnicodeDecodeError as error:
-        message = "a signed document whose hash line is not text"
-        raise FormatError(message) from error
+        raise FormatError("a signed document whose hash line is not text") from error
     ObjectId.parse(hash_text)  # FormatError unless it is a hash
     return Envelope(body + b"\n", hash_text, signature)
 

@@ -11,16 +11,14 @@ _MAX_DIGITS = 20
 def number(text: str, what: str) -> int:
     """A non-negative 64-bit decimal number."""
     if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or (value := int(text)) >= 1 << 64:
-        message = f"{what}: not a number: {text[:40]!r}"
-        raise FormatError(message)
+        raise FormatError(f"{what}: not a number: {text[:40]!r}")
     return value
 
 
 def yes_no(text: str, what: str) -> bool:
     """`yes` or `no`."""
     if text not in ("yes", "no"):
-        message = f"{what}: neither yes nor no: {text[:40]!r}"
-        raise FormatError(message)
+        raise FormatError(f"{what}: neither yes nor no: {text[:40]!r}")
     return text == "yes"
 
 
@@ -29,5 +27,4 @@ def lines(body: bytes, what: str) -> list[str]:
     try:
         return body.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
-        message = f"{what} is not text"
-        raise FormatError(message) from error
+        raise FormatError(f"{what} is not text") from error

@@ -63,11 +63,9 @@ def parse(body: bytes) -> Manifest:
             fields.setdefault(line[0], line[1:])
     missing = [key for key in "CRDS" if key not in fields]
     if missing:
-        message = f"the manifest lacks the lines {', '.join(missing)}"
-        raise FormatError(message)
+        raise FormatError(f"the manifest lacks the lines {', '.join(missing)}")
     if fields["R"] != _ROOT_PATH_HASH:
-        message = f"the manifest is not that of a repository's root (R line {fields['R'][:40]!r})"
-        raise FormatError(message)
+        raise FormatError(f"the manifest is not that of a repository's root (R line {fields['R'][:40]!r})")
     return Manifest(
         root_catalog=ObjectId.parse(fields["C"], Kind.CATALOG),
         revision=number(fields["S"], "manifest line S"),
@@ -92,5 +90,5 @@ def _optional_id(fields: dict[str, str], key: str, kind: Kind) -> ObjectId | Non
     return ObjectId.parse(fields[key], kind) if key in fields else None
 
 
-def _yes_no_text(value: bool) -> str:  # noqa: FBT001 - the only argument
+def _yes_no_text(value: bool) -> str:
     return "yes" if value else "no"

@@ -81,16 +81,14 @@ class ObjectId:
 
     def __post_init__(self) -> None:
         if len(self.digest) != DIGEST_SIZE:
-            message = f"a digest has {DIGEST_SIZE} bytes, not {len(self.digest)}"
-            raise FormatError(message)
+            raise FormatError(f"a digest has {DIGEST_SIZE} bytes, not {len(self.digest)}")
 
     @classmethod
     def parse(cls, text: str, kind: Kind = Kind.FILE) -> ObjectId:
         """Read the text form (hex digits and algorithm, without the kind's letter)."""
         match = _TEXT.fullmatch(text)
         if match is None:
-            message = f"not an object name: {text[:80]!r}"
-            raise FormatError(message)
+            raise FormatError(f"not an object name: {text[:80]!r}")
         return cls(_ALGORITHM_OF_SUFFIX[match[2] or ""], bytes.fromhex(match[1]), kind)
 
     @classmethod

@@ -30,8 +30,7 @@ def normalise(path: bytes | str) -> bytes:
     raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
     parts = [part for part in raw.split(b"/") if part not in (b"", b".")]
     if b".." in parts or b"\0" in raw:
-        message = f"not a path inside a repository: {raw!r}"
-        raise FormatError(message)
+        raise FormatError(f"not a path inside a repository: {raw!r}")
     return b"".join(b"/" + part for part in parts)
 
 

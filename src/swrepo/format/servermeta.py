@@ -37,10 +37,8 @@ def parse(raw: bytes) -> tuple[Offer, ...]:
         entries = [*document.get("repositories", []), *document.get("replicas", [])]
         offers = tuple(Offer(entry["name"], entry["url"]) for entry in entries)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"not a list of repositories: {raw[:60]!r}"
-        raise FormatError(message) from error
+        raise FormatError(f"not a list of repositories: {raw[:60]!r}") from error
     for offer in offers:
         if not isinstance(offer.name, str) or not isinstance(offer.url, str) or not is_fqrn(offer.name):
-            message = f"the server's list names an impossible repository: {offer.name!r}"
-            raise FormatError(message)
+            raise FormatError(f"the server's list names an impossible repository: {offer.name!r}")
     return offers

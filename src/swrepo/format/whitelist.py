@@ -32,8 +32,7 @@ class Fingerprint:
         try:
             name = ObjectId.parse(text.replace(":", "").lower())
         except FormatError as error:
-            message = f"not a certificate's fingerprint: {text[:90]!r}"
-            raise FormatError(message) from error
+            raise FormatError(f"not a certificate's fingerprint: {text[:90]!r}") from error
         return cls(name.algorithm, name.digest)
 
     @property
@@ -69,8 +68,7 @@ def parse(body: bytes) -> Whitelist:
     """Read a whitelist's text. FormatError where it is malformed."""
     found = lines(body, "the whitelist")
     if len(found) < _HEAD_LINES or not found[1].startswith("E") or not found[2].startswith("N"):
-        message = "the whitelist does not start with its creation, E and N lines"
-        raise FormatError(message)
+        raise FormatError("the whitelist does not start with its creation, E and N lines")
     entries = (_COMMENT.split(line, maxsplit=1)[0] for line in found[_HEAD_LINES:])
     # V and W lines name optional checks against a certificate authority; fingerprints are hex digits.
     fingerprints = tuple(Fingerprint.parse(entry) for entry in entries if entry and entry[0] not in "VW")
@@ -83,8 +81,7 @@ def _time(text: str) -> datetime:
             return datetime.strptime(text, _STAMP).replace(tzinfo=UTC)
         except ValueError:
             pass
-    message = f"whitelist: not a time (YYYYMMDDhhmmss): {text[:40]!r}"
-    raise FormatError(message)
+    raise FormatError(f"whitelist: not a time (YYYYMMDDhhmmss): {text[:40]!r}")
 
 
 def _hour(moment: datetime) -> datetime:

@@ -17,13 +17,13 @@ def encode(attributes: Mapping[bytes, bytes]) -> bytes | None:
     if not attributes:
         return None
     if len(attributes) > _MAX:
-        message = f"{len(attributes)} extended attributes; the format holds {_MAX}"
-        raise FormatError(message)
+        raise FormatError(f"{len(attributes)} extended attributes; the format holds {_MAX}")
     parts = [bytes((_VERSION, len(attributes)))]
     for name, value in sorted(attributes.items()):
         if not fits(name, value):
-            message = f"extended attribute {name!r}: {len(name)}+{len(value)} bytes; the format holds {_MAX} each"
-            raise FormatError(message)
+            raise FormatError(
+                f"extended attribute {name!r}: {len(name)}+{len(value)} bytes; the format holds {_MAX} each"
+            )
         parts.append(bytes((len(name), len(value))) + name + value)
     return b"".join(parts)
 
@@ -38,13 +38,12 @@ def decode(blob: bytes | None) -> dict[bytes, bytes]:
     if not blob:
         return {}
     if len(blob) < _HEADER_SIZE or blob[0] != _VERSION:
-        message = f"extended attributes of version {blob[0]}, expected {_VERSION}"
-        raise FormatError(message)
+        raise FormatError(f"extended attributes of version {blob[0]}, expected {_VERSION}")
     attributes: dict[bytes, bytes] = {}
     position = _HEADER_SIZE
     for _ in range(blob[1]):
         header = blob[position : position + 2]
-        if len(header) < 2:  # noqa: PLR2004 - two length bytes
+        if len(header) < 2:
             break
         name_end = position + 2 + header[0]
         end = name_end + header[1]
@@ -54,5 +53,4 @@ def decode(blob: bytes | None) -> dict[bytes, bytes]:
         position = end
     else:
         return attributes
-    message = f"extended attributes end after {len(attributes)} of {blob[1]}"
-    raise FormatError(message)
+    raise FormatError(f"extended attributes end after {len(attributes)} of {blob[1]}")
