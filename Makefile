@@ -1,0 +1,9 @@
+# `make demo` is the place to start. Each target sets up what it needs (.venv, packages) by itself.
+.PHONY: demo test check bench docs clean
+
+demo:  ; @.ci/setup && .venv/bin/python -m demo
+test:  ; @.ci/setup test && .venv/bin/python -m pytest $(ARGS)
+check: ; @.ci/setup && .venv/bin/ruff format --check -q . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+bench: ; @.ci/setup && .venv/bin/python -m benchmarks $(ARGS)
+docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs
+clean: ; @rm -rf .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find src tests demo benchmarks -name __pycache__ -prune -exec rm -rf {} +
