@@ -1,0 +1,48 @@
+"""A lock between processes that tells who holds it and dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from swrepo.errors import Busy, PermissionRefused
+from swrepo.system.atomic import make_directory
+
+_OWNER_LIMIT = 4096
+
+
+@contextmanager
+def exclusive(path: Path, purpose: str, clock: Callable[[], float] = time.time) -> Iterator[None]:
+    """Hold the lock file `path` for the length of the block. Busy, naming the holder, where somebody else does.
+
+    The kernel's flock: it is freed when the holder ends, kill -9 included, so a leftover file never blocks anybody. The
+    file stays, because removing it would let two holders lock two files of the same name.
+    """
+    make_directory(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except PermissionError as error:
+        raise PermissionRefused(f"{purpose}: cannot open the lock {path}; run as the repository's owner") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(descriptor, _OWNER_LIMIT, 0).decode("utf-8", "replace").strip()
+            raise Busy(f"{purpose}: somebody else is at it ({owner or 'starting'}); wait for them to end") from error
+        _sign(descriptor, purpose, clock)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)  # frees the lock
+
+
+def _sign(descriptor: int, purpose: str, clock: Callable[[], float]) -> None:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock()))
+    text = f"pid {os.getpid()} on {socket.gethostname()}, {purpose}, since {since}"
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
