@@ -1,0 +1,124 @@
+"""Where everything of a repository lies on its server. Source: format.md 5, original.md 2.
+
+The original's places, below a prefix that an ordinary user can choose (`/` for a real server):
+
+    etc/cvmfs/keys/FQRN.{masterkey,pub,key,crt}         etc/cvmfs/repositories.d/FQRN/{server,client}.conf
+    srv/cvmfs/FQRN/      what is served                 srv/cvmfs/info/v1/repositories.json
+    var/spool/cvmfs/FQRN locks and what can be lost     cvmfs/FQRN  the work tree: a plain directory one works in
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from swrepo.errors import UsageError
+from swrepo.format.wellknown import URL_PREFIX, is_fqrn
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """The four key files of a repository in one directory."""
+
+    master: Path
+    public: Path
+    signing: Path
+    certificate: Path
+
+    @classmethod
+    def of(cls, directory: Path, fqrn: str) -> KeyFiles:
+        """Named as the original names them."""
+        return cls(*(directory / f"{fqrn}.{suffix}" for suffix in ("masterkey", "pub", "key", "crt")))
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPlaces:
+    """The places of one repository."""
+
+    fqrn: str
+    keys: KeyFiles
+    configuration: Path
+    storage: Path
+    spool: Path
+    worktree: Path
+
+    @property
+    def server_conf(self) -> Path:
+        return self.configuration / "server.conf"
+
+    @property
+    def client_conf(self) -> Path:
+        return self.configuration / "client.conf"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever changes the repository."""
+        return self.spool / "publishing.lock"
+
+    @property
+    def scan_record(self) -> Path:
+        """What the last publication knows of the work tree."""
+        return self.spool / "scan"
+
+    @property
+    def staged(self) -> Path:
+        """Contents that are stored already and not published yet."""
+        return self.spool / "staged.db"
+
+    @property
+    def scratch(self) -> Path:
+        """Catalogs while they are edited."""
+        return self.spool / "tmp"
+
+    @property
+    def reflog_checksum(self) -> Path:
+        """Hash of the reflog that was written last, as the original keeps it."""
+        return self.spool / "reflog.chksum"
+
+    @property
+    def unfinished(self) -> Path:
+        """Is there from the first to the last step of the repository's creation."""
+        return self.spool / "mkfs-unfinished"
+
+    @property
+    def url_path(self) -> str:
+        """Where a web server shows it."""
+        return URL_PREFIX + self.fqrn
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLayout:
+    """A server's directories below `prefix`."""
+
+    prefix: Path = Path("/")
+
+    @property
+    def keys(self) -> Path:
+        return self.prefix / "etc/cvmfs/keys"
+
+    @property
+    def configurations(self) -> Path:
+        return self.prefix / "etc/cvmfs/repositories.d"
+
+    @property
+    def served(self) -> Path:
+        """What a web server shows below /cvmfs/."""
+        return self.prefix / "srv/cvmfs"
+
+    def repository(self, fqrn: str) -> RepositoryPlaces:
+        """The places of `fqrn`; UsageError where that can be no repository's name."""
+        if not is_fqrn(fqrn):
+            raise UsageError(f"{fqrn!r} cannot be a repository's name: it is made like a host name, as in sw.example.org")
+        return RepositoryPlaces(
+            fqrn=fqrn,
+            keys=KeyFiles.of(self.keys, fqrn),
+            configuration=self.configurations / fqrn,
+            storage=self.served / fqrn,
+            spool=self.prefix / "var/spool/cvmfs" / fqrn,
+            worktree=self.prefix / "cvmfs" / fqrn,
+        )
+
+    def repositories(self) -> list[str]:
+        """Names of the repositories that were created here, sorted."""
+        found = self.configurations.glob("*/server.conf")
+        return sorted(path.parent.name for path in found if is_fqrn(path.parent.name))
