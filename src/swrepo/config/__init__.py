@@ -1,1 +1,1 @@
-"""Parameters and the files they come from."""
+"""Parameters: what they are called, which files set them, in which order those are read."""

@@ -1,0 +1,218 @@
+"""Every parameter that the client honours: one table, from which docs/configuration.md is written.
+
+A parameter of CernVM-FS that is not honoured yet is named in a warning, a misspelt one with what it may have meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from swrepo.config.files import Setting
+from swrepo.config.original import NAMES as ORIGINAL_NAMES
+from swrepo.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row. `default` is what holds when nothing sets it, in words where it is not a value."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+
+
+TABLE = (
+    Parameter(
+        "CVMFS_SERVER_URL",
+        "list of URLs",
+        "none: must be set",
+        "Servers of the repository, `;` between them, tried in this order; `@fqrn@` and `@org@` are filled in.",
+    ),
+    Parameter(
+        "CVMFS_HTTP_PROXY",
+        "proxy groups",
+        "`DIRECT`",
+        "Proxies: `|` between those that share the load, `;` between groups that stand in for one another; "
+        "`DIRECT` for none.",
+    ),
+    Parameter(
+        "CVMFS_KEYS_DIR",
+        "directory",
+        "`keys` beside the configuration files",
+        "Every `*.pub` in it is a master key that is trusted. Wins over `CVMFS_PUBLIC_KEY`.",
+    ),
+    Parameter("CVMFS_PUBLIC_KEY", "list of files", "empty", "Files of trusted master keys, `:` between them."),
+    Parameter(
+        "CVMFS_CACHE_BASE",
+        "directory",
+        "`/var/lib/cvmfs`; `$XDG_CACHE_HOME/swrepo` for ordinary users",
+        "Where caches lie.",
+    ),
+    Parameter(
+        "CVMFS_SHARED_CACHE",
+        "switch",
+        "`yes`",
+        "One cache (`shared`) for all repositories, or one named like the repository for each.",
+    ),
+    Parameter("CVMFS_TIMEOUT", "seconds", "`5`", "How long a connection through a proxy may take to come about."),
+    Parameter("CVMFS_TIMEOUT_DIRECT", "seconds", "`10`", "The same without a proxy."),
+    Parameter("CVMFS_MAX_RETRIES", "number", "`1`", "How often a failed request is repeated on the same route."),
+    Parameter(
+        "CVMFS_MAX_TTL",
+        "minutes",
+        "`0`: as the repository says",
+        "The longest time between two looks for a new revision.",
+    ),
+    Parameter(
+        "CVMFS_REPOSITORY_TAG", "tag", "empty: the newest revision", "Show the revision with this tag, for good."
+    ),
+    Parameter(
+        "CVMFS_ROOT_HASH",
+        "object name",
+        "empty: the newest revision",
+        "Show the revision with this root catalog, for good. Wins over `CVMFS_REPOSITORY_TAG`.",
+    ),
+    Parameter("CVMFS_REPOSITORIES", "list of names", "empty", "The repositories of this machine, `,` between them."),
+    Parameter(
+        "CVMFS_DEFAULT_DOMAIN",
+        "domain",
+        "empty",
+        "What is added to a repository's name that has no dot.",
+    ),
+    Parameter(
+        "CVMFS_STRICT_MOUNT",
+        "switch",
+        "`no`",
+        "Mount nothing but what `CVMFS_REPOSITORIES` lists.",
+    ),
+)
+
+_BY_NAME = {parameter.name: parameter for parameter in TABLE}
+_TRUE = frozenset({"yes", "on", "1", "true"})
+_FALSE = frozenset({"no", "off", "0", "false", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientParameters:
+    """The table's values for one repository, checked. Times are in seconds.
+
+    `proxy_groups` is a tuple of groups of proxy URLs; "DIRECT" is none. `variables` is what variant symlinks see: every
+    setting of the configuration, whatever its name.
+    """
+
+    server_urls: tuple[str, ...] = ()
+    proxy_groups: tuple[tuple[str, ...], ...] = (("DIRECT",),)
+    keys_dir: str | None = None
+    public_keys: tuple[str, ...] = ()
+    cache_base: str | None = None
+    shared_cache: bool = True
+    timeout: float = 5.0
+    timeout_direct: float = 10.0
+    max_retries: int = 1
+    max_ttl: int | None = None
+    repository_tag: str | None = None
+    root_hash: str | None = None
+    repositories: tuple[str, ...] = ()
+    default_domain: str = ""
+    strict_mount: bool = False
+    variables: Mapping[str, str] | None = None
+
+
+def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
+    """Check and type what the files say. Raises ConfigError, which names the parameter, its place and what fits."""
+    ttl = _number(settings, "CVMFS_MAX_TTL", 0)
+    return ClientParameters(
+        server_urls=_urls(settings),
+        proxy_groups=_proxies(settings),
+        keys_dir=_text(settings, "CVMFS_KEYS_DIR"),
+        public_keys=tuple(_split(settings, "CVMFS_PUBLIC_KEY", ":")),
+        cache_base=_text(settings, "CVMFS_CACHE_BASE"),
+        shared_cache=_switch(settings, "CVMFS_SHARED_CACHE", default=True),
+        timeout=float(_number(settings, "CVMFS_TIMEOUT", 5, least=1)),
+        timeout_direct=float(_number(settings, "CVMFS_TIMEOUT_DIRECT", 10, least=1)),
+        max_retries=_number(settings, "CVMFS_MAX_RETRIES", 1),
+        max_ttl=ttl * 60 or None,
+        repository_tag=_text(settings, "CVMFS_REPOSITORY_TAG"),
+        root_hash=_text(settings, "CVMFS_ROOT_HASH"),
+        repositories=tuple(_split(settings, "CVMFS_REPOSITORIES", ",")),
+        default_domain=_text(settings, "CVMFS_DEFAULT_DOMAIN") or "",
+        strict_mount=_switch(settings, "CVMFS_STRICT_MOUNT", default=False),
+        variables={name: setting.value for name, setting in settings.items()},
+    )
+
+
+def warnings(settings: Mapping[str, Setting]) -> list[str]:
+    """One sentence for each CVMFS_ parameter that has no effect."""
+    found = []
+    for name, setting in settings.items():
+        if not name.startswith("CVMFS_") or name in _BY_NAME:
+            continue
+        if name in ORIGINAL_NAMES:
+            found.append(f"{setting.origin}: {name} is not honoured yet; it has no effect")
+            continue
+        near = difflib.get_close_matches(name, [*_BY_NAME, *ORIGINAL_NAMES], n=1, cutoff=0.8)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        found.append(f"{setting.origin}: there is no parameter {name}{hint}")
+    return found
+
+
+def complete_name(name: str, default_domain: str) -> str:
+    """The full name of a repository: with the default domain where `name` has none."""
+    return f"{name}.{default_domain}" if default_domain and "." not in name else name
+
+
+def _refuse(settings: Mapping[str, Setting], name: str, expected: str) -> ConfigError:
+    setting = settings[name]
+    return ConfigError(f"{setting.origin}: {name}={setting.value!r} is not {expected}")
+
+
+def _text(settings: Mapping[str, Setting], name: str) -> str | None:
+    setting = settings.get(name)
+    return setting.value.strip() or None if setting else None
+
+
+def _split(settings: Mapping[str, Setting], name: str, separator: str) -> list[str]:
+    pieces = (_text(settings, name) or "").split(separator)
+    return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def _number(settings: Mapping[str, Setting], name: str, default: int, least: int = 0) -> int:
+    text = _text(settings, name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or not least <= int(text) < 1 << 31:
+        raise _refuse(settings, name, f"a whole number from {least} up")
+    return int(text)
+
+
+def _switch(settings: Mapping[str, Setting], name: str, *, default: bool) -> bool:
+    if name not in settings:
+        return default
+    text = (_text(settings, name) or "").lower()
+    if text not in _TRUE | _FALSE:
+        raise _refuse(settings, name, "yes or no")
+    return text in _TRUE
+
+
+def _urls(settings: Mapping[str, Setting]) -> tuple[str, ...]:
+    urls = tuple(url.rstrip("/") for url in _split(settings, "CVMFS_SERVER_URL", ";"))
+    if not all(url.startswith(("http://", "https://", "file://")) for url in urls):
+        raise _refuse(settings, "CVMFS_SERVER_URL", "a list of http://, https:// or file:// URLs with ';' between them")
+    return urls
+
+
+def _proxies(settings: Mapping[str, Setting]) -> tuple[tuple[str, ...], ...]:
+    if _text(settings, "CVMFS_HTTP_PROXY") == "auto":
+        raise _refuse(settings, "CVMFS_HTTP_PROXY", "supported yet: write the proxies, or DIRECT")
+    groups = [
+        tuple(_proxy(proxy.strip()) for proxy in group.split("|") if proxy.strip())
+        for group in _split(settings, "CVMFS_HTTP_PROXY", ";")
+    ]
+    return tuple(group for group in groups if group) or (("DIRECT",),)
+
+
+def _proxy(text: str) -> str:
+    return text if text == "DIRECT" or "://" in text else f"http://{text}"
