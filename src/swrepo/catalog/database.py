@@ -1,0 +1,162 @@
+"""An SQLite file that came over the network, opened for reading and not trusted.
+
+Its bytes are those that the repository signed, but that does not make them a sound database: every statement is bounded
+in time and rows, views, triggers and virtual tables are refused, and whatever SQLite complains of becomes a FormatError.
+
+One connection, one lock: each statement runs under it, so an instance may be used from any thread. SQLite opens the file
+once and never locks or writes it (`immutable`): deleting the name later does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from swrepo.errors import FormatError, ObjectNotFound
+
+Row = tuple[Any, ...]
+
+_LONGEST_VALUE = 1 << 20
+"""Bytes of the longest value or row; the longest that the format allows, a row full of attributes, has 137,000."""
+
+_SMALLEST_ROW = 8
+"""Bytes that a row takes at the very least: more rows than that in a file can only be pages that lead in circles."""
+
+_TICK = 1_000_000
+"""SQLite's virtual instructions between two looks at the budget."""
+
+_BUDGET_TICKS = 50
+_CACHE_KIB = 256
+
+
+class Database:
+    """A read-only SQLite file. `what` names it in messages."""
+
+    def __init__(self, connection: sqlite3.Connection, size: int, what: str, scratch: Path | None) -> None:
+        """Take over a connection; use `open`."""
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._most_rows = size // _SMALLEST_ROW + 1
+        self._budget = _BUDGET_TICKS + 8 * size // _TICK
+        self._ticks = 0
+        self._scratch = scratch
+        self._what = what
+
+    @classmethod
+    def open(cls, file: int | str | os.PathLike[str], what: str) -> Self:
+        """Open a file by descriptor or path. The descriptor stays the caller's and is not needed afterwards.
+
+        Raises FormatError for anything but a plain UTF-8 database, ObjectNotFound where there is no file.
+        """
+        try:
+            size = os.stat(file).st_size
+            path, scratch = _path_of(file) if isinstance(file, int) else (Path(file), None)
+        except OSError as error:
+            message = f"{what}: no file to open ({error.strerror}); it may have been removed from the cache"
+            raise ObjectNotFound(message) from error
+        try:
+            database = cls(_connect(path), size, what, scratch)
+        except sqlite3.Error as error:
+            _remove(scratch)
+            raise _format_error(what, error) from error
+        try:
+            database._prepare()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
+        """Every row of the answer."""
+        try:
+            with self._lock:
+                self._ticks = 0
+                cursor = self._connection.execute(sql, parameters)
+                found = cursor.fetchmany(self._most_rows)
+                cursor.close()
+        except (sqlite3.Error, OverflowError) as error:
+            raise _format_error(self._what, error) from error
+        if len(found) == self._most_rows:
+            message = f"{self._what}: more rows than fit into its file; it is damaged"
+            raise FormatError(message)
+        return found
+
+    def one(self, sql: str, parameters: tuple[Any, ...] = ()) -> Row | None:
+        """The first row of the answer, or None."""
+        try:
+            with self._lock:
+                self._ticks = 0
+                row: Row | None = self._connection.execute(sql, parameters).fetchone()
+        except (sqlite3.Error, OverflowError) as error:
+            raise _format_error(self._what, error) from error
+        return row
+
+    def columns(self, table: str) -> frozenset[str]:
+        """Names of the columns of a table; empty where there is no such table."""
+        found = self.rows("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,))
+        if any(hidden for _, hidden in found):
+            message = f"{self._what}: the table `{table}` has columns that are computed; refused"
+            raise FormatError(message)
+        return frozenset(name.decode("utf-8", "replace").lower() for name, _ in found)
+
+    def close(self) -> None:
+        """Let go of the file. No other method may be called afterwards; closing twice is fine."""
+        with self._lock:
+            self._connection.close()
+        _remove(self._scratch)
+
+    def _prepare(self) -> None:
+        for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "temp_store = MEMORY"):
+            self.rows(f"PRAGMA {pragma}")
+        self.rows(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._connection.set_progress_handler(self._over_budget, _TICK)
+        if self.one("PRAGMA encoding") != (b"UTF-8",):
+            message = f"{self._what}: its text is not UTF-8"
+            raise FormatError(message)
+        strange = self.one("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR rootpage = 0")
+        if strange is not None:
+            message = f"{self._what}: it holds {strange[0]!r}, which is neither table nor index; refused"
+            raise FormatError(message)
+
+    def _over_budget(self) -> bool:
+        self._ticks += 1
+        return self._ticks > self._budget
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1&mode=ro"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+    connection.text_factory = bytes
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    return connection
+
+
+def _path_of(descriptor: int) -> tuple[Path, Path | None]:
+    """A path under which SQLite can open the file, and the same if it is a copy that has to be removed."""
+    with contextlib.suppress(OSError):
+        # SQLite follows the link to the file's name, so the file must still have that name.
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if os.path.samestat(name.stat(), os.fstat(descriptor)):
+            return name, None
+    with tempfile.NamedTemporaryFile(prefix="swrepo-", suffix=".db", delete=False) as copy:
+        with open(os.dup(descriptor), "rb") as source:
+            source.seek(0)
+            shutil.copyfileobj(source, copy)
+        return Path(copy.name), Path(copy.name)
+
+
+def _remove(scratch: Path | None) -> None:
+    if scratch is not None:
+        scratch.unlink(missing_ok=True)
+
+
+def _format_error(what: str, error: Exception) -> FormatError:
+    return FormatError(f"{what} is not a sound database: {error}")

@@ -1,0 +1,249 @@
+"""Reads one catalog file: entries by path, listings, chunks, what is nested below. Source: format.md 6.
+
+Paths that go in and come out are those of the whole repository. A catalog that was planted elsewhere (bind mountpoint)
+knows its entries by other paths; `local` and `planted` translate, and nobody outside this module needs to know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from swrepo.catalog import schema
+from swrepo.catalog.counters import Statistics
+from swrepo.catalog.database import Database
+from swrepo.catalog.rows import OWN_KEY, PARENT_KEY, as_dirent, check_names, named, select_list
+from swrepo.errors import FormatError
+from swrepo.format.dirent import Chunk, Dirent
+from swrepo.format.object_id import DIGEST_SIZE, Kind, ObjectId
+from swrepo.format.paths import ROOT, PathKey, is_within, path_key
+
+_GROUP_SHIFT = 32
+_GROUP_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class NestedRef:
+    """Another catalog, mounted below this one: `path` in the repository, plain `size` where it is known."""
+
+    path: bytes
+    id: ObjectId
+    size: int | None
+    is_bind: bool = False
+
+
+class CatalogFile:
+    """An open catalog. Every method may be called from any thread (one lock per catalog, in `Database`).
+
+    All methods raise FormatError where the file turns out not to be a catalog.
+    """
+
+    def __init__(self, database: Database, mountpoint: bytes) -> None:
+        """Take over an open database; use `open`."""
+        self._database = database
+        self.mountpoint = mountpoint
+        self.properties: Mapping[str, str] = _properties(database)
+        _check_version(self.properties, mountpoint)
+        self.root_prefix = self.properties.get(schema.KEY_ROOT_PREFIX, "").encode("utf-8", "surrogateescape")
+        self._is_planted = self.root_prefix != mountpoint
+        self._has_chunks = bool(database.columns("chunks"))
+        columns = select_list(database.columns("catalog"))
+        self._by_key = f"SELECT {columns} FROM catalog WHERE md5path_1 = ? AND md5path_2 = ?"  # noqa: S608
+        self._by_rowid = f"SELECT {columns}, {OWN_KEY}, {PARENT_KEY} FROM catalog WHERE rowid = ?"  # noqa: S608
+        self._by_parent = (
+            f"SELECT {columns} FROM catalog WHERE parent_1 = ? AND parent_2 = ? AND rowid > ? "  # noqa: S608
+            f"AND ifnull(flags, 0) & {int(_HIDDEN)} = 0 ORDER BY rowid LIMIT ?"
+        )
+        self._nested: tuple[NestedRef, ...] | None = None
+        self._leaders: dict[int, int] | None = None
+        self._max_rowid: int | None = None
+
+    @classmethod
+    def open(cls, file: int | str | os.PathLike[str], mountpoint: bytes = ROOT) -> Self:
+        """Open the catalog in a file, given by descriptor (which stays the caller's) or path, mounted at `mountpoint`."""
+        database = Database.open(file, f"the catalog of {_shown(mountpoint)}")
+        try:
+            return cls(database, mountpoint)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    # Entries
+
+    def lookup(self, path: bytes) -> Dirent | None:
+        """The entry at `path`, hidden ones too; None where this catalog has none."""
+        row = self._database.one(self._by_key, path_key(self.local(path)))
+        if row is None:
+            return None
+        entry = as_dirent(row)
+        return named(entry, path) if path == self.mountpoint else entry
+
+    def lookup_key(self, key: PathKey) -> Dirent | None:
+        """The entry with that (local) key."""
+        row = self._database.one(self._by_key, key)
+        return None if row is None else as_dirent(row)
+
+    def by_rowid(self, rowid: int) -> tuple[Dirent, PathKey, PathKey] | None:
+        """The entry of a row, with its own (local) key and its directory's."""
+        row = self._database.one(self._by_rowid, (rowid,))
+        return None if row is None else (as_dirent(row[:-4]), (row[-4], row[-3]), (row[-2], row[-1]))
+
+    def listing(self, path: bytes, after_rowid: int = 0, limit: int | None = None) -> list[Dirent]:
+        """Entries of a directory in the order of their rows, hidden ones left out: those after a row, at most `limit`.
+
+        Empty for anything that is not a directory of this catalog.
+        """
+        key = path_key(self.local(path))
+        rows = self._database.rows(self._by_parent, (*key, after_rowid, -1 if limit is None else limit))
+        entries = list(map(as_dirent, rows))
+        check_names(entries)
+        return entries
+
+    def chunks(self, where: bytes | PathKey) -> tuple[Chunk, ...]:
+        """The chunks of a file, given by path or (local) key, in the order of their offsets."""
+        if not self._has_chunks:
+            return ()
+        key = path_key(self.local(where)) if isinstance(where, bytes) else where
+        found = tuple(Chunk(*row) for row in self._database.rows(_CHUNKS, key))
+        if any(len(chunk.digest) != DIGEST_SIZE or chunk.offset < 0 or chunk.size < 0 for chunk in found):
+            message = f"the catalog of {_shown(self.mountpoint)} has a chunk with no name or no sensible place"
+            raise FormatError(message)
+        return found
+
+    # The catalog as a whole
+
+    def nested(self) -> tuple[NestedRef, ...]:
+        """The catalogs mounted directly below this one, in the order of their paths."""
+        if self._nested is None:
+            self._nested = tuple(sorted(self._read_nested(), key=lambda ref: ref.path))
+        return self._nested
+
+    @property
+    def max_rowid(self) -> int:
+        """The highest row number; 0 for an empty catalog."""
+        if self._max_rowid is None:
+            row = self._database.one("SELECT ifnull(max(rowid) | 0, 0) FROM catalog")
+            self._max_rowid = max(0, row[0]) if row else 0
+        return self._max_rowid
+
+    def hardlink_leader(self, group: int) -> int:
+        """Row number of the first member of a hard link group of this catalog; 0 where there is no such group."""
+        if self._leaders is None:
+            rows = self._database.rows(_LEADERS) if self._has("catalog", "hardlinks") else []
+            self._leaders = {value & _GROUP_MASK: rowid for value, rowid in rows}
+        return self._leaders.get(group, 0)
+
+    def counters(self) -> Statistics:
+        """The statistics table as it is stored; zeros where an old catalog has none."""
+        if not self._has("statistics", "counter"):
+            return Statistics()
+        rows = self._database.rows("SELECT CAST(counter AS BLOB), ifnull(value | 0, 0) FROM statistics")
+        return Statistics.from_rows({(name or b"").decode("utf-8", "replace"): value for name, value in rows})
+
+    @property
+    def revision(self) -> int:
+        """How often this catalog was rewritten; of a root catalog: the repository's revision."""
+        return _number(self.properties, schema.KEY_REVISION)
+
+    @property
+    def last_modified(self) -> int:
+        """Unix time of its making."""
+        return _number(self.properties, schema.KEY_LAST_MODIFIED)
+
+    @property
+    def previous_revision(self) -> ObjectId | None:
+        """The catalog that this one replaced."""
+        text = self.properties.get(schema.KEY_PREVIOUS_REVISION, "")
+        found = ObjectId.parse(text, Kind.CATALOG) if text else None
+        return found if found is not None and any(found.digest) else None
+
+    # Paths
+
+    def local(self, path: bytes) -> bytes:
+        """The path under which the catalog itself keeps the entry at `path` of the repository."""
+        return self.root_prefix + path[len(self.mountpoint) :] if self._is_planted else path
+
+    def planted(self, local: bytes) -> bytes:
+        """The path in the repository of what the catalog itself calls `local`."""
+        if not is_within(local, self.root_prefix):
+            message = f"the catalog of {_shown(self.mountpoint)} mounts {local!r}, which is not below it"
+            raise FormatError(message)
+        return self.mountpoint + local[len(self.root_prefix) :]
+
+    def _read_nested(self) -> list[NestedRef]:
+        found: list[NestedRef] = []
+        for table, is_bind in (("nested_catalogs", False), ("bind_mountpoints", True)):
+            columns = self._database.columns(table)
+            if not columns:
+                continue
+            size = "ifnull(size | 0, 0)" if "size" in columns else "0"
+            for path, text, plain_size in self._database.rows(
+                f"SELECT CAST(ifnull(path, '') AS BLOB), CAST(ifnull(sha1, '') AS BLOB), {size} FROM {table}"  # noqa: S608
+            ):
+                object_id = ObjectId.parse(text.decode("ascii", "replace"), Kind.CATALOG)
+                found.append(NestedRef(self._mount_path(path), object_id, max(0, plain_size) or None, is_bind))
+        return found
+
+    def _mount_path(self, local: bytes) -> bytes:
+        path = self.planted(local)
+        parts = path.split(b"/")[1:]
+        if path == self.mountpoint or b"\0" in path or any(part in (b"", b".", b"..") for part in parts):
+            message = f"the catalog of {_shown(self.mountpoint)} mounts {local!r}, which is no directory below it"
+            raise FormatError(message)
+        return path
+
+    def _has(self, table: str, column: str) -> bool:
+        return column in self._database.columns(table)
+
+
+_HIDDEN = 0x8000
+_CHUNKS = (
+    "SELECT ifnull(offset | 0, 0), ifnull(size | 0, 0), CAST(ifnull(hash, x'') AS BLOB) FROM chunks "
+    "WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY 1"
+)
+_LEADERS = (
+    f"SELECT hardlinks >> {_GROUP_SHIFT}, min(rowid) | 0 FROM catalog "  # noqa: S608
+    f"WHERE hardlinks >> {_GROUP_SHIFT} <> 0 GROUP BY 1"
+)
+
+
+def _shown(mountpoint: bytes) -> str:
+    return (mountpoint or b"/").decode("utf-8", "backslashreplace")
+
+
+def _properties(database: Database) -> dict[str, str]:
+    if not database.columns("properties"):
+        message = "a catalog without properties: this is a database, but not a catalog"
+        raise FormatError(message)
+    rows = database.rows("SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM properties")
+    return {_text(key): _text(value) for key, value in rows}
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "surrogateescape")
+
+
+def _check_version(properties: Mapping[str, str], mountpoint: bytes) -> None:
+    text = properties.get(schema.KEY_SCHEMA, "")
+    try:
+        version = float(text)
+    except ValueError:
+        version = 0.0
+    # Versions are written as floating point numbers, sometimes with the noise that those have.
+    if not schema.OLDEST_SCHEMA - 0.001 < version < schema.NEWEST_SCHEMA + 0.001:
+        message = (
+            f"the catalog of {_shown(mountpoint)} has schema {text[:20]!r}; "
+            f"{schema.OLDEST_SCHEMA} to {schema.NEWEST_SCHEMA} can be read"
+        )
+        raise FormatError(message)
+
+
+def _number(properties: Mapping[str, str], key: str) -> int:
+    text = properties.get(key, "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
