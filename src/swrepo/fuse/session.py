@@ -1,0 +1,259 @@
+"""One FUSE connection: the read loop, replies from any thread, notifications, interrupts. It knows no file system.
+
+The loop reads a request, calls the handler of its opcode and writes what that returns. A handler that cannot answer at
+once returns LATER and answers by `Session.answer` from another thread. No exception leaves the loop: a SwrepoError is
+answered with its errno, anything else with EIO and a line in the log.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from swrepo.errors import FormatError, ReadOnly, SwrepoError
+from swrepo.fuse import wire
+from swrepo.fuse.wire import IN_HEADER, OUT_HEADER, READ_BUFFER, Opcode
+
+log = logging.getLogger(__name__)
+
+
+class Request(NamedTuple):
+    """One request of the kernel. `body` is what follows the header."""
+
+    unique: int
+    opcode: int
+    node: int
+    uid: int
+    gid: int
+    pid: int
+    body: bytes
+
+
+class _Later:
+    """The type of LATER."""
+
+
+LATER: Final = _Later()
+"""What a handler returns when `Session.answer` will follow."""
+
+Handler = Callable[[Request], "bytes | _Later"]
+InterruptRule = Callable[[Request], bool]
+
+_HIGHEST_OPCODE = 64
+
+
+class Session:
+    """Serves the requests that arrive on `device`, an open /dev/fuse that is (or is about to be) mounted.
+
+    `handlers`: opcode -> handler, called on the loop's thread only. Opcodes without one get ENOSYS, which the kernel
+    remembers for those it can do without; a write gets EROFS. `interrupted`: whether the caller of a request that is
+    still under way is to be let go, asked when the kernel reports a signal.
+    """
+
+    def __init__(
+        self,
+        device: int,
+        handlers: Mapping[Opcode, Handler],
+        interrupted: InterruptRule = lambda _request: True,
+        undelivered: Callable[[Request, bytes], None] = lambda _request, _payload: None,
+    ) -> None:
+        self.device = device
+        self.agreement: wire.Agreement | None = None
+        self.ready = threading.Event()
+        self.counts = [0] * _HIGHEST_OPCODE
+        self._interrupted = interrupted
+        self._undelivered = undelivered
+        self._pending: dict[int, Request] = {}
+        self._lock = threading.Lock()
+        self._handlers: list[Handler] = [self._unknown] * _HIGHEST_OPCODE
+        for opcode in wire.WRITING:
+            self._handlers[opcode] = _refuse_write
+        self._handlers[Opcode.INTERRUPT] = self._interrupt
+        self._handlers[Opcode.DESTROY] = _nothing
+        self._handlers[Opcode.IOCTL] = self._no_ioctl
+        for opcode, handler in handlers.items():
+            self._handlers[opcode] = handler
+        self._handlers[Opcode.INIT] = self._init
+
+    def run(self) -> None:
+        """Serve until the file system is unmounted or the connection is aborted."""
+        device, handlers, counts = self.device, self._handlers, self.counts
+        unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
+        while True:
+            try:
+                data = os.read(device, READ_BUFFER)
+            except OSError as error:
+                if error.errno in (errno.ENODEV, errno.ECONNABORTED):
+                    return
+                if error.errno in (errno.ENOENT, errno.EAGAIN):  # the caller was killed before we read its request
+                    continue
+                raise
+            _, opcode, unique, node, uid, gid, pid, _, _ = unpack(data)
+            if opcode >= _HIGHEST_OPCODE:
+                self.reply_error(unique, errno.ENOSYS)
+                continue
+            counts[opcode] += 1
+            request = Request(unique, opcode, node, uid, gid, pid, data[body_at:])
+            try:
+                payload = handlers[opcode](request)
+            except Exception as error:  # noqa: BLE001  # the loop outlives everything
+                self._fail(request, error)
+                continue
+            if isinstance(payload, bytes):
+                self._deliver(request, payload)
+
+    def requests(self) -> dict[str, int]:
+        """How many requests of each kind have reached us."""
+        known = {int(opcode): opcode.name for opcode in Opcode}
+        return {known.get(number, str(number)): count for number, count in enumerate(self.counts) if count}
+
+    def defer(self, request: Request) -> _Later:
+        """Note that `request` is answered later, so that it can be interrupted; a handler returns what this returns."""
+        with self._lock:
+            self._pending[request.unique] = request
+        return LATER
+
+    def answer(self, request: Request, outcome: bytes | BaseException) -> bool:
+        """Answer a deferred request; False when nobody waits for it any more. From any thread."""
+        with self._lock:
+            if self._pending.pop(request.unique, None) is None:
+                return False
+        if isinstance(outcome, bytes):
+            return self._deliver(request, outcome)
+        self._fail(request, outcome)
+        return True
+
+    def is_pending(self, request: Request) -> bool:
+        """Whether somebody still waits for the deferred request."""
+        return request.unique in self._pending
+
+    def release_killed(self) -> None:
+        """Let go those whose interrupting signal was no reason once and is one by now. From any thread."""
+        with self._lock:
+            waiting = list(self._pending.values())
+        for request in waiting:
+            if self._interrupted(request):
+                self._let_go(request)
+
+    def reply_error(self, unique: int, number: int) -> None:
+        """Answer with an errno. From any thread."""
+        try:
+            os.write(self.device, OUT_HEADER.pack(OUT_HEADER.size, -number, unique))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                log.exception("the kernel refused the reply to request %d", unique)
+
+    def forget_entry(self, parent: int, name: bytes) -> bool:
+        """Make the kernel look `name` up again; False when it did not know it.
+
+        Never on the loop's thread: the kernel waits for requests in that directory to be answered first.
+        """
+        body = wire.INVAL_ENTRY_OUT.pack(parent, len(name), 0) + name + b"\0"
+        return self._notify(wire.Notification.INVAL_ENTRY, body)
+
+    def forget_inode(self, node: int, *, data: bool = True) -> bool:
+        """Make the kernel ask for attributes again and, with `data`, drop pages and listings. Never on the loop."""
+        body = wire.INVAL_INODE_OUT.pack(node, 0 if data else -1, 0)
+        return self._notify(wire.Notification.INVAL_INODE, body)
+
+    def _notify(self, code: wire.Notification, body: bytes) -> bool:
+        try:
+            os.write(self.device, OUT_HEADER.pack(OUT_HEADER.size + len(body), code, 0) + body)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ENOTEMPTY, errno.EBUSY):
+                return False
+            raise
+        return True
+
+    def _deliver(self, request: Request, payload: bytes) -> bool:
+        header = OUT_HEADER.pack(OUT_HEADER.size + len(payload), 0, request.unique)
+        try:
+            os.writev(self.device, (header, payload))
+        except OSError as error:
+            self._undelivered(request, payload)
+            if error.errno in (errno.ENOENT, errno.ENODEV):  # interrupted, or unmounted meanwhile
+                return False
+            log.exception("the kernel refused the reply to %s of node %d", _name(request.opcode), request.node)
+            self.reply_error(request.unique, errno.EIO)
+            return False
+        return True
+
+    def _fail(self, request: Request, error: BaseException) -> None:
+        if isinstance(error, SwrepoError):
+            number = error.errno
+            if number == errno.EIO:
+                log.error("%s of node %d failed: %s", _name(request.opcode), request.node, error)
+        else:
+            number = errno.EIO
+            log.error("%s of node %d failed", _name(request.opcode), request.node, exc_info=error)
+        if request.opcode not in wire.SILENT:
+            self.reply_error(request.unique, number)
+
+    def _init(self, request: Request) -> bytes | _Later:
+        try:
+            agreement = wire.negotiate(request.body)
+        except FormatError as error:
+            log.error("%s", error)  # noqa: TRY400  # a fact about the kernel, no trace needed
+            self.reply_error(request.unique, errno.EPROTO)
+            return LATER
+        if not agreement.retry:
+            self.agreement = agreement
+            self._switch_open_off(agreement)
+            self.ready.set()
+        return agreement.reply
+
+    def _switch_open_off(self, agreement: wire.Agreement) -> None:
+        """Where the kernel does not take ENOSYS to OPEN for "cache everything", say so to every OPEN."""
+        if not agreement.may_refuse_open:
+            self._handlers[Opcode.OPEN] = _open_cached
+            self._handlers[Opcode.RELEASE] = _nothing
+        if not agreement.may_refuse_opendir:
+            self._handlers[Opcode.OPENDIR] = _open_cached
+            self._handlers[Opcode.RELEASEDIR] = _nothing
+
+    def _interrupt(self, request: Request) -> _Later:
+        (unique,) = wire.INTERRUPT_IN.unpack_from(request.body)
+        with self._lock:
+            waiting = self._pending.get(unique)
+        if waiting is not None and self._interrupted(waiting):
+            self._let_go(waiting)
+        return LATER
+
+    def _let_go(self, request: Request) -> None:
+        with self._lock:
+            if self._pending.pop(request.unique, None) is None:
+                return
+        self.reply_error(request.unique, errno.EINTR)
+
+    def _no_ioctl(self, request: Request) -> _Later:
+        self.reply_error(request.unique, errno.ENOTTY)  # `isatty` of every program that opens a file
+        return LATER
+
+    def _unknown(self, request: Request) -> _Later:
+        if request.opcode not in wire.SILENT:
+            self.reply_error(request.unique, errno.ENOSYS)
+        return LATER
+
+
+def _refuse_write(request: Request) -> _Later:
+    message = f"{_name(request.opcode)}: the file system is read-only"
+    raise ReadOnly(message)
+
+
+def _nothing(_request: Request) -> bytes:
+    return b""
+
+
+def _open_cached(_request: Request) -> bytes:
+    return wire.OPEN_OUT.pack(0, wire.FOPEN_KEEP_CACHE | wire.FOPEN_CACHE_DIR, 0)
+
+
+def _name(opcode: int) -> str:
+    try:
+        return Opcode(opcode).name
+    except ValueError:
+        return f"request {opcode}"
