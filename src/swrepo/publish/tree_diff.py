@@ -1,0 +1,130 @@
+"""A plain directory compared with the last revision, as a stream of changes in the order of the tree.
+
+Only what stat tells is looked at here, and extended attributes and link targets of what may have changed. Content that
+has to be read is named in `Put.read`; publish.ingest reads it and drops the change again where nothing changed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from swrepo.format.dirent import Dirent
+from swrepo.format.paths import ROOT, join
+from swrepo.format.wellknown import NESTED_MARKER, RESERVED_DIRECTORY
+from swrepo.publish.changes import Change, Kept, Left, Put, Removed
+from swrepo.publish.entries import EntryRules, same
+from swrepo.publish.faults import Faults
+from swrepo.publish.last_revision import LastRevision
+from swrepo.publish.settled import Settled, note
+from swrepo.publish.siblings import Comparison, Found, Siblings
+
+_LINKS_OF_EMPTY_DIRECTORY = 2
+
+
+class _Descent(NamedTuple):
+    """Go down into this directory now."""
+
+    path: bytes
+    found: Found
+
+
+class TreeDiff:
+    """One scan of the directory `source`: iterate once, then look at what it counted."""
+
+    def __init__(self, source: bytes, last: LastRevision, rules: EntryRules, settled: Settled, faults: Faults) -> None:
+        self._source = source.rstrip(b"/")
+        self._last = last
+        self._settled = settled
+        self._faults = faults
+        self._comparison = Comparison(self._source, rules, settled, faults)
+        self.directories: dict[int, int] = {}
+        """For the record that the next scan starts from."""
+        self.entries = 0
+        """Paths seen so far."""
+        self.linked_elsewhere: list[bytes] = []
+        """Files with further names in other directories, which become files of their own."""
+
+    def __iter__(self) -> Iterator[Change]:
+        # A stack of generators and not recursion: a tree may be deeper than Python's stack.
+        root = Found(b"", os.stat(self._source or b"/"), self._last.lookup(ROOT))
+        stack = [self._directory(ROOT, root)]
+        while stack:
+            for step in stack[-1]:
+                if isinstance(step, _Descent):
+                    stack.append(self._directory(step.path, step.found))
+                    break
+                yield step
+            else:
+                stack.pop()
+
+    def _directory(self, path: bytes, found: Found) -> Iterator[Change | _Descent]:
+        """The directory's own entry, then what is gone, then files, then the directories to go down to."""
+        old = {} if found.old is None else {entry.name: entry for entry in self._last.listing(path)}
+        present = self._present(path, old)
+        if present is None:
+            return
+        self.entries += len(present)
+        known = self._settled.knows(path, found.status)
+        note(self.directories, path, found.status)
+        nested = self._is_nested(path, present)
+        yield self._own_entry(path, found, present, known=known, nested=nested)
+        kept = {item.name for item in present if not _turned(item)}
+        for name, entry in old.items():
+            if name not in kept:
+                yield Removed(join(path, name), entry)
+        present = [item._replace(old=None) if _turned(item) else item for item in present]
+        siblings = Siblings(path, self._comparison, known=known)
+        yield from siblings.compare((item for item in present if not item.is_directory), old.values())
+        self.linked_elsewhere += siblings.linked_elsewhere
+        for item in present:
+            if item.is_directory:
+                yield _Descent(join(path, item.name), item)
+        if nested:
+            yield Left(path)
+
+    def _present(self, path: bytes, old: Mapping[bytes, Dirent]) -> list[Found] | None:
+        """What is in the directory, sorted by name; None where it cannot be read."""
+        found = []
+        try:
+            with os.scandir(self._source + path or b"/") as entries:
+                for entry in entries:
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue  # removed since the directory was read: it is not there
+                    found.append(Found(entry.name, status, old.get(entry.name)))
+        except OSError as error:
+            self._faults.add_os(path, error)
+            return None
+        found.sort(key=lambda item: item.name)
+        return found
+
+    def _is_nested(self, path: bytes, present: list[Found]) -> bool:
+        """Whether the directory starts a catalog of its own; what the format forbids becomes a fault."""
+        marker = next((item for item in present if item.name == NESTED_MARKER), None)
+        if path == ROOT:
+            if any(item.name == RESERVED_DIRECTORY for item in present):
+                self._faults.add(b"/" + RESERVED_DIRECTORY, "this name is reserved for the repository itself")
+            if marker is not None:
+                self._faults.add(b"/" + NESTED_MARKER, "the top directory always has a catalog; remove the marker")
+            return False
+        if marker is not None and not stat.S_ISREG(marker.status.st_mode):
+            self._faults.add(join(path, NESTED_MARKER), "the marker of a nested catalog has to be a regular file")
+        return marker is not None
+
+    def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Change:
+        links = _LINKS_OF_EMPTY_DIRECTORY + sum(item.is_directory for item in present)
+        if known and self._comparison.is_settled(found, links):
+            return Kept(path, nested)
+        entry = self._comparison.entry(path, found, links)
+        if entry is None or (found.old is not None and same(entry, found.old)):
+            return Kept(path, nested)
+        return Put(path, entry, found.old, nested=nested)
+
+
+def _turned(item: Found) -> bool:
+    """Whether a directory became something else, or something else a directory."""
+    return item.old is not None and item.old.is_directory != item.is_directory
