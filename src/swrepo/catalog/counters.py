@@ -1,7 +1,7 @@
 """The twelve counters that every catalog keeps of itself and of everything below it.
 
-`self_` counts the rows of one catalog, its own root directory with them; `subtree_` sums all catalogs below it and leaves
-it out. A nested catalog's mountpoint is a row of both and so counted in both. Source: format.md 6, "statistics".
+`self_` counts the rows of one catalog, its own root directory with them; `subtree_` sums all catalogs below it and
+leaves it out. A nested catalog's mountpoint is a row of both and so counted in both. Source: format.md 6, "statistics".
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Statistics:
 
     @property
     def total(self) -> Counters:
-        """This catalog and everything below it; of the root catalog: the repository."""
+        """The catalog and everything below it; of the root catalog: the repository."""
         return self.own + self.subtree
 
     def rows(self) -> list[tuple[str, int]]:

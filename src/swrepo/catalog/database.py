@@ -1,10 +1,11 @@
 """An SQLite file that came over the network, opened for reading and not trusted.
 
-Its bytes are those that the repository signed, but that does not make them a sound database: every statement is bounded
-in time and rows, views, triggers and virtual tables are refused, and whatever SQLite complains of becomes a FormatError.
+Its bytes are those that the repository signed, but that does not make them a sound database: every statement is
+bounded in time and rows, views, triggers and virtual tables are refused, and whatever SQLite complains of becomes a
+FormatError.
 
-One connection, one lock: each statement runs under it, so an instance may be used from any thread. SQLite opens the file
-once and never locks or writes it (`immutable`): deleting the name later does no harm.
+One connection, one lock: each statement runs under it, so an instance may be used from any thread. SQLite opens the
+file once and never locks or writes it (`immutable`): deleting the name later does no harm.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class CatalogFile:
 
     @classmethod
     def open(cls, file: int | str | os.PathLike[str], mountpoint: bytes = ROOT) -> Self:
-        """Open the catalog in a file, given by descriptor (which stays the caller's) or path, mounted at `mountpoint`."""
+        """Open the catalog in a file, mounted at `mountpoint`; a descriptor stays the caller's."""
         database = Database.open(file, f"the catalog of {_shown(mountpoint)}")
         try:
             return cls(database, mountpoint)

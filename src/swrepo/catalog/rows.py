@@ -35,7 +35,7 @@ OWN_KEY: Final = "ifnull(md5path_1 | 0, 0), ifnull(md5path_2 | 0, 0)"
 PARENT_KEY: Final = "ifnull(parent_1 | 0, 0), ifnull(parent_2 | 0, 0)"
 
 # `partial` of a C function: Dirent._make is Python code and would take longer than fetching the row.
-as_dirent: Callable[[Iterable[Any]], Dirent] = partial(tuple.__new__, Dirent)  # type: ignore[assignment]
+as_dirent: Callable[[Iterable[Any]], Dirent] = partial(tuple.__new__, Dirent)
 """A fetched row, in the order of `select_list`, as a Dirent."""
 
 

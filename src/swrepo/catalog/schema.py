@@ -1,8 +1,8 @@
 """The tables of a file catalog, column by column, and the names of its properties. Source: format.md 6, original.md 2.
 
 The statements are those that the original's catalogs hold, character for character, so that a catalog of ours cannot be
-told from one of its own. Older catalogs lack columns (see `OPTIONAL_COLUMNS`) or have them in another order, because they
-were added by ALTER TABLE: columns are always addressed by name.
+told from one of its own. Older catalogs lack columns (see `OPTIONAL_COLUMNS`) or have them in another order, because
+they were added by ALTER TABLE: columns are always addressed by name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ CHUNKS_TABLE = (
 # path                   of the mountpoint, as this catalog knows it
 # sha1                   object name as text, algorithm with it, without the letter C
 # size                   plain bytes of the nested catalog (revision 1)
-NESTED_TABLE = "CREATE TABLE nested_catalogs (path TEXT, sha1 TEXT, size INTEGER, CONSTRAINT pk_nested_catalogs PRIMARY KEY (path))"
+NESTED_TABLE = (
+    "CREATE TABLE nested_catalogs (path TEXT, sha1 TEXT, size INTEGER, "
+    "CONSTRAINT pk_nested_catalogs PRIMARY KEY (path))"
+)
 
 # The same columns; the catalog is the root catalog of another revision, planted here (revision 4).
 BIND_TABLE = (
