@@ -1,0 +1,91 @@
+"""One reusable libcurl handle: options of a GET, and libcurl's errors as ours (the only place that knows them)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import pycurl
+
+from swrepo.net.faults import Fault, TransferFailed
+from swrepo.net.transfer import Transfer
+
+_BUFFER_SIZE = 256 << 10
+
+_FAULTS = {
+    pycurl.E_COULDNT_RESOLVE_PROXY: Fault.PROXY_NAME,
+    pycurl.E_COULDNT_RESOLVE_HOST: Fault.SERVER_NAME,
+    pycurl.E_URL_MALFORMAT: Fault.UNUSABLE,
+    pycurl.E_UNSUPPORTED_PROTOCOL: Fault.UNUSABLE,
+    pycurl.E_PEER_FAILED_VERIFICATION: Fault.UNUSABLE,
+    pycurl.E_SSL_CACERT_BADFILE: Fault.UNUSABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EasyOptions:
+    """What is the same for every request of a client."""
+
+    user_agent: str
+    ca_bundle: str | None
+    max_redirects: int
+
+
+class Easy:
+    """A handle that stays with its network thread; `transfer` is what it serves at the moment."""
+
+    __slots__ = ("_prepared", "curl", "lines", "transfer")
+
+    def __init__(self, options: EasyOptions) -> None:
+        self.transfer: Transfer | None = None
+        self.lines: list[bytes] = []
+        self._prepared: tuple[object, ...] = ()
+        self.curl = curl = pycurl.Curl()
+        curl.easy = self
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, int(options.max_redirects > 0))
+        curl.setopt(pycurl.MAXREDIRS, options.max_redirects)
+        curl.setopt(pycurl.USERAGENT, options.user_agent)
+        curl.setopt(pycurl.BUFFERSIZE, _BUFFER_SIZE)
+        curl.setopt(pycurl.NOPROXY, "")  # else libcurl reads the environment
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        curl.setopt(pycurl.PIPEWAIT, 1)
+        if options.ca_bundle is not None:
+            curl.setopt(pycurl.CAINFO, options.ca_bundle)
+        curl.setopt(pycurl.HEADERFUNCTION, self._header)
+        curl.setopt(pycurl.WRITEFUNCTION, self._body)
+
+    def prepare(self, transfer: Transfer) -> None:
+        """Set up the next GET; what stays as it was is not set again."""
+        request = transfer.request
+        self.curl.setopt(pycurl.URL, request.url)
+        wanted = (request.proxy, request.headers, request.timeout, request.low_speed)
+        if wanted != self._prepared:
+            self.curl.setopt(pycurl.PROXY, request.proxy or "")  # "" and not unset: the environment has no say
+            self.curl.setopt(pycurl.HTTPHEADER, list(request.headers))
+            self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.timeout * 1000)))
+            self.curl.setopt(pycurl.LOW_SPEED_LIMIT, request.low_speed)
+            self.curl.setopt(pycurl.LOW_SPEED_TIME, max(1, ceil(request.timeout)))
+            self._prepared = wanted
+        self.transfer = transfer
+
+    def _header(self, line: bytes) -> None:
+        transfer = self.transfer
+        if transfer is not None:
+            transfer.lines.append(line)
+
+    def _body(self, block: bytes) -> int | None:
+        transfer = self.transfer
+        if transfer is None or transfer.cancelled:
+            return -1
+        return None if transfer.body(block) else int(pycurl.WRITEFUNC_PAUSE)
+
+
+def fault_of(easy: Easy, code: int, text: str) -> TransferFailed:
+    """What libcurl's error means for fail-over, with a message for people."""
+    request = easy.transfer.request if easy.transfer is not None else None
+    url, proxy = (request.url, request.proxy) if request is not None else ("?", None)
+    through = f" through proxy {proxy}" if proxy else ""
+    return TransferFailed(f"{url}{through}: {text or f'libcurl error {code}'}", _FAULTS.get(code, Fault.BROKEN))

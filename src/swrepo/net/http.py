@@ -1,0 +1,165 @@
+"""One GET: `HttpClient.stream(url)` from any thread, answered by one network thread that runs libcurl.
+
+Not here: which server or proxy to ask, and what to do when one fails (net.routes, net.remote).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from swrepo import __version__
+from swrepo.net.easy import EasyOptions
+from swrepo.net.faults import Fault, TransferFailed
+from swrepo.net.loop import NetworkThread
+from swrepo.net.transfer import Request, Transfer
+
+NO_CACHE = ("Pragma: no-cache", "Cache-Control: no-cache")
+_CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for connecting, and for which a transfer may stay below `low_speed` bytes/s (whole seconds, 1 at least)."""
+
+    direct: float = 10.0
+    proxied: float = 5.0
+    low_speed: int = 1024
+
+
+class Response:
+    """Status, headers and the bytes of the body as they arrive; to be read by one thread, and closed."""
+
+    __slots__ = ("_transfer", "headers", "status")
+
+    def __init__(self, transfer: Transfer) -> None:
+        self._transfer = transfer
+        self.status, self.headers = _parse_head(transfer)
+
+    @property
+    def url(self) -> str:
+        return self._transfer.request.url
+
+    @property
+    def blocks(self) -> Iterator[bytes]:
+        """The body. Raises TransferFailed where it breaks off."""
+        while block := self._transfer.take():
+            yield block
+
+    def close(self) -> None:
+        """Drop what has not arrived yet."""
+        self._transfer.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class HttpClient:
+    """GETs over kept-alive connections (HTTP/1.1; HTTP/2 over TLS), `connections` per server or proxy at most.
+
+    Safe for any number of threads. The network thread starts with the first request; after a fork the child starts its
+    own. Redirects are followed only where `max_redirects` allows it.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        connections: int = 64,
+        max_redirects: int = 0,
+        user_agent: str = f"cvmfs swrepo {__version__}",
+        ca_bundle: str | None = None,
+    ) -> None:
+        self._timeouts = timeouts
+        self._connections = connections
+        self._options = EasyOptions(user_agent, ca_bundle or _find_ca_bundle(), max_redirects)
+        self._lock = threading.Lock()
+        self._thread: NetworkThread | None = None
+        self._closed = False
+        self._of_parents: list[NetworkThread] = []
+        os.register_at_fork(after_in_child=_weak_call(self))
+
+    def start(self, url: str, proxy: str | None = None, *, headers: tuple[str, ...] = ()) -> Transfer:
+        """Begin a GET and return at once. `Transfer.cancel` ends it from any thread."""
+        timeout = self._timeouts.direct if proxy is None else self._timeouts.proxied
+        thread = self._thread or self._start_thread()
+        transfer = Transfer(Request(url, proxy, headers, timeout, self._timeouts.low_speed), thread.attend)
+        thread.attend(transfer)
+        return transfer
+
+    def stream(self, url: str, proxy: str | None = None, *, headers: tuple[str, ...] = ()) -> Response:
+        """GET `url` and wait for the answer's head. Raises TransferFailed (an Unreachable); no status is an error."""
+        transfer = self.start(url, proxy, headers=headers)
+        transfer.wait()
+        return Response(transfer)
+
+    def close(self) -> None:
+        """End the network thread; requests that wait fail with TransferFailed."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.close()
+
+    def _start_thread(self) -> NetworkThread:
+        with self._lock:
+            if self._closed:
+                raise TransferFailed("the HTTP client was closed", Fault.CANCELLED)
+            if self._thread is None:
+                self._thread = NetworkThread(self._options, self._connections)
+            return self._thread
+
+    def _forget_parent(self) -> None:
+        """In a child process: the thread is gone, and its connections belong to the parent.
+
+        The handles are kept unused, because freeing them would say goodbye on the parent's connections.
+        """
+        self._lock = threading.Lock()
+        if self._thread is not None:
+            self._of_parents.append(self._thread)
+            self._thread = None
+
+
+class _weak_call:  # noqa: N801 - a function with a weak reference
+    """Calls `_forget_parent` of a client that still exists."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = weakref.ref(client)
+
+    def __call__(self) -> None:
+        client = self._client()
+        if client is not None:
+            client._forget_parent()  # noqa: SLF001 - the same module
+
+
+def _find_ca_bundle() -> str | None:
+    return next((path for path in _CA_BUNDLES if os.path.exists(path)), None)
+
+
+def _parse_head(transfer: Transfer) -> tuple[int, Mapping[str, str]]:
+    """Status and headers (names in lower case) of the last head: interim and redirecting ones come before it."""
+    status, headers = 0, {}
+    for line in transfer.lines:
+        if line.startswith(b"HTTP/"):
+            parts = line.split(None, 2)
+            status, headers = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0, {}
+        else:
+            name, colon, value = line.decode("latin-1").partition(":")
+            if colon:
+                headers[name.strip().lower()] = value.strip()
+    return status, headers

@@ -1,0 +1,253 @@
+"""The network thread: libcurl's multi interface over epoll, driving every transfer of one client.
+
+It owns all handles of libcurl; other threads reach it through `attend` and `close` only. Whatever ends it (closing,
+an error in this code) fails every transfer that waits, so nobody hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import pycurl
+
+from swrepo.net.easy import Easy, EasyOptions, fault_of
+from swrepo.net.faults import Fault, TransferFailed
+from swrepo.net.transfer import Transfer
+
+_EVENTS = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+
+
+class NetworkThread:
+    """Runs transfers, at most `per_peer` at a time for each server or proxy; the others queue here in order."""
+
+    def __init__(self, options: EasyOptions, per_peer: int) -> None:
+        self._options = options
+        self._per_peer = per_peer
+        self._inbox: deque[Transfer] = deque()
+        self._asleep = False
+        self._closing = False
+        self._ended = False
+        self._wake_lock = threading.Lock()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll = select.epoll()
+        self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self._deadline: float | None = None
+        self._running: dict[Transfer, Easy] = {}
+        self._idle: list[Easy] = []
+        self._queues: dict[str, deque[Transfer]] = {}
+        self._active: dict[str, int] = {}
+        self._multi = self._new_multi()
+        self._thread = threading.Thread(target=self._run, name="swrepo-net", daemon=True)
+        self._thread.start()
+
+    # -- any thread --
+
+    def attend(self, transfer: Transfer) -> None:
+        """Have the network thread look at a transfer: start it, resume it, or drop it."""
+        self._inbox.append(transfer)
+        if self._ended:
+            self._fail_inbox("the network thread has ended")
+        elif self._asleep:
+            self._wake()
+
+    def close(self) -> None:
+        """End the thread; transfers under way fail."""
+        self._closing = True
+        self._wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _wake(self) -> None:
+        with self._wake_lock:
+            if not self._ended:
+                self._asleep = False
+                os.eventfd_write(self._wake_fd, 1)
+
+    # -- the network thread --
+
+    def _run(self) -> None:
+        reason = "the HTTP client was closed"
+        try:
+            while not self._closing:
+                self._turn()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            reason = f"the network thread failed: {error!r}"
+        finally:
+            with self._wake_lock:
+                self._ended = True
+                os.close(self._wake_fd)
+            self._fail_all(reason)
+            self._release()
+
+    def _turn(self) -> None:
+        while self._inbox:
+            self._attend(self._inbox[0])  # taken out afterwards: if this raises, it is among those that are failed
+            self._inbox.popleft()
+        timeout = self._timeout()
+        if timeout != 0:
+            self._asleep = True
+            if self._inbox or self._closing:
+                timeout = 0.0
+        events = self._epoll.poll(timeout)
+        self._asleep = False
+        for descriptor, mask in events:
+            if descriptor == self._wake_fd:
+                os.eventfd_read(self._wake_fd)
+            else:
+                self._multi.socket_action(descriptor, _curl_mask(mask))
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._collect()
+
+    def _timeout(self) -> float | None:
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _attend(self, transfer: Transfer) -> None:
+        easy = self._running.get(transfer)
+        if easy is None:
+            if not transfer.done:
+                self._admit(transfer)
+        elif transfer.cancelled:
+            self._retire(transfer, easy)
+        elif transfer.wants_more():
+            easy.curl.pause(pycurl.PAUSE_CONT)
+
+    def _admit(self, transfer: Transfer) -> None:
+        peer = _peer(transfer)
+        if self._active.get(peer, 0) < self._per_peer:
+            self._start(transfer, peer)
+        else:
+            self._queues.setdefault(peer, deque()).append(transfer)
+
+    def _start(self, transfer: Transfer, peer: str) -> None:
+        easy = self._idle.pop() if self._idle else Easy(self._options)
+        try:
+            easy.prepare(transfer)
+            self._multi.add_handle(easy.curl)
+        except (pycurl.error, UnicodeError, ValueError) as error:
+            easy.transfer = None
+            self._idle.append(easy)
+            transfer.finish(TransferFailed(f"{transfer.request.url}: cannot be asked for: {error}", Fault.UNUSABLE))
+            return
+        self._active[peer] = self._active.get(peer, 0) + 1
+        self._running[transfer] = easy
+
+    def _collect(self) -> None:
+        queued = 1
+        while queued:
+            queued, succeeded, failed = self._multi.info_read()
+            for curl in succeeded:
+                self._complete(curl.easy, None)
+            for curl, code, text in failed:
+                self._complete(curl.easy, fault_of(curl.easy, code, text))
+
+    def _complete(self, easy: Easy, error: TransferFailed | None) -> None:
+        transfer = easy.transfer
+        if transfer is not None:
+            transfer.finish(error)
+            self._retire(transfer, easy)
+
+    def _retire(self, transfer: Transfer, easy: Easy) -> None:
+        del self._running[transfer]
+        self._multi.remove_handle(easy.curl)
+        easy.transfer = None
+        self._idle.append(easy)
+        peer = _peer(transfer)
+        self._active[peer] -= 1
+        queue = self._queues.get(peer)
+        while queue and self._active[peer] < self._per_peer:
+            if not queue[0].done:
+                self._start(queue[0], peer)
+            queue.popleft()
+        if not queue:
+            self._queues.pop(peer, None)
+            if not self._active[peer]:
+                del self._active[peer]
+
+    # -- libcurl's wishes --
+
+    def _new_multi(self) -> pycurl.CurlMulti:
+        multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        multi.setopt(pycurl.M_MAXCONNECTS, 2 * self._per_peer)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        return multi
+
+    def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            # libcurl may have closed the descriptor already, which took it out of the set.
+            _ignore_missing(self._epoll.unregister, descriptor)
+            return
+        try:
+            self._epoll.register(descriptor, _EVENTS[what])
+        except FileExistsError:
+            self._epoll.modify(descriptor, _EVENTS[what])
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    # -- the end --
+
+    def _fail_all(self, reason: str) -> None:
+        for transfer in (*self._running, *(transfer for queue in self._queues.values() for transfer in queue)):
+            _fail(transfer, reason)
+        self._fail_inbox(reason)
+
+    def _fail_inbox(self, reason: str) -> None:
+        while True:
+            try:
+                transfer = self._inbox.popleft()
+            except IndexError:
+                return
+            _fail(transfer, reason)
+
+    def _release(self) -> None:
+        for easy in self._running.values():
+            self._multi.remove_handle(easy.curl)
+        for easy in (*self._running.values(), *self._idle):
+            easy.curl.close()
+        self._running.clear()
+        self._idle.clear()
+        self._multi.close()
+        self._epoll.close()
+
+
+def _fail(transfer: Transfer, reason: str) -> None:
+    transfer.finish(TransferFailed(f"{transfer.request.url}: {reason}", Fault.CANCELLED))
+
+
+def _curl_mask(mask: int) -> int:
+    wanted = 0
+    if mask & select.EPOLLIN:
+        wanted |= pycurl.CSELECT_IN
+    if mask & select.EPOLLOUT:
+        wanted |= pycurl.CSELECT_OUT
+    if mask & (select.EPOLLERR | select.EPOLLHUP):
+        wanted |= pycurl.CSELECT_ERR
+    return wanted
+
+
+def _ignore_missing(unregister: Callable[[int], None], descriptor: int) -> None:
+    try:
+        unregister(descriptor)
+    except OSError:
+        return
+
+
+def _peer(transfer: Transfer) -> str:
+    """Whose connections a transfer uses: the proxy, or the server."""
+    url = transfer.request.url
+    return transfer.request.proxy or url[: url.find("/", len("https://"))]
