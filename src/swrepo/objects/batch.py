@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from swrepo.errors import CorruptObject
 from swrepo.format.object_id import ObjectId
+from swrepo.objects.directory import writing
 from swrepo.objects.store import ObjectStore
 from swrepo.system.atomic import sync_directory
 from swrepo.system.filesystem import sync_filesystem
@@ -54,7 +55,8 @@ class ObjectBatch:
         if self.has(object_id):
             return
         temporary = self._root / _TXN / f"{_PREFIX}{os.getpid()}.{next(self._counter)}"
-        self._write(temporary, object_id, stored)
+        with writing(temporary):
+            self._write(temporary, object_id, stored)
         with self._lock:
             taken = self._pending.setdefault(object_id, temporary) is not temporary
             full = len(self._pending) >= _MAX_PENDING
@@ -76,7 +78,7 @@ class ObjectBatch:
 
     def flush(self) -> None:
         """Make everything that was put durable under its name."""
-        with self._lock:
+        with self._lock, writing(self._root):
             if not self._pending:
                 return
             if not sync_filesystem(self._root):
@@ -120,7 +122,7 @@ class ObjectBatch:
             raise
 
     def _remove_leftovers(self) -> None:
-        with os.scandir(self._root / _TXN) as entries:
+        with writing(self._root / _TXN), os.scandir(self._root / _TXN) as entries:
             for entry in entries:
                 if entry.name.startswith(_PREFIX):
                     with suppress(FileNotFoundError):

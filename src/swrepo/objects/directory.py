@@ -54,7 +54,7 @@ class DirectoryObjects:
 
     def create(self) -> None:
         """Make the directories that an empty repository has; existing ones stay."""
-        with _writing(self.root):
+        with writing(self.root):
             for name in [f"data/{number:02x}" for number in range(256)] + [_TXN]:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             for name in ("", "data"):
@@ -80,7 +80,7 @@ class DirectoryObjects:
         path = self._document(name)
         # A pointer must not survive a power cut that what it points to does not survive.
         self.sync()
-        with _writing(path), self._temporary() as (file, temporary):
+        with writing(path), self._temporary() as (file, temporary):
             file.write(data)
             _sync_file(file)
             os.rename(temporary, path)  # a crash before this line leaves the old document, after it the new one
@@ -98,7 +98,7 @@ class DirectoryObjects:
         if self.has(object_id):
             return
         path = self.root / object_id.path
-        with _writing(path), self._temporary() as (file, temporary):
+        with writing(path), self._temporary() as (file, temporary):
             hasher = object_id.algorithm.hasher()
             for block in [stored] if isinstance(stored, bytes) else _blocks(stored, path):
                 hasher.update(block)
@@ -113,7 +113,7 @@ class DirectoryObjects:
     def delete(self, object_id: ObjectId) -> None:
         """See ObjectStore; a no-op where there is none."""
         path = self.root / object_id.path
-        with _writing(path):
+        with writing(path):
             path.unlink(missing_ok=True)
 
     def list(self) -> Iterator[ObjectId]:
@@ -131,13 +131,13 @@ class DirectoryObjects:
             directories, self._unsynced = self._unsynced, set()
         for name in sorted(directories):
             path = self.root / "data" / name
-            with _writing(path), suppress(FileNotFoundError):
+            with writing(path), suppress(FileNotFoundError):
                 sync_directory(path)
 
     def discard_unfinished(self) -> int:
         """Remove what killed processes left in data/txn; how many files. Only while nobody else puts."""
         leftovers = [path for path in (self.root / _TXN).glob(_UNFINISHED + "*") if path.is_file()]
-        with _writing(self.root / _TXN):
+        with writing(self.root / _TXN):
             for path in leftovers:
                 path.unlink(missing_ok=True)
         return len(leftovers)
@@ -207,7 +207,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """The border to the operating system, on writing."""
     try:
         yield

@@ -108,9 +108,7 @@ class ServerLayout:
     def repository(self, fqrn: str) -> RepositoryPlaces:
         """The places of `fqrn`; UsageError where that can be no repository's name."""
         if not is_fqrn(fqrn):
-            raise UsageError(
-                f"{fqrn!r} cannot be a repository's name: it looks like a host name (sw.example.org)"
-            )
+            raise UsageError(f"{fqrn!r} cannot be a repository's name: it looks like a host name (sw.example.org)")
         return RepositoryPlaces(
             fqrn=fqrn,
             keys=KeyFiles.of(self.keys, fqrn),

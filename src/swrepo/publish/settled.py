@@ -51,12 +51,7 @@ def note(directories: dict[int, int], path: bytes, status: os.stat_result) -> No
 
 def save(path: Path, settled: Settled, root_catalog: ObjectId, source: Path) -> None:
     """Write the record that goes with `root_catalog` and the work tree `source`."""
-    head = {
-        "version": _VERSION,
-        "byteorder": sys.byteorder,
-        "start_ns": settled.start_ns,
-        **_bound_to(root_catalog, source),
-    }
+    head = {"start_ns": settled.start_ns, **_bound_to(root_catalog, source)}
     pairs = array("Q", (value & (1 << 64) - 1 for pair in settled.directories.items() for value in pair))
     write_atomically(path, json.dumps(head).encode() + b"\n" + pairs.tobytes())
 
@@ -66,8 +61,7 @@ def load(path: Path, root_catalog: ObjectId, source: Path) -> Settled:
     try:
         first, _, rest = path.read_bytes().partition(b"\n")
         head = json.loads(first)
-        expected = {"version": _VERSION, "byteorder": sys.byteorder, **_bound_to(root_catalog, source)}
-        if any(head.get(key) != value for key, value in expected.items()):
+        if any(head.get(key) != value for key, value in _bound_to(root_catalog, source).items()):
             return Settled()
         values = array("Q", rest)
         return Settled(int(head["start_ns"]), dict(zip(_signed(values[::2]), values[1::2], strict=True)))
@@ -81,4 +75,10 @@ def _signed(keys: array[int]) -> array[int]:
 
 def _bound_to(root_catalog: ObjectId, source: Path) -> Mapping[str, object]:
     status = source.stat()
-    return {"root": root_catalog.text, "source": os.fspath(source), "device": status.st_dev}
+    return {
+        "version": _VERSION,
+        "byteorder": sys.byteorder,
+        "root": root_catalog.text,
+        "source": os.fspath(source),
+        "device": status.st_dev,
+    }

@@ -1,0 +1,215 @@
+"""Changes whose content is still unread become complete ones, in the same order, with all cores at work.
+
+Small files travel in batches to the threads of a pool, each thread reading, compressing and storing one file after the
+other. A large file is read and cut by the calling thread, and its chunks go to the pool. Memory is bounded: a thread
+holds one file of at most the smallest chunk's size, and few chunks are under way at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+from swrepo.format.dirent import Dirent, Flag
+from swrepo.publish.changes import Change, Identity, Left, Put
+from swrepo.publish.entries import EntryRules, same
+from swrepo.publish.faults import Faults
+from swrepo.publish.last_revision import LastRevision
+from swrepo.publish.progress import Progress
+from swrepo.publish.reader import FileReader, Stored
+from swrepo.publish.source_file import UnstableFileError
+from swrepo.publish.staged import Content, Staged
+
+_CHUNKED = int(Flag.CHUNKED)
+_BATCH_FILES = 64
+_BATCH_SIZE = 2 << 20
+_AHEAD = 5000
+"""Changes that wait for the content of one before them."""
+
+Outcome = Stored | OSError | UnstableFileError
+
+
+class _Task(NamedTuple):
+    """A file to be read by the pool."""
+
+    path: bytes
+    size: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Files that one thread reads, in order."""
+
+    tasks: list[_Task] = field(default_factory=list)
+    size: int = 0
+    future: Future[list[Outcome]] | None = None
+
+
+class _Waiting(NamedTuple):
+    """A change with the way to its content: known, or a place in a batch. Neither where nothing is to be read."""
+
+    change: Change
+    known: Outcome | Content | None = None
+    batch: _Batch | None = None
+    place: int = 0
+    asked_at_ns: int = 0
+
+
+class Ingest:
+    """The step between a scan and the catalogs. For one calling thread; close it (it is a context manager)."""
+
+    def __init__(
+        self,
+        source: bytes,
+        reader: FileReader,
+        rules: EntryRules,
+        last: LastRevision,
+        staged: Staged,
+        faults: Faults,
+        progress: Progress,
+        threads: int | None = None,
+    ) -> None:
+        self._source = source.rstrip(b"/")
+        self._reader = reader
+        self._rules = rules
+        self._last = last
+        self._staged = staged
+        self._faults = faults
+        self._progress = progress
+        count = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="ingest")
+        self._chunk_slots = threading.BoundedSemaphore(count + 1)
+        self._open_batch = _Batch()
+        self._leader = _Waiting(Left(b""))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def complete(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """The changes with their contents, those left out that turn out to be none, and those that are now faults."""
+        queue: deque[_Waiting] = deque()
+        for change in changes:
+            queue.append(self._begin(change))
+            while queue and (len(queue) > _AHEAD or _is_ready(queue[0])):
+                yield from self._finish(queue.popleft())
+        while queue:
+            yield from self._finish(queue.popleft())
+
+    def _begin(self, change: Change) -> _Waiting:
+        """Start to read the content, if there is any to read."""
+        if not isinstance(change, Put) or change.read is None:
+            return _Waiting(change)
+        if change.group is not None and change.group == self._leader.change.path:
+            return self._leader._replace(change=change)
+        waiting = self._begin_file(change, change.read)
+        if change.group is not None:
+            self._leader = waiting  # the other names of this file come right behind it
+        return waiting
+
+    def _begin_file(self, put: Put, identity: Identity) -> _Waiting:
+        found = self._staged.find(identity)
+        if found is not None and self._is_stored(put.entry, found):
+            return _Waiting(put, found)
+        now = self._staged.now_ns()
+        path = self._source + put.path
+        if identity.size > self._reader.whole_limit:
+            return _Waiting(put, self._store_large(path, identity.size), asked_at_ns=now)
+        batch = self._open_batch
+        batch.tasks.append(_Task(path, identity.size))
+        batch.size += identity.size
+        waiting = _Waiting(put, None, batch, len(batch.tasks) - 1, now)
+        if len(batch.tasks) >= _BATCH_FILES or batch.size >= _BATCH_SIZE:
+            self._send()
+        return waiting
+
+    def _is_stored(self, entry: Dirent, content: Content) -> bool:
+        """Whether a content that was stored earlier is still there."""
+        if content.digest is not None:
+            whole = entry._replace(digest=content.digest).content
+            return whole is not None and self._reader.store.has(whole)
+        return all(self._reader.store.has(entry.chunk_id(chunk)) for chunk in content.chunks)
+
+    def _store_large(self, path: bytes, size: int) -> Outcome:
+        try:
+            return self._reader.store_file(path, size, self._submit_chunk)
+        except (OSError, UnstableFileError) as error:
+            return error
+
+    def _submit_chunk(self, function: Callable[[], bytes]) -> Future[bytes]:
+        self._chunk_slots.acquire()  # given back by whoever has done the work
+        future = self._pool.submit(function)
+        future.add_done_callback(lambda _: self._chunk_slots.release())
+        return future
+
+    def _send(self) -> _Batch:
+        batch, self._open_batch = self._open_batch, _Batch()
+        batch.future = self._pool.submit(_store_batch, self._reader, batch.tasks)
+        return batch
+
+    def _finish(self, waiting: _Waiting) -> Iterator[Change]:
+        put = waiting.change
+        if not isinstance(put, Put) or put.read is None:
+            yield put
+            return
+        outcome = waiting.known
+        if waiting.batch is not None:
+            if waiting.batch.future is None:
+                self._send()
+            assert waiting.batch.future is not None  # noqa: S101 - the line above
+            outcome = waiting.batch.future.result()[waiting.place]
+        complete = self._completed(put, put.read, outcome, waiting.asked_at_ns)
+        if complete is not None and not self._is_as_before(complete):
+            yield complete
+
+    def _completed(
+        self, put: Put, identity: Identity, outcome: Outcome | Content | None, asked_at_ns: int
+    ) -> Put | None:
+        """The change with its content; None where there is a fault."""
+        if isinstance(outcome, OSError):
+            self._faults.add_os(put.path, outcome)
+            return None
+        if isinstance(outcome, UnstableFileError) or outcome is None:
+            self._faults.add(put.path, str(outcome))
+            return None
+        entry = put.entry
+        if isinstance(outcome, Content):
+            content = outcome
+        else:
+            content, now = outcome.content, Identity.of(outcome.status)
+            if now != identity:
+                entry = self._rules.restamp(entry, outcome.status)
+            self._staged.add(now, content, asked_at_ns)
+        self._progress.advance(1, entry.size)
+        flags = entry.flags | _CHUNKED if content.chunks else entry.flags
+        entry = entry._replace(digest=content.digest, flags=flags)
+        return put._replace(entry=entry, chunks=content.chunks, read=None)
+
+    def _is_as_before(self, put: Put) -> bool:
+        if put.old is None or put.regrouped or not same(put.entry, put.old):
+            return False
+        return not put.chunks or put.chunks == self._last.chunks(put.path)
+
+
+def _is_ready(waiting: _Waiting) -> bool:
+    batch = waiting.batch
+    return batch is None or (batch.future is not None and batch.future.done())
+
+
+def _store_batch(reader: FileReader, tasks: list[_Task]) -> list[Outcome]:
+    """What a thread of the pool does. A failure of one file is that file's; of the store, everybody's."""
+    return [_store_one(reader, task) for task in tasks]
+
+
+def _store_one(reader: FileReader, task: _Task) -> Outcome:
+    try:
+        return reader.store_file(task.path, task.size)
+    except (OSError, UnstableFileError) as error:
+        return error

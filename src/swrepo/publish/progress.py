@@ -1,0 +1,37 @@
+"""How a publication tells where it is. It never prints itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Phase(StrEnum):
+    """What is being done; the value can be shown to people."""
+
+    CHECKING = "checking keys and whitelist"
+    FILES = "comparing and storing files"
+    CATALOGS = "writing catalogs"
+    SIGNING = "signing"
+
+
+class Progress(Protocol):
+    """Called often, by one thread, and expected to be quick."""
+
+    def phase(self, phase: Phase) -> None:
+        """The next part of the work begins."""
+        ...
+
+    def advance(self, files: int, size: int) -> None:
+        """So many more files, of so many plain bytes, have been read and stored."""
+        ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def phase(self, phase: Phase) -> None:
+        del phase
+
+    def advance(self, files: int, size: int) -> None:
+        del files, size

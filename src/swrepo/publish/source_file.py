@@ -1,0 +1,53 @@
+"""Reads files of the work tree and notices when somebody writes to them meanwhile."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from swrepo.publish.changes import Identity
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+ATTEMPTS = 3
+"""How often a file that changes while it is read is read again before that is an error."""
+
+
+class UnstableFileError(Exception):
+    """The file changed while it was read. Never leaves this package: it becomes a fault of the path."""
+
+
+@contextmanager
+def steady(path: bytes) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+    """The open file and its status; UnstableFileError at the end of the block where the file changed meanwhile.
+
+    Raises OSError where the file cannot be opened, UnstableFileError also where it is no regular file any more.
+    """
+    with open(path, "rb", buffering=0, opener=_open) as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise UnstableFileError("was a file when the directory was read and is none any more")
+        yield file, before
+        if Identity.of(os.fstat(file.fileno())) != Identity.of(before):
+            raise UnstableFileError(f"changed while it was read, {ATTEMPTS} times; publish when it is at rest")
+
+
+def read_whole(path: bytes) -> tuple[bytes, os.stat_result]:
+    """All bytes of a small file, with the status that goes with them."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with steady(path) as (file, status):
+                data = file.read()
+                if len(data) == status.st_size:
+                    return data, status
+        except UnstableFileError:
+            if attempt == ATTEMPTS:
+                raise
+    raise UnstableFileError("has another number of bytes than its size says")
+
+
+def _open(path: str, flags: int) -> int:
+    del flags
+    return os.open(path, _FLAGS)

@@ -1,0 +1,126 @@
+"""Contents that are stored already, by the identity of their files, so that they need not be read again.
+
+`sync` fills it ahead of a publication; a publication that was killed finds here what it had done. It can be lost at any
+time: then files are read again. The rule of `settled` holds here too: only a file that had been at rest before it was
+read is taken on trust.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from swrepo.format.dirent import Chunk
+from swrepo.publish.changes import Identity
+from swrepo.publish.settled import CLOCK_GRAIN_NS
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS contents (
+    device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, digest BLOB, chunks BLOB,
+    PRIMARY KEY (device, inode)) WITHOUT ROWID;
+"""
+_CHUNK = struct.Struct("<QQ20s")
+_COMMIT_EVERY = 2000
+_SIGN = 1 << 63
+
+
+class Content(NamedTuple):
+    """What a file's content is stored as: one object, or chunks."""
+
+    digest: bytes | None
+    chunks: tuple[Chunk, ...] = ()
+
+
+class Staged:
+    """The table of stored contents in the file `path`, for one way of storing (`signature`). For one thread."""
+
+    def __init__(self, path: Path, signature: str, clock_ns: Callable[[], int]) -> None:
+        self._path = path
+        self._clock_ns = clock_ns
+        self._database = self._open(signature)
+        self._uncommitted = 0
+        self._is_empty = self._database.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
+
+    def now_ns(self) -> int:
+        """The time before which a file must have come to rest for its content to be kept here."""
+        return self._clock_ns()
+
+    def find(self, identity: Identity) -> Content | None:
+        """The content of the file, if it is known."""
+        if self._is_empty:
+            return None
+        row = self._database.execute(
+            "SELECT digest, chunks FROM contents WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? "
+            "AND ctime_ns = ?",
+            _signed(identity),
+        ).fetchone()
+        if row is None:
+            return None
+        return Content(row[0], tuple(Chunk(*fields) for fields in _CHUNK.iter_unpack(row[1])))
+
+    def add(self, identity: Identity, content: Content, read_at_ns: int) -> None:
+        """Keep the content of a file that was read after `read_at_ns`."""
+        if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
+            return  # it may have been written to once more without any trace in its times
+        chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks)
+        self._database.execute(
+            "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*_signed(identity), content.digest, chunks),
+        )
+        self._uncommitted += 1
+        if self._uncommitted >= _COMMIT_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        """Let a successor find what was added."""
+        self._database.commit()
+        self._uncommitted = 0
+
+    def close(self) -> None:
+        self.commit()
+        self._database.close()
+
+    def discard(self) -> None:
+        """Close and forget everything: it is published now."""
+        self._database.close()
+        _remove(self._path)
+
+    def _open(self, signature: str) -> sqlite3.Connection:
+        try:
+            return _open(self._path, signature)
+        except sqlite3.DatabaseError:  # damaged by a crash of the machine, or no database at all
+            _remove(self._path)
+            return _open(self._path, signature)
+
+
+def _open(path: Path, signature: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    try:
+        # Losing the last rows costs time and nothing else, so no write waits for the disk.
+        database.execute("PRAGMA synchronous = OFF")
+        database.executescript(_SCHEMA)
+        if database.execute("SELECT signature FROM settings").fetchall() != [(signature,)]:
+            database.execute("DELETE FROM contents")
+            database.execute("DELETE FROM settings")
+            database.execute("INSERT INTO settings VALUES (?)", (signature,))
+            database.commit()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-journal"):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").unlink()
+
+
+def _signed(identity: Identity) -> tuple[int, ...]:
+    """SQLite's integers are signed; inode and device numbers may use all 64 bits."""
+    return tuple((value + _SIGN) % (1 << 64) - _SIGN for value in identity)
