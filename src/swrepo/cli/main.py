@@ -1,0 +1,138 @@
+"""`swrepo`: finds the command that was typed, loads that command's module and no other, and runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, cast
+
+from swrepo import __version__
+from swrepo.cli.exits import guarded
+from swrepo.errors import UsageError
+
+PROGRAM = "swrepo"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: the module that does it and one line about it. A group has entries of its own and no module."""
+
+    summary: str
+    module: str = ""
+    entries: dict[str, Entry] | None = None
+
+
+class CommandModule(Protocol):
+    """What a module below `swrepo.cli.commands` offers; its docstring is the description, EXAMPLE the end of --help."""
+
+    EXAMPLE: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int | None: ...
+
+
+COMMANDS: dict[str, Entry] = {
+    "mount": Entry("mount a repository, or all below one directory", "mount"),
+    "umount": Entry("take a mount away", "umount"),
+    "ls": Entry("list a directory of a repository, without a mount", "ls"),
+    "cat": Entry("write files of a repository to standard output, without a mount", "cat"),
+    "cp": Entry("copy files and directories out of a repository, without a mount", "cp"),
+    "stat": Entry("show all that is known about a path of a repository", "stat"),
+    "find": Entry("search a repository, without a mount", "find"),
+    "tags": Entry("list the named revisions of a repository", "tags"),
+    "verify": Entry("fetch everything that a revision reaches and check it", "verify"),
+    "talk": Entry("ask a running mount, or tell it what to do", "talk"),
+    "serve": Entry("serve repositories over HTTP", "serve"),
+    "config": Entry("show which configuration holds for a repository, and who set it", "config"),
+    "server": Entry(
+        "make and publish repositories",
+        entries={
+            "mkfs": Entry("create a repository", "server_mkfs"),
+            "publish": Entry("publish what changed in the work tree", "server_publish"),
+            "sync": Entry("show what publishing would change", "server_sync"),
+            "info": Entry("show a repository's state", "server_info"),
+            "list": Entry("list the repositories of this server", "server_list"),
+            "tag": Entry("list named revisions", "server_tag"),
+        },
+    ),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print and leave."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}; try '{self.prog} --help'")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _dispatch(PROGRAM, COMMANDS, words), PROGRAM)
+
+
+def run_command(program: str, module: CommandModule, words: Sequence[str]) -> int:
+    """Parse `words` as the arguments of one command, and run it."""
+    parser = Parser(
+        prog=program,
+        description=(module.__doc__ or "").strip(),
+        epilog=f"example:\n{_indented(module.EXAMPLE)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    return module.run(parser.parse_args(words)) or 0
+
+
+def load(name: str) -> CommandModule:
+    """The module of a command."""
+    return cast("CommandModule", importlib.import_module(f"swrepo.cli.commands.{name}"))
+
+
+def _dispatch(program: str, entries: dict[str, Entry], words: Sequence[str]) -> int:
+    name, *rest = words or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(overview(program, entries))
+        return 0 if words else UsageError.exit_code
+    if name == "--version":
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    entry = entries.get(name)
+    if entry is None:
+        raise UsageError(f"{program}: there is no command {name!r}{_suggestion(name, entries)}; try '{program} --help'")
+    if entry.entries is not None:
+        return _dispatch(f"{program} {name}", entry.entries, rest)
+    return run_command(f"{program} {name}", load(entry.module), rest)
+
+
+def overview(program: str, entries: dict[str, Entry]) -> str:
+    """The list of commands."""
+    width = max(map(len, entries))
+    lines = [f"usage: {program} COMMAND ...", "", "commands:"]
+    lines += [f"  {name:<{width}}  {entry.summary}" for name, entry in entries.items()]
+    lines += ["", f"'{program} COMMAND --help' tells more, with an example."]
+    return "\n".join(lines)
+
+
+def _suggestion(name: str, entries: dict[str, Entry]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, entries, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines())
+
+
+def entry_point(program: str, body: Callable[[list[str]], int]) -> int:
+    """What the programs with names of their own (`cvmfs_server`, ...) share with `main`."""
+    return guarded(lambda: body(sys.argv[1:]), program)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Opens a repository for a command that reads it without a mount. Loads the whole client: import it when it is needed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from swrepo.cli.selection import Selection, select
+from swrepo.cli.target import Target, parse
+from swrepo.client.access import Access, open_access
+from swrepo.errors import PathNotFound
+from swrepo.format.dirent import Dirent
+from swrepo.format.paths import ROOT, join, parent
+from swrepo.repository.revision import Revision
+
+_LINKS_AT_MOST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A repository at one revision, and the path in it that was typed."""
+
+    target: Target
+    selection: Selection
+    access: Access
+
+    @property
+    def revision(self) -> Revision:
+        return self.access.revision
+
+    @property
+    def fqrn(self) -> str:
+        return self.access.fqrn
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What variant symlinks see."""
+        return self.access.variables
+
+    def resolve(self, path: bytes) -> tuple[bytes, Dirent]:
+        """Follow symbolic links inside the repository. PathNotFound where they lead out of it or in a circle."""
+        done, pending, followed = ROOT, path.split(b"/")[1:], 0
+        while pending:
+            name = pending.pop(0)
+            if name in (b"", b"."):
+                continue
+            if name == b"..":
+                done = parent(done)
+                continue
+            step = join(done, name)
+            if not self.revision.lookup(step).is_symlink:
+                done = step
+                continue
+            followed += 1
+            link = self.revision.readlink(step, self.variables)
+            inside = self._inside(link)
+            if inside is None or followed > _LINKS_AT_MOST:
+                why = "leads out of the repository" if inside is None else "leads in a circle"
+                raise PathNotFound(
+                    f"{step.decode('utf-8', 'backslashreplace')} {why}: {link.decode('utf-8', 'backslashreplace')}"
+                )
+            if link.startswith(b"/"):
+                done = ROOT
+            pending = inside.split(b"/") + pending
+        return done, self.revision.lookup(done)
+
+    def _inside(self, link: bytes) -> bytes | None:
+        """The link as a path of this repository: relative ones as they are, absolute ones below /cvmfs/FQRN."""
+        if not link.startswith(b"/"):
+            return link
+        own = b"/cvmfs/" + self.fqrn.encode()
+        return link[len(own) :] if link == own or link.startswith(own + b"/") else None
+
+
+@contextmanager
+def open_target(args: argparse.Namespace, text: str) -> Iterator[Opened]:
+    """Open what `text` names with the options of `selection.add_selection_options`."""
+    target = parse(text)
+    selection = select(target, args)
+    with open_access(selection.request(tag=args.tag, root_hash=args.hash)) as access:
+        yield Opened(target, selection, access)
