@@ -1,0 +1,199 @@
+"""Objects on the client's disk: plain bytes under the digest of their stored form, put there only after verification.
+
+Layout of the original (format.md 11): `XX/REST`, no letter for the kind; `txn/`; `cvmfschecksum.FQRN`. Any number of
+processes may share the directory; each may be killed at any moment. Stores made of stores: what is not here is fetched
+from the source that was given.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from swrepo.cache.directory import CacheDirectory, refusal
+from swrepo.errors import FormatError, SwrepoError, TruncatedObject, UsageError
+from swrepo.format.breadcrumb import Breadcrumb
+from swrepo.format.wellknown import is_fqrn
+from swrepo.objects.combine import Combine
+from swrepo.objects.store import ObjectSource, Want
+
+_BREADCRUMB = "cvmfschecksum."
+_BREADCRUMB_LIMIT = 1024
+_PATIENCE = 3
+"""Times that an object may vanish between its arrival and its being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCounters:
+    """Since this process opened the cache: objects found here, fetched, that could not be, and plain bytes fetched."""
+
+    hits: int = 0
+    fetched: int = 0
+    failed: int = 0
+    fetched_bytes: int = 0
+
+
+class DiskCache:
+    """LocalObjects over a directory, filled from `source`. Safe from any thread; usable after a fork.
+
+    `_lock` guards the counters and the exchange of `_directory`; nothing else is acquired under it.
+    """
+
+    def __init__(self, root: Path, source: ObjectSource) -> None:
+        """Raises PermissionRefused or CacheFull where `root` cannot be made or used."""
+        self._source = source
+        self._combine: Combine[str, None] = Combine()
+        self._lock = threading.Lock()
+        self._hits = self._fetched = self._failed = self._bytes = 0
+        self.root = root
+        self._directory = self._enter()
+        self._left: list[CacheDirectory] = []
+
+    def open(self, want: Want) -> int:
+        """See LocalObjects."""
+        descriptor = self.open_if_here(want)
+        for _ in range(_PATIENCE):
+            if descriptor is not None:
+                return descriptor
+            self._combine.run(want.id.cache_path, lambda: self._fill(want))
+            descriptor = self._find(want)
+        if descriptor is None:
+            raise SwrepoError(f"object {want.id} vanishes from the cache {self.root} at once; is something cleaning it?")
+        return descriptor
+
+    def open_if_here(self, want: Want) -> int | None:
+        """See LocalObjects."""
+        descriptor = self._find(want)
+        if descriptor is not None:
+            with self._lock:
+                self._hits += 1
+        return descriptor
+
+    def read_breadcrumb(self, fqrn: str) -> Breadcrumb | None:
+        """The newest manifest that was trusted here; None where there is none, or it is damaged."""
+        opened = self._directory.open(".", _breadcrumb_name(fqrn))
+        if opened is None:
+            return None
+        with os.fdopen(opened[0], "rb") as file:
+            text = file.read(_BREADCRUMB_LIMIT)
+        try:
+            return Breadcrumb.parse(text.decode("ascii"))
+        except (FormatError, UnicodeDecodeError):
+            return None
+
+    def write_breadcrumb(self, fqrn: str, breadcrumb: Breadcrumb) -> None:
+        """Remember a manifest, durably: it guards against going back."""
+
+        def write(file: BinaryIO) -> None:
+            file.write(breadcrumb.text.encode("ascii"))
+            _sync(file)
+
+        self._install(write, ".", _breadcrumb_name(fqrn))
+
+    @property
+    def counters(self) -> CacheCounters:
+        with self._lock:
+            return CacheCounters(self._hits, self._fetched, self._failed, self._bytes)
+
+    def close(self) -> None:
+        """Remove this process's unfinished files. The cache is not to be used afterwards."""
+        with self._lock:
+            places, self._left = [self._directory, *self._left], []
+        for place in places:
+            place.close()
+
+    def _find(self, want: Want) -> int | None:
+        """A descriptor of what is here; a file of another size than announced was damaged by somebody else."""
+        opened = self._directory.open(*want.id.cache_path.split("/"))
+        if opened is None:
+            return None
+        descriptor, size = opened
+        # Nothing whose size is not announced (certificates, catalogs of tags) is ever empty.
+        if size == want.size or (want.size is None and size):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def _fill(self, want: Want) -> None:
+        """Fetch; under Combine, so by one thread at a time for each object."""
+        descriptor = self._find(want)
+        if descriptor is not None:  # another process, or a fetch that ended between our looking and our asking
+            os.close(descriptor)
+            return
+        size = 0
+
+        def write(file: BinaryIO) -> None:
+            nonlocal size
+            self._source.fetch(want, file)
+            size = file.tell()
+            if want.size is None:
+                # At every opening the size tells what a power cut left of a file; where it is not known, we must sync.
+                _sync(file)
+            elif size != want.size:
+                raise TruncatedObject(f"object {want.id} came as {size} of {want.size} bytes; it was not kept")
+
+        try:
+            self._install(write, *want.id.cache_path.split("/"))
+        except BaseException:
+            with self._lock:
+                self._failed += 1
+            raise
+        with self._lock:
+            self._fetched += 1
+            self._bytes += size
+
+    def _install(self, write: Callable[[BinaryIO], None], directory: str, name: str) -> None:
+        """Have `write` fill a file, then give it its name; start over, once, where the cache was removed meanwhile."""
+        place = self._directory
+        try:
+            try:
+                _install_in(place, write, directory, name)
+            except FileNotFoundError:
+                _install_in(self._enter_again(place), write, directory, name)
+        except OSError as error:
+            raise refusal(self.root, error) from error
+
+    def _enter(self) -> CacheDirectory:
+        try:
+            return CacheDirectory(self.root)
+        except OSError as error:
+            raise refusal(self.root, error) from error
+
+    def _enter_again(self, left: CacheDirectory) -> CacheDirectory:
+        with self._lock:
+            if self._directory is left:
+                self._left.append(left)  # other threads may be using its descriptors
+                self._directory = self._enter()
+            return self._directory
+
+
+def _install_in(place: CacheDirectory, write: Callable[[BinaryIO], None], directory: str, name: str) -> None:
+    descriptor, unfinished = place.create()
+    try:
+        file = open(descriptor, "wb")
+        try:
+            write(file)
+            file.flush()
+        finally:
+            with suppress(OSError):  # of bytes that are not wanted, or were flushed
+                file.close()
+        place.commit(unfinished, directory, name)
+    except BaseException:
+        place.discard(unfinished)
+        raise
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _breadcrumb_name(fqrn: str) -> str:
+    if not is_fqrn(fqrn):
+        raise UsageError(f"not the name of a repository: {fqrn!r}")
+    return _BREADCRUMB + fqrn
