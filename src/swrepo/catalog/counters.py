@@ -79,6 +79,19 @@ SELF = "self_"
 SUBTREE = "subtree_"
 
 
+RECOUNT = """
+SELECT count(*) FILTER (WHERE kind = 4), count(*) FILTER (WHERE kind = 2), count(*) FILTER (WHERE kind = 3),
+       count(*) FILTER (WHERE kind = 1), (SELECT count(*) FROM nested_catalogs),
+       count(*) FILTER (WHERE kind = 4 AND flags & 64), (SELECT count(*) FROM chunks),
+       ifnull(sum(size) FILTER (WHERE kind = 4), 0), ifnull(sum(size) FILTER (WHERE kind = 4 AND flags & 64), 0),
+       count(*) FILTER (WHERE xattr <> x''), count(*) FILTER (WHERE kind = 4 AND flags & 128),
+       ifnull(sum(size) FILTER (WHERE kind = 4 AND flags & 128), 0)
+FROM (SELECT CASE WHEN flags & 1 THEN 1 WHEN flags & 8 THEN 2 WHEN flags & 16 OR (mode & 61440) <> 32768 THEN 3
+             ELSE 4 END AS kind, flags, size, xattr FROM catalog)
+"""
+"""Counts a catalog's own rows, the columns in the order of `Counters`: `Counters.of_entry` in SQL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Both sets of a catalog."""

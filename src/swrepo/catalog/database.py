@@ -107,6 +107,11 @@ class Database:
             raise FormatError(message)
         return frozenset(name.decode("utf-8", "replace").lower() for name, _ in found)
 
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole database, page by page, into an empty one."""
+        with self._lock:
+            self._connection.backup(target)
+
     def close(self) -> None:
         """Let go of the file. No other method may be called afterwards; closing twice is fine."""
         with self._lock:

@@ -7,7 +7,8 @@ knows its entries by other paths; `local` and `planted` translate, and nobody ou
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,7 +17,7 @@ from swrepo.catalog.counters import Statistics
 from swrepo.catalog.database import Database
 from swrepo.catalog.rows import OWN_KEY, PARENT_KEY, as_dirent, check_names, named, select_list
 from swrepo.errors import FormatError
-from swrepo.format.dirent import Chunk, Dirent
+from swrepo.format.dirent import Chunk, Dirent, Flag
 from swrepo.format.object_id import DIGEST_SIZE, Kind, ObjectId
 from swrepo.format.paths import ROOT, PathKey, is_within, path_key
 
@@ -52,9 +53,12 @@ class CatalogFile:
         columns = select_list(database.columns("catalog"))
         self._by_key = f"SELECT {columns} FROM catalog WHERE md5path_1 = ? AND md5path_2 = ?"  # noqa: S608
         self._by_rowid = f"SELECT {columns}, {OWN_KEY}, {PARENT_KEY} FROM catalog WHERE rowid = ?"  # noqa: S608
+        self._after_rowid = (
+            f"SELECT {columns}, {OWN_KEY}, {PARENT_KEY} FROM catalog WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608
+        )
         self._by_parent = (
             f"SELECT {columns} FROM catalog WHERE parent_1 = ? AND parent_2 = ? AND rowid > ? "  # noqa: S608
-            f"AND ifnull(flags, 0) & {int(_HIDDEN)} = 0 ORDER BY rowid LIMIT ?"
+            "AND ifnull(flags, 0) & ? = 0 ORDER BY rowid LIMIT ?"
         )
         self._nested: tuple[NestedRef, ...] | None = None
         self._leaders: dict[int, int] | None = None
@@ -94,13 +98,18 @@ class CatalogFile:
         row = self._database.one(self._by_rowid, (rowid,))
         return None if row is None else (as_dirent(row[:-4]), (row[-4], row[-3]), (row[-2], row[-1]))
 
-    def listing(self, path: bytes, after_rowid: int = 0, limit: int | None = None) -> list[Dirent]:
-        """Entries of a directory in the order of their rows, hidden ones left out: those after a row, at most `limit`.
+    def listing(
+        self, path: bytes, after_rowid: int = 0, limit: int | None = None, *, hidden: bool = False
+    ) -> list[Dirent]:
+        """Entries of a directory in the order of their rows: those after a row, at most `limit`, also `hidden` ones.
 
         Empty for anything that is not a directory of this catalog.
         """
         key = path_key(self.local(path))
-        rows = self._database.rows(self._by_parent, (*key, after_rowid, -1 if limit is None else limit))
+        left_out = 0 if hidden else int(Flag.HIDDEN)
+        rows = self._database.rows(
+            self._by_parent, (*key, after_rowid, left_out, _NO_LIMIT if limit is None else limit)
+        )
         entries = list(map(as_dirent, rows))
         check_names(entries)
         return entries
@@ -117,6 +126,22 @@ class CatalogFile:
         return found
 
     # The catalog as a whole
+
+    def entries(self) -> Iterator[tuple[Dirent, PathKey, PathKey]]:
+        """Every entry, hidden ones too, in the order of the rows, with its own (local) key and its directory's."""
+        after = -(1 << 63)
+        while rows := self._database.rows(self._after_rowid, (after, _BATCH)):
+            for row in rows:
+                yield as_dirent(row[:-4]), (row[-4], row[-3]), (row[-2], row[-1])
+            after = rows[-1][-5]
+
+    def all_chunks(self) -> Iterator[tuple[PathKey, Chunk]]:
+        """The chunks of every file, with the (local) key of the file."""
+        after = -(1 << 63)
+        while self._has_chunks and (rows := self._database.rows(_ALL_CHUNKS, (after, _BATCH))):
+            for _, first, second, *chunk in rows:
+                yield (first, second), Chunk(*chunk)
+            after = rows[-1][0]
 
     def nested(self) -> tuple[NestedRef, ...]:
         """The catalogs mounted directly below this one, in the order of their paths."""
@@ -163,6 +188,18 @@ class CatalogFile:
         found = ObjectId.parse(text, Kind.CATALOG) if text else None
         return found if found is not None and any(found.digest) else None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it has exactly the tables of the newest schema, as they are written today."""
+        rows = self._database.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+        version = (self.properties.get(schema.KEY_SCHEMA), self.properties.get(schema.KEY_SCHEMA_REVISION))
+        tables = {sql.encode() for sql in (*schema.TABLES, schema.PARENT_INDEX)}
+        return {row[0] for row in rows} == tables and version == (schema.SCHEMA, str(schema.SCHEMA_REVISION))
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole database, page by page, into an empty one. Raises what sqlite3 raises for the target."""
+        self._database.copy_to(target)
+
     # Paths
 
     def local(self, path: bytes) -> bytes:
@@ -202,11 +239,11 @@ class CatalogFile:
         return column in self._database.columns(table)
 
 
-_HIDDEN = 0x8000
-_CHUNKS = (
-    "SELECT ifnull(offset | 0, 0), ifnull(size | 0, 0), CAST(ifnull(hash, x'') AS BLOB) FROM chunks "
-    "WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY 1"
-)
+_NO_LIMIT = -1
+_BATCH = 1000
+_CHUNK = "ifnull(offset | 0, 0), ifnull(size | 0, 0), CAST(ifnull(hash, x'') AS BLOB)"
+_CHUNKS = f"SELECT {_CHUNK} FROM chunks WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY 1"  # noqa: S608
+_ALL_CHUNKS = f"SELECT rowid | 0, {OWN_KEY}, {_CHUNK} FROM chunks WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608
 _LEADERS = (
     f"SELECT hardlinks >> {_GROUP_SHIFT}, min(rowid) | 0 FROM catalog "  # noqa: S608
     f"WHERE hardlinks >> {_GROUP_SHIFT} <> 0 GROUP BY 1"

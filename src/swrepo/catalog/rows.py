@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from swrepo.catalog.schema import CATALOG_COLUMNS, OPTIONAL_COLUMNS
 from swrepo.errors import FormatError
-from swrepo.format.dirent import Dirent
-from swrepo.format.paths import ROOT, PathKey, basename, parent, path_key
+from swrepo.format.dirent import Dirent, Flag
+from swrepo.format.paths import PathKey, basename
 
 # (column, expression, value where an old schema has no such column), in the order of Dirent's fields.
 _EXPRESSIONS: Final = (
@@ -64,45 +64,38 @@ def check_names(entries: list[Dirent]) -> None:
         raise FormatError(message)
 
 
-INSERT: Final = (
-    f"INSERT INTO catalog ({', '.join(CATALOG_COLUMNS)}) VALUES "  # noqa: S608 - constants
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
-)
-"""Names go in as bytes: the text of a catalog need not be UTF-8, and `CAST(? AS TEXT)` keeps it as it is."""
+STRUCTURE: Final = int(Flag.NESTED_MOUNTPOINT | Flag.NESTED_ROOT | Flag.BIND_MOUNTPOINT)
+"""Flags that tell where catalogs begin and end: they follow from the tables, not from an entry."""
 
+# Names go in as bytes: the text of a catalog need not be UTF-8, and CAST(? AS TEXT) keeps it as it is.
+INSERT: Final = (
+    f"INSERT INTO catalog (rowid, {', '.join(CATALOG_COLUMNS)}) VALUES "  # noqa: S608 - constants
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+)
 UPDATE: Final = (
-    "UPDATE catalog SET hardlinks = ?, hash = ?, size = ?, mode = ?, mtime = ?, mtimens = ?, flags = ?, "
+    "UPDATE catalog SET hardlinks = ?, hash = ?, size = ?, mode = ?, mtime = ?, mtimens = ?, flags = ? | (flags & ?), "
     "name = CAST(? AS TEXT), symlink = CAST(? AS TEXT), uid = ?, gid = ?, xattr = ? "
     "WHERE md5path_1 = ? AND md5path_2 = ?"
 )
 
 
-def metadata(entry: Dirent) -> tuple[Any, ...]:
-    """The columns that are not keys, in the order of the table."""
-    return (
-        entry.hardlinks,
-        entry.digest,
-        entry.size,
-        entry.mode,
-        entry.mtime,
-        entry.mtime_ns,
-        entry.flags,
-        entry.name,
-        entry.symlink,
-        entry.uid,
-        entry.gid,
-        entry.xattr_blob,
-    )
+def insert_row(rowid: int, own: PathKey, above: PathKey, name: bytes, entry: Dirent) -> tuple[Any, ...]:
+    """Parameters of INSERT."""
+    return (rowid, *own, *above, *_stored(name, entry))
 
 
-def keys(path: bytes) -> tuple[PathKey, PathKey]:
-    """The keys of a path and of its directory."""
-    return path_key(path), parent_key(path)
+def update_row(own: PathKey, name: bytes, entry: Dirent) -> tuple[Any, ...]:
+    """Parameters of UPDATE: a directory stays what it is in the tree of catalogs."""
+    stored = _stored(name, entry)
+    kept = STRUCTURE if entry.is_directory else 0
+    return (*stored[:7], kept, *stored[7:], *own)
 
 
-def parent_key(path: bytes) -> PathKey:
-    """The key of the directory of `path`: (0, 0) for the root of a repository."""
-    return (0, 0) if path == ROOT else path_key(parent(path))
+def _stored(name: bytes, entry: Dirent) -> tuple[Any, ...]:
+    """The columns from `hardlinks` on, in the order of the table."""
+    _, mode, size, mtime, mtime_ns, uid, gid, flags, hardlinks, symlink, digest, xattr_blob, _ = entry
+    flags = int(flags) & ~STRUCTURE
+    return hardlinks, digest, size, mode, mtime, mtime_ns, flags, name, symlink, uid, gid, xattr_blob
 
 
 def named(entry: Dirent, path: bytes) -> Dirent:

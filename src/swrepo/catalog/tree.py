@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.errors import FormatError
-from swrepo.format.dirent import Dirent
+from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.paths import ROOT, parent
 
 _DEEPEST = 256
@@ -58,6 +58,10 @@ class CatalogTree:
     def listing(self, path: bytes) -> list[Dirent]:
         """The entries of a directory in the order of their rows; empty for anything else."""
         return self.find(path).listing(path)
+
+    def chunks(self, path: bytes) -> tuple[Chunk, ...]:
+        """The chunks of the file at `path`; empty where it has none."""
+        return self.holder(path).chunks(path)
 
     def loaded(self) -> list[CatalogFile]:
         """Every catalog that is open, by mountpoint."""

@@ -77,7 +77,7 @@ class Revision:
 
     def chunks(self, path: bytes) -> tuple[Chunk, ...]:
         """The chunks of a file; empty where it is one object."""
-        return self.tree.holder(path).chunks(path)
+        return self.tree.chunks(path)
 
     def content(self, path: bytes) -> Content:
         """A regular file, open for reading (nothing is fetched yet); PathNotFound, IsADirectory, FormatError."""

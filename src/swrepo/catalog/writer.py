@@ -1,0 +1,331 @@
+"""Makes a catalog file: a new one, or a changed copy of an old one. Source: format.md 6.
+
+The file is scratch until `finish` has returned: it is written without journal and sync, and a crash leaves rubbish that
+nobody will read. What comes out holds no free page, and its own counters are counted from its rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+from swrepo.catalog import schema
+from swrepo.catalog.counters import RECOUNT, Counters, Statistics
+from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.rows import INSERT, STRUCTURE, UPDATE, as_dirent, insert_row, select_list, update_row
+from swrepo.errors import FormatError, PathNotFound
+from swrepo.format.dirent import Chunk, Dirent, Flag
+from swrepo.format.object_id import Kind, ObjectId
+from swrepo.format.paths import NO_PARENT, ROOT, PathKey, basename, is_within, path_key
+
+_PENDING = 4096
+_GROUP_SHIFT = 32
+
+_COLUMNS = select_list(schema.CATALOG_COLUMNS)
+_BY_KEY = f"SELECT {_COLUMNS} FROM catalog WHERE md5path_1 = ? AND md5path_2 = ?"  # noqa: S608
+_BY_PARENT = f"SELECT {_COLUMNS} FROM catalog WHERE parent_1 = ? AND parent_2 = ? ORDER BY rowid"  # noqa: S608
+_INSERT_CHUNK = "INSERT INTO chunks (md5path_1, md5path_2, offset, size, hash) VALUES (?, ?, ?, ?, ?)"
+_CHUNKS = "SELECT offset, size, hash FROM chunks WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY offset"
+_FLAG = "UPDATE catalog SET flags = flags & ? | ? WHERE md5path_1 = ? AND md5path_2 = ?"
+_BELOW = """
+CREATE TEMP TABLE doomed AS
+WITH RECURSIVE below (first, second) AS (
+    VALUES (?, ?) UNION
+    SELECT md5path_1, md5path_2 FROM catalog JOIN below ON parent_1 = first AND parent_2 = second)
+SELECT first, second FROM below
+"""
+
+
+class CatalogWriter:
+    """A catalog in the making. For one thread at a time. Paths are those of the repository.
+
+    Entries are kept as they are given, but for two things that follow from the rest: the name is that of the path, and
+    the flags for mountpoints and roots of catalogs are set by the methods that make those. Whoever adds or removes
+    directories states their link counts.
+
+    FormatError where an entry or path cannot be in this catalog. As a context manager: discards what is not finished.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str, root_prefix: bytes) -> None:
+        """Take over an open database; use `create` or `edit`."""
+        self._connection = connection
+        self._path = path
+        self.root_prefix = root_prefix
+        self.subtree = Counters()
+        self._rows: list[tuple[Any, ...]] = []
+        self._chunk_rows: list[tuple[Any, ...]] = []
+        self._next_rowid = 1
+        self._last_directory: tuple[bytes, PathKey] = (ROOT, path_key(ROOT))
+        self._is_indexed = False
+        self._highest_group: int | None = None
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], root: Dirent, root_prefix: bytes = ROOT) -> Self:
+        """A new catalog in a new file: that of the repository's root, or of a directory `root_prefix` in it."""
+        writer = cls(_connect(os.fspath(path)), os.fspath(path), root_prefix)
+        writer._lay_out()
+        writer._add(root_prefix, root)
+        if root_prefix:
+            writer._set_flags(root_prefix, int(Flag.NESTED_ROOT))
+        return writer
+
+    @classmethod
+    def edit(cls, source: CatalogFile, path: str | os.PathLike[str]) -> Self:
+        """A copy of `source` in a new file, its entries with their row numbers, brought to the newest schema."""
+        if source.mountpoint != source.root_prefix:
+            raise FormatError(f"the catalog at {source.mountpoint!r} is planted there and cannot be edited")
+        writer = cls(_connect(os.fspath(path)), os.fspath(path), source.root_prefix)
+        if source.is_current:
+            writer._copy_pages(source)
+        else:
+            writer._lay_out()
+            writer._copy_rows(source)
+        writer._next_rowid = source.max_rowid + 1
+        writer.subtree = source.counters().subtree
+        return writer
+
+    # Reading what is there so far
+
+    def lookup(self, path: bytes) -> Dirent | None:
+        """The entry at `path`."""
+        rows = self._fetch(_BY_KEY, path_key(path))
+        return as_dirent(rows[0]) if rows else None
+
+    def listing(self, path: bytes) -> list[Dirent]:
+        """The entries of a directory, hidden ones too, in the order of their rows."""
+        self._index()
+        return list(map(as_dirent, self._fetch(_BY_PARENT, path_key(path))))
+
+    def chunks(self, path: bytes) -> tuple[Chunk, ...]:
+        """The chunks of a file."""
+        return tuple(Chunk(*row) for row in self._fetch(_CHUNKS, path_key(path)))
+
+    def nested(self) -> tuple[NestedRef, ...]:
+        """The catalogs mounted below this one, in the order of their paths."""
+        found = [
+            NestedRef(path, ObjectId.parse(text.decode("ascii"), Kind.CATALOG), size or None, is_bind)
+            for table, is_bind in (("nested_catalogs", False), ("bind_mountpoints", True))
+            for path, text, size in self._fetch(f"SELECT path, sha1, size FROM {table}")  # noqa: S608
+        ]
+        return tuple(sorted(found, key=lambda ref: ref.path))
+
+    @property
+    def own(self) -> Counters:
+        """The counters of this catalog itself: a pass over all rows."""
+        return Counters(*self._fetch(RECOUNT)[0])
+
+    # Entries
+
+    def add(self, path: bytes, entry: Dirent, chunks: Sequence[Chunk] = ()) -> None:
+        """Add an entry that is not there. (That it is may only be found out by `finish`: FormatError.)"""
+        if not (is_within(path, self.root_prefix) and path != self.root_prefix):
+            raise FormatError(f"{path!r} is not below {self.root_prefix!r}, whose catalog this is")
+        self._add(path, entry, chunks)
+
+    def replace(self, path: bytes, entry: Dirent, chunks: Sequence[Chunk] = ()) -> None:
+        """Change the entry at `path`, which keeps its row number; PathNotFound. A mountpoint stays one."""
+        self._flush()
+        key = path_key(path)
+        with self._guarded():
+            changed = self._connection.execute(UPDATE, update_row(key, basename(path), entry)).rowcount
+            self._connection.execute("DELETE FROM chunks WHERE md5path_1 = ? AND md5path_2 = ?", key)
+        if changed == 0:
+            raise PathNotFound(f"{path!r} is not in the catalog of {self.root_prefix!r} and cannot be replaced")
+        self._chunk_rows.extend((*key, *chunk) for chunk in chunks)
+
+    def put(self, path: bytes, entry: Dirent, chunks: Sequence[Chunk] = ()) -> None:
+        """Replace the entry at `path`, or add it where there is none."""
+        if self.lookup(path) is None:
+            self.add(path, entry, chunks)
+        else:
+            self.replace(path, entry, chunks)
+
+    def remove(self, path: bytes) -> tuple[NestedRef, ...]:
+        """Remove an entry with all that is below it in this catalog; PathNotFound.
+
+        Returns the nested catalogs that went with it: nothing of this catalog names them any more.
+        """
+        if path == self.root_prefix:
+            raise FormatError(f"the root directory {path!r} of a catalog cannot be removed from it")
+        if self.lookup(path) is None:
+            raise PathNotFound(f"{path!r} is not in the catalog of {self.root_prefix!r} and cannot be removed")
+        gone = tuple(ref for ref in self.nested() if is_within(ref.path, path))
+        for ref in gone:
+            self._drop_nested(ref)
+        self._index()
+        with self._guarded():
+            self._connection.execute(_BELOW, path_key(path))
+            for table in ("chunks", "catalog"):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE (md5path_1, md5path_2) IN (SELECT first, second FROM doomed)"  # noqa: S608
+                )
+            self._connection.execute("DROP TABLE doomed")
+        return gone
+
+    def next_hardlink_group(self) -> int:
+        """A number for a hard link group that this catalog has not used."""
+        if self._highest_group is None:
+            rows = self._fetch(f"SELECT max(hardlinks >> {_GROUP_SHIFT} & 4294967295) FROM catalog")  # noqa: S608
+            self._highest_group = rows[0][0] or 0
+        self._highest_group += 1
+        return self._highest_group
+
+    # Nested catalogs
+
+    def set_nested(self, ref: NestedRef) -> None:
+        """Mount a catalog at a directory of this one, or another in its place; PathNotFound without that directory."""
+        table = "bind_mountpoints" if ref.is_bind else "nested_catalogs"
+        flag = Flag.BIND_MOUNTPOINT if ref.is_bind else Flag.NESTED_MOUNTPOINT
+        self._set_flags(ref.path, int(flag))
+        with self._guarded():
+            self._connection.execute(
+                f"INSERT INTO {table} (path, sha1, size) VALUES (CAST(? AS TEXT), ?, ?) "  # noqa: S608
+                "ON CONFLICT (path) DO UPDATE SET sha1 = excluded.sha1, size = excluded.size",
+                (ref.path, ref.id.text, ref.size or 0),
+            )
+
+    def remove_nested(self, path: bytes) -> NestedRef:
+        """Unmount the catalog at `path`, whose entry stays as an empty directory; PathNotFound."""
+        for ref in self.nested():
+            if ref.path == path:
+                self._drop_nested(ref)
+                self._set_flags(path, 0)
+                return ref
+        raise PathNotFound(f"no catalog is mounted at {path!r} in that of {self.root_prefix!r}")
+
+    # The end
+
+    def set_property(self, name: str, value: str | bytes) -> None:
+        """Set a property (`schema.KEY_...`)."""
+        raw = value.encode() if isinstance(value, str) else value
+        with self._guarded():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO properties (key, value) VALUES (?, CAST(? AS TEXT))", (name, raw)
+            )
+
+    def finish(self, properties: Mapping[str, str]) -> int:
+        """Set the properties, write the counters, close the file; its size in bytes. Nothing may be called after it."""
+        for name, value in properties.items():
+            self.set_property(name, value)
+        statistics = Statistics(self.own, self.subtree)
+        self._index()
+        with self._guarded():
+            self._connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", statistics.rows())
+            self._connection.execute("COMMIT")
+            self._connection.execute("VACUUM")  # index pages were filled in random order: this packs them
+        self._connection.close()
+        return os.stat(self._path).st_size
+
+    def discard(self) -> None:
+        """Give up: close and remove the file."""
+        self._connection.close()
+        os.unlink(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def _lay_out(self) -> None:
+        with self._guarded():
+            self._connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
+            self._connection.execute("BEGIN")
+            for table in schema.TABLES:
+                self._connection.execute(table)
+        self.set_property(schema.KEY_SCHEMA, schema.SCHEMA)
+        self.set_property(schema.KEY_SCHEMA_REVISION, str(schema.SCHEMA_REVISION))
+        if self.root_prefix:
+            self.set_property(schema.KEY_ROOT_PREFIX, self.root_prefix)
+
+    def _copy_pages(self, source: CatalogFile) -> None:
+        with self._guarded():
+            source.copy_to(self._connection)
+            self._connection.execute("BEGIN")
+        self._is_indexed = True
+
+    def _copy_rows(self, source: CatalogFile) -> None:
+        with self._guarded():
+            rows = (insert_row(entry.rowid, own, above, entry.name, entry) for entry, own, above in source.entries())
+            self._connection.executemany(INSERT, rows)
+            self._connection.executemany(_INSERT_CHUNK, ((*key, *chunk) for key, chunk in source.all_chunks()))
+        for name, value in source.properties.items():
+            if name not in (schema.KEY_SCHEMA, schema.KEY_SCHEMA_REVISION, schema.KEY_ROOT_PREFIX):
+                self.set_property(name, value.encode("utf-8", "surrogateescape"))
+        for ref in source.nested():
+            self.set_nested(ref)
+        if self.root_prefix:
+            self._set_flags(self.root_prefix, int(Flag.NESTED_ROOT))
+
+    def _add(self, path: bytes, entry: Dirent, chunks: Sequence[Chunk] = ()) -> None:
+        directory, _, name = path.rpartition(b"/")
+        above = self._key_of_directory(directory) if path else NO_PARENT
+        own = path_key(path)
+        self._rows.append(insert_row(self._next_rowid, own, above, name, entry))
+        self._chunk_rows.extend((*own, *chunk) for chunk in chunks)
+        self._next_rowid += 1
+        if len(self._rows) >= _PENDING:
+            self._flush()
+
+    def _key_of_directory(self, directory: bytes) -> PathKey:
+        if self._last_directory[0] != directory:
+            self._last_directory = (directory, path_key(directory))
+        return self._last_directory[1]
+
+    def _set_flags(self, path: bytes, structure: int) -> None:
+        self._flush()
+        entry = self.lookup(path)
+        if entry is None or not entry.is_directory:
+            raise PathNotFound(f"{path!r} is no directory of the catalog of {self.root_prefix!r}")
+        with self._guarded():
+            self._connection.execute(_FLAG, (~STRUCTURE, structure, *path_key(path)))
+
+    def _drop_nested(self, ref: NestedRef) -> None:
+        table = "bind_mountpoints" if ref.is_bind else "nested_catalogs"
+        with self._guarded():
+            self._connection.execute(f"DELETE FROM {table} WHERE path = CAST(? AS TEXT)", (ref.path,))  # noqa: S608
+
+    def _index(self) -> None:
+        """Make the index on parents: late, because filling a table without it is faster."""
+        self._flush()
+        if not self._is_indexed:
+            with self._guarded():
+                self._connection.execute(schema.PARENT_INDEX)
+            self._is_indexed = True
+
+    def _fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        self._flush()
+        with self._guarded():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _flush(self) -> None:
+        with self._guarded():
+            if self._rows:
+                self._connection.executemany(INSERT, self._rows)
+                self._rows.clear()
+            if self._chunk_rows:
+                self._connection.executemany(_INSERT_CHUNK, self._chunk_rows)
+                self._chunk_rows.clear()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """The border to SQLite."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise FormatError(f"a path was added twice to the catalog of {self.root_prefix!r}: {error}") from error
+        except (sqlite3.Error, OverflowError) as error:
+            raise FormatError(f"cannot write the catalog of {self.root_prefix!r} to {self._path}: {error}") from error
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA cache_size = -32768")
+    return connection
