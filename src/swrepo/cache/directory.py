@@ -136,7 +136,7 @@ def refusal(root: Path, error: OSError) -> SwrepoError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return CacheFull(f"no room for an object in the cache {root}: {reason}; free some or choose another --cache")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PermissionRefused(f"cannot write to the cache {root}: {reason}; check its owner, or choose another --cache")
+        return PermissionRefused(f"cannot write to the cache {root}: {reason}; check its owner or choose another")
     return SwrepoError(f"the cache {root} cannot be used: {reason}; choose another --cache")
 
 

@@ -63,7 +63,7 @@ class DiskCache:
             self._combine.run(want.id.cache_path, lambda: self._fill(want))
             descriptor = self._find(want)
         if descriptor is None:
-            raise SwrepoError(f"object {want.id} vanishes from the cache {self.root} at once; is something cleaning it?")
+            raise SwrepoError(f"object {want.id} vanishes at once from the cache {self.root}: who cleans it?")
         return descriptor
 
     def open_if_here(self, want: Want) -> int | None:
@@ -175,7 +175,7 @@ class DiskCache:
 def _install_in(place: CacheDirectory, write: Callable[[BinaryIO], None], directory: str, name: str) -> None:
     descriptor, unfinished = place.create()
     try:
-        file = open(descriptor, "wb")
+        file = os.fdopen(descriptor, "wb")
         try:
             write(file)
             file.flush()

@@ -30,7 +30,7 @@ _CA_BUNDLES = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds for connecting, and for which a transfer may stay below `low_speed` bytes/s (whole seconds, 1 at least)."""
+    """Seconds for connecting, and for which a transfer may stay below `low_speed` bytes/s (rounded up)."""
 
     direct: float = 10.0
     proxied: float = 5.0
@@ -79,7 +79,7 @@ class HttpClient:
     def __init__(
         self,
         *,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),
         connections: int = 64,
         max_redirects: int = 0,
         user_agent: str = f"cvmfs swrepo {__version__}",
@@ -153,7 +153,8 @@ def _find_ca_bundle() -> str | None:
 
 def _parse_head(transfer: Transfer) -> tuple[int, Mapping[str, str]]:
     """Status and headers (names in lower case) of the last head: interim and redirecting ones come before it."""
-    status, headers = 0, {}
+    status = 0
+    headers: dict[str, str] = {}
     for line in transfer.lines:
         if line.startswith(b"HTTP/"):
             parts = line.split(None, 2)

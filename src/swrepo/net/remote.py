@@ -1,0 +1,161 @@
+"""A repository at servers on the network: ObjectSource and Documents over HTTP, with retries and fail-over.
+
+What arrives is checked by objects.codec while it arrives. A failed try is followed by another over the next route
+(net.walk decides); when none is left, the error says what each of them answered.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import quote
+
+from swrepo.errors import CorruptObject, ObjectNotFound, ObjectTooLarge, Unreachable
+from swrepo.net.faults import Fault, TransferFailed
+from swrepo.net.http import NO_CACHE, HttpClient, Response
+from swrepo.net.routes import Route, Routes
+from swrepo.net.walk import Step, Walk
+from swrepo.objects import codec
+from swrepo.objects.store import DOCUMENT_LIMIT, Want
+
+_UNESCAPED = "/:.@+-_~[],"
+_BACK_OFF_LIMIT = 10.0
+_OK, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 400, 404, 410, 429
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Retries over one route, and the seconds of the first pause's upper end (doubled each time, 10 at most)."""
+
+    max_retries: int = 1
+    back_off: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Tries that were answered with 200, and the bytes of their bodies."""
+
+    responses: int = 0
+    received_bytes: int = 0
+
+
+class RemoteRepository:
+    """ObjectSource and Documents over HTTP. Safe from any thread (`_lock` guards the counters)."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        client: HttpClient,
+        *,
+        patience: Patience = Patience(),
+        pause: Callable[[float], None] = time.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.routes = routes
+        self._client = client
+        self._patience = patience
+        self._pause, self._uniform = pause, uniform
+        self._lock = threading.Lock()
+        self._responses = self._bytes = 0
+
+    def fetch(self, want: Want, out: BinaryIO) -> None:
+        """See ObjectSource."""
+
+        def receive(blocks: Iterator[bytes], *, again: bool) -> None:
+            if again:
+                out.seek(0)
+                out.truncate()
+            codec.decode(blocks, want, out)
+
+        self._get(want.id.path, f"object {want.id}", receive)
+
+    def read(self, name: str, limit: int = DOCUMENT_LIMIT) -> bytes:
+        """See Documents."""
+        document = bytearray()
+
+        def receive(blocks: Iterator[bytes], *, again: bool) -> None:  # noqa: ARG001 - one signature for both
+            document.clear()
+            for block in blocks:
+                document.extend(block)
+                if len(document) > limit:
+                    raise ObjectTooLarge(f"{name} is larger than the {limit} bytes that are accepted of it")
+
+        self._get(quote(name, safe=_UNESCAPED), name, receive)
+        return bytes(document)
+
+    @property
+    def traffic(self) -> Traffic:
+        with self._lock:
+            return Traffic(self._responses, self._bytes)
+
+    def _get(self, path: str, what: str, receive: Callable[..., None]) -> None:
+        """Try the routes until one delivers what `receive` accepts."""
+        walk = Walk(self.routes, self._patience.max_retries)
+        corrupt: CorruptObject | None = None
+        while (step := walk.next()) is not None:
+            self._back_off(step.back_off)
+            try:
+                self._try(step, path, receive, again=bool(walk.tries))
+            except TransferFailed as error:
+                if error.fault is Fault.CANCELLED:
+                    raise
+                walk.failed(step, error.fault, str(error))
+            except CorruptObject as error:
+                corrupt = corrupt or error
+                walk.failed(step, Fault.CORRUPT, f"{step.route}: {error}")
+            else:
+                walk.succeeded(step)
+                return
+        raise _verdict(what, walk, corrupt)
+
+    def _try(self, step: Step, path: str, receive: Callable[..., None], *, again: bool) -> None:
+        url = f"{step.route.server}/{path}"
+        with self._client.stream(url, step.route.proxy, headers=NO_CACHE if step.no_cache else ()) as response:
+            if response.status != _OK:
+                raise _refusal(step.route, response)
+            receive(self._counted(response.blocks), again=again)
+
+    def _counted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        count = 0
+        try:
+            for block in blocks:
+                count += len(block)
+                yield block
+        finally:
+            with self._lock:
+                self._responses += 1
+                self._bytes += count
+
+    def _back_off(self, retry: int) -> None:
+        if retry:
+            self._pause(min(_BACK_OFF_LIMIT, self._uniform(0.001, self._patience.back_off) * 2 ** (retry - 1)))
+
+
+def _refusal(route: Route, response: Response) -> TransferFailed:
+    """What a status other than 200 means. Source: format.md 11."""
+    status, headers = response.status, response.headers
+    through = f" through proxy {route.proxy}" if route.proxy else ""
+    sentence = f"{response.url}{through}: HTTP status {status}"
+    if route.proxy and ("x-squid-error" in headers or "error=" in headers.get("proxy-status", "")):
+        detail = headers.get("x-squid-error") or headers["proxy-status"]
+        return TransferFailed(f"{sentence} from the proxy itself ({detail})", Fault.PROXY_ANSWER)
+    if status in (_NOT_FOUND, _GONE):
+        return TransferFailed(sentence, Fault.MISSING)
+    if status == _TOO_MANY:
+        return TransferFailed(sentence, Fault.BUSY)
+    if status == _BAD_REQUEST or status >= 500 or route.proxy is None:
+        return TransferFailed(sentence, Fault.SERVER_ANSWER)
+    return TransferFailed(sentence, Fault.PROXY_ANSWER)
+
+
+def _verdict(what: str, walk: Walk, corrupt: CorruptObject | None) -> Exception:
+    if corrupt is not None:
+        corrupt.add_note("tried: " + "; ".join(walk.tries))
+        return corrupt
+    if walk.is_missing_everywhere:
+        return ObjectNotFound(f"no server has {what}: " + "; ".join(walk.tries))
+    return Unreachable(f"cannot get {what}", tuple(walk.tries))

@@ -1,0 +1,82 @@
+"""One request's way over the routes: what to try next after each failure, until something answers or nothing is left.
+
+No I/O: net.remote asks it, tries, and tells it. Each step excludes a server, or a proxy for one server, or uses up a
+retry, so every walk ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swrepo.net.faults import Fault
+from swrepo.net.routes import Route, Routes, blames_proxy
+
+_RETRIED = frozenset({Fault.BROKEN, Fault.BUSY})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A try to make: the route, whether past all caches, and the number of the retry to pause for (0: none)."""
+
+    route: Route
+    no_cache: bool = False
+    back_off: int = 0
+
+
+class Walk:
+    """State of one request. `tries` are sentences; used by one thread."""
+
+    def __init__(self, routes: Routes, max_retries: int) -> None:
+        self._routes = routes
+        self._retries_left = max_retries
+        self._retried = 0
+        self._repeat: Step | None = None
+        self._servers_out: set[str] = set()
+        self._routes_out: set[Route] = set()
+        self.tries: list[str] = []
+        self.missing: set[str] = set()
+
+    def next(self) -> Step | None:
+        """The next try; None when there is nothing left."""
+        repeat, self._repeat = self._repeat, None
+        return repeat or next((Step(route) for route in self._routes.order() if self._is_open(route)), None)
+
+    def failed(self, step: Step, fault: Fault, sentence: str) -> None:
+        """The try failed, in this way."""
+        self.tries.append(sentence)
+        if fault is Fault.MISSING:
+            self.missing.add(step.route.server)
+        if fault is Fault.CORRUPT and not step.no_cache:
+            self._repeat = Step(step.route, no_cache=True)  # a cache on the way may hold a damaged copy
+        elif fault in _RETRIED and self._retries_left:
+            self._retry(step, fault)
+        else:
+            self._leave(step.route, fault)
+
+    def succeeded(self, step: Step) -> None:
+        """The try delivered."""
+        if self.missing:
+            self._routes.had_it(step.route, self.missing)
+
+    @property
+    def is_missing_everywhere(self) -> bool:
+        """Whether each server that there is said that it does not have it."""
+        return self.missing.issuperset(self._routes.servers)
+
+    def _retry(self, step: Step, fault: Fault) -> None:
+        self._retries_left -= 1
+        self._retried += 1
+        elsewhere = any(self._is_open(route) for route in self._routes.order() if route != step.route)
+        # Where there is another route, the second failure leads away from this one: no need to spare it by a pause.
+        pause = 0 if elsewhere and fault is not Fault.BUSY else self._retried
+        self._repeat = Step(step.route, step.no_cache, pause)
+
+    def _leave(self, route: Route, fault: Fault) -> None:
+        self._routes.failed(route, fault)
+        if blames_proxy(route, fault):
+            self._routes_out.add(route)
+        else:
+            self._servers_out.add(route.server)
+
+    def _is_open(self, route: Route) -> bool:
+        return route.server not in self._servers_out and route not in self._routes_out
