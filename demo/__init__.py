@@ -1,1 +1,1 @@
-"""`make demo`: a server and a client on this machine, each in namespaces of its own, and the main job from end to end."""
+"""`make demo`: a server and a client on one machine, each in its own namespaces, and the main job from end to end."""

@@ -21,7 +21,7 @@ _PASSED_ON = ("LANG", "LC_ALL", "TERM", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 class CannotRun(Exception):
-    """This machine does not let the demo run; the message says why and what to do."""
+    """The demo cannot run here; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ class Isolation:
     def available(cls) -> Isolation:
         """Root's mount namespace where it is allowed, else a user namespace. CannotRun where there is neither."""
         _check_fuse()
-        ways = (cls(("unshare", "-m", "--propagation", "private"), real_ids=True),) if os.geteuid() == 0 else ()
-        for way in (*ways, cls(("unshare", "-Urm", "--propagation", "private"), real_ids=False)):
+        ways = [cls(("unshare", "-Urm", "--propagation", "private"), real_ids=False)]
+        if os.geteuid() == 0:
+            ways.insert(0, cls(("unshare", "-m", "--propagation", "private"), real_ids=True))
+        for way in ways:
             if subprocess.run([*way.words, "true"], capture_output=True, check=False).returncode == 0:
                 return way
         raise CannotRun(
@@ -77,8 +79,7 @@ class Machine:
         environment = {key: value for key in _PASSED_ON if (value := os.environ.get(key)) is not None}
         environment |= {
             "PATH": f"{PROGRAMS}:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": "/root",
-            "DEMO_MACHINE": str(directory),
+            "HOME": "/var/spool/cvmfs",
         }
         self._shell = subprocess.Popen(
             [*isolation.words, sys.executable, "-m", "demo.new_root", str(directory)],

@@ -1,4 +1,4 @@
-"""Opens a repository for a command that reads it without a mount. Loads the whole client: import it when it is needed."""
+"""Opens a repository for a command that reads it without a mount. Loads the whole client: import it when needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from swrepo.cli.describe import printable
 from swrepo.cli.selection import Selection, select
 from swrepo.cli.target import Target, parse
 from swrepo.client.access import Access, open_access
@@ -58,9 +59,7 @@ class Opened:
             inside = self._inside(link)
             if inside is None or followed > _LINKS_AT_MOST:
                 why = "leads out of the repository" if inside is None else "leads in a circle"
-                raise PathNotFound(
-                    f"{step.decode('utf-8', 'backslashreplace')} {why}: {link.decode('utf-8', 'backslashreplace')}"
-                )
+                raise PathNotFound(f"{printable(step)} {why}: {printable(link)}")
             if link.startswith(b"/"):
                 done = ROOT
             pending = inside.split(b"/") + pending
