@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from swrepo.format.dirent import Chunk
 from swrepo.format.object_id import Kind
@@ -17,7 +17,7 @@ from swrepo.objects import codec
 from swrepo.objects.chunker import ChunkSizes, boundaries
 from swrepo.objects.store import ObjectStore
 from swrepo.publish.encoder import Encoder
-from swrepo.publish.source_file import ATTEMPTS, UnstableFileError, read_whole, steady
+from swrepo.publish.source_file import ATTEMPTS, Span, UnstableFileError, read_whole, steady
 from swrepo.publish.staged import Content
 
 
@@ -61,11 +61,10 @@ class FileReader:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with steady(path) as (file, status):
-                    read = cast("Callable[[int], bytes]", file.read)
                     if self.sizes is None:
-                        content, length = self._put_stream(file.fileno())
+                        content, length = self._put_stream(file)
                     else:
-                        content, length = self._put_chunks(boundaries(read, self.sizes), submit)
+                        content, length = self._put_chunks(boundaries(file.read, self.sizes), submit)
                 if length == status.st_size:
                     return Stored(content, status)
             except UnstableFileError:
@@ -93,12 +92,11 @@ class FileReader:
         chunks = tuple(Chunk(start, size, future.result()) for start, size, future in placed)
         return Content(None, chunks), offset
 
-    def _put_stream(self, descriptor: int) -> tuple[Content, int]:
+    def _put_stream(self, plain: Span) -> tuple[Content, int]:
         """A file of any size as one object, in constant memory."""
-        with open(descriptor, "rb", closefd=False) as plain, tempfile.TemporaryFile() as stored:
-            plain.seek(0)
+        with tempfile.TemporaryFile() as stored:
             encoded = codec.encode_stream(
-                plain,
+                cast("BinaryIO", plain),
                 stored,
                 compression=self.encoder.compression,
                 algorithm=self.encoder.algorithm,

@@ -19,8 +19,22 @@ class UnstableFileError(Exception):
     """The file changed while it was read. Never leaves this package: it becomes a fault of the path."""
 
 
+class Span:
+    """The bytes that a file had when it was opened, and none that are appended: else a busy log has no end."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` more bytes; b"" at the end."""
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
 @contextmanager
-def steady(path: bytes) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+def steady(path: bytes) -> Iterator[tuple[Span, os.stat_result]]:
     """The open file and its status; UnstableFileError at the end of the block where the file changed meanwhile.
 
     Raises OSError where the file cannot be opened, UnstableFileError also where it is no regular file any more.
@@ -29,7 +43,7 @@ def steady(path: bytes) -> Iterator[tuple[BinaryIO, os.stat_result]]:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             raise UnstableFileError("was a file when the directory was read and is none any more")
-        yield file, before
+        yield Span(file, before.st_size), before
         if Identity.of(os.fstat(file.fileno())) != Identity.of(before):
             raise UnstableFileError(f"changed while it was read, {ATTEMPTS} times; publish when it is at rest")
 
@@ -39,13 +53,20 @@ def read_whole(path: bytes) -> tuple[bytes, os.stat_result]:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with steady(path) as (file, status):
-                data = file.read()
+                data = _all(file, status.st_size)
                 if len(data) == status.st_size:
                     return data, status
         except UnstableFileError:
             if attempt == ATTEMPTS:
                 raise
     raise UnstableFileError("has another number of bytes than its size says")
+
+
+def _all(span: Span, size: int) -> bytes:
+    data = span.read(size)
+    while len(data) < size and (more := span.read(size - len(data))):
+        data += more
+    return data
 
 
 def _open(path: str, flags: int) -> int:
