@@ -118,6 +118,11 @@ class Database:
             self._connection.close()
         _remove(self._scratch)
 
+    def __del__(self) -> None:
+        # Catalogs are let go of while other threads may still read them (CatalogTree.forget): the last one closes.
+        self._connection.close()
+        _remove(self._scratch)
+
     def _prepare(self) -> None:
         for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "temp_store = MEMORY"):
             self.rows(f"PRAGMA {pragma}")

@@ -13,7 +13,6 @@ OLDEST_SCHEMA: Final = 2.0
 SCHEMA: Final = "2.5"
 NEWEST_SCHEMA: Final = 2.5
 SCHEMA_REVISION: Final = 7
-PAGE_SIZE: Final = 1024
 
 # key, value: see the names below.
 PROPERTIES_TABLE = "CREATE TABLE properties (key TEXT, value TEXT, CONSTRAINT pk_properties PRIMARY KEY (key))"

@@ -29,23 +29,23 @@ class CatalogTree:
         self.root = root
         self._load_file = load
         self._lock = threading.Lock()
-        self._gates: dict[bytes, threading.Lock] = {}  # guarded by _lock; each guards the loading of one path
-        # Changed under _lock, read without it: each change is one atomic `update`.
-        self._known: dict[bytes, CatalogFile | _Unloaded] = {ROOT: root}
-        self._known.update(self._below(root, 0))
+        # Changed under _lock and read without it. Whoever finds a mount with a catalog also finds the mounts below it:
+        # they are put here before, and taken away after.
+        self._mounts: dict[bytes, _Mount] = {ROOT: _Mount(None, ROOT, 0, root)}
+        self._mounts.update(_below(root, 0))
 
     def find(self, path: bytes) -> CatalogFile:
         """The catalog that lists the directory `path` and holds all below it, loaded if need be."""
         while True:
-            known = self._nearest(path)
-            if isinstance(known, CatalogFile):
-                return known
-            self._load(known)
+            mount = self._nearest(path)
+            catalog = mount.catalog
+            if catalog is not None:
+                return catalog
+            self._load(mount)
 
     def find_loaded(self, path: bytes) -> CatalogFile | None:
         """The same, but None where a catalog would have to be loaded."""
-        known = self._nearest(path)
-        return known if isinstance(known, CatalogFile) else None
+        return self._nearest(path).catalog
 
     def holder(self, path: bytes) -> CatalogFile:
         """The catalog whose row is the entry of `path`: that of its directory."""
@@ -63,65 +63,87 @@ class CatalogTree:
         """The chunks of the file at `path`; empty where it has none."""
         return self.holder(path).chunks(path)
 
+    def mounted(self, path: bytes) -> NestedRef | None:
+        """What is mounted at `path`; None for the root and for paths that are no mountpoints."""
+        self.holder(path)
+        mount = self._mounts.get(path)
+        return mount.ref if mount is not None else None
+
     def loaded(self) -> list[CatalogFile]:
         """Every catalog that is open, by mountpoint."""
-        known = list(self._known.values())
-        return sorted((item for item in known if isinstance(item, CatalogFile)), key=lambda item: item.mountpoint)
+        found = [mount.catalog for mount in list(self._mounts.values())]
+        return sorted((catalog for catalog in found if catalog is not None), key=lambda catalog: catalog.mountpoint)
+
+    def forget(self, path: bytes) -> None:
+        """Let go of the catalog mounted at `path` and of all below it, so that a long walk keeps few files open.
+
+        They close once nobody uses them any more, and load again when they are needed. The root's stays.
+        """
+        with self._lock:
+            mount = self._mounts.get(path)
+            if mount is None or mount.ref is None:
+                return
+            waiting = [mount]
+            while waiting:
+                mount = waiting.pop()
+                catalog, mount.catalog = mount.catalog, None
+                if catalog is not None:
+                    waiting.extend(self._mounts.pop(ref.path) for ref in catalog.nested())
 
     def close(self) -> None:
         """Close every catalog. No other method may be called afterwards."""
         for catalog in self.loaded():
             catalog.close()
 
-    def _nearest(self, path: bytes) -> CatalogFile | _Unloaded:
+    def _nearest(self, path: bytes) -> _Mount:
         while True:
-            known = self._known.get(path)
-            if known is not None:
-                return known
+            mount = self._mounts.get(path)
+            if mount is not None:
+                return mount
             path = path.rpartition(b"/")[0]
 
-    def _load(self, unloaded: _Unloaded) -> None:
-        path = unloaded.ref.path
-        with self._lock:
-            gate = self._gates.setdefault(path, threading.Lock())
-        with gate:
-            if self._known[path] is not unloaded:
+    def _load(self, mount: _Mount) -> None:
+        ref = mount.ref
+        if ref is None:
+            raise RuntimeError("the root catalog is always loaded")
+        with mount.gate:
+            if mount.catalog is not None:
                 return  # somebody else was here first
-            catalog = self._load_file(unloaded.ref)
+            catalog = self._load_file(ref)
             try:
-                self._check_prefix(catalog, unloaded)
-                below = self._below(catalog, unloaded.depth)
+                _check_prefix(catalog, ref, mount.prefix)
+                below = _below(catalog, mount.depth)
             except BaseException:
                 catalog.close()
                 raise
             with self._lock:
-                # What is below first: whoever finds the catalog must find that its mountpoints are not its own.
-                self._known.update(below)
-                self._known[path] = catalog
-                del self._gates[path]
-
-    def _check_prefix(self, catalog: CatalogFile, unloaded: _Unloaded) -> None:
-        if catalog.root_prefix != unloaded.prefix:
-            raise FormatError(
-                f"the catalog {unloaded.ref.id} is that of {catalog.root_prefix!r} "
-                f"and cannot be mounted at {unloaded.ref.path!r}"
-            )
-
-    def _below(self, catalog: CatalogFile, depth: int) -> dict[bytes, CatalogFile | _Unloaded]:
-        if depth >= _DEEPEST:
-            raise FormatError(f"more than {_DEEPEST} catalogs above one another at {catalog.mountpoint!r}")
-        return {
-            ref.path: _Unloaded(ref, ROOT if ref.is_bind else catalog.local(ref.path), depth + 1)
-            for ref in catalog.nested()
-        }
+                self._mounts.update(below)
+                mount.catalog = catalog
 
 
-class _Unloaded:
-    """A catalog that is known of: the prefix that it must claim, and how many are above it."""
+class _Mount:
+    """A place for a catalog: what is to be mounted there (None: the root), the prefix that it must claim, its depth."""
 
-    __slots__ = ("depth", "prefix", "ref")
+    __slots__ = ("catalog", "depth", "gate", "prefix", "ref")
 
-    def __init__(self, ref: NestedRef, prefix: bytes, depth: int) -> None:
+    def __init__(self, ref: NestedRef | None, prefix: bytes, depth: int, catalog: CatalogFile | None = None) -> None:
         self.ref = ref
         self.prefix = prefix
         self.depth = depth
+        self.catalog = catalog
+        self.gate = threading.Lock()  # held while the catalog is loaded
+
+
+def _below(catalog: CatalogFile, depth: int) -> dict[bytes, _Mount]:
+    if depth >= _DEEPEST:
+        raise FormatError(f"more than {_DEEPEST} catalogs above one another at {catalog.mountpoint!r}")
+    return {
+        ref.path: _Mount(ref, ROOT if ref.is_bind else catalog.local(ref.path), depth + 1) for ref in catalog.nested()
+    }
+
+
+def _check_prefix(catalog: CatalogFile, ref: NestedRef, prefix: bytes) -> None:
+    if catalog.root_prefix != prefix:
+        raise FormatError(
+            f"the catalog {ref.id} is that of {catalog.root_prefix!r} and cannot be mounted at {ref.path!r}"
+        )

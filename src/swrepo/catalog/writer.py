@@ -1,21 +1,19 @@
 """Makes a catalog file: a new one, or a changed copy of an old one. Source: format.md 6.
 
-The file is scratch until `finish` has returned: it is written without journal and sync, and a crash leaves rubbish that
-nobody will read. What comes out holds no free page, and its own counters are counted from its rows.
+The counters of the catalog itself are counted from its rows at the end; those of what is below it are the caller's.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import RECOUNT, Counters, Statistics
 from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.catalog.rows import INSERT, STRUCTURE, UPDATE, as_dirent, insert_row, select_list, update_row
+from swrepo.catalog.scratch import Scratch
 from swrepo.errors import FormatError, PathNotFound
 from swrepo.format.dirent import Chunk, Dirent, Flag
 from swrepo.format.object_id import Kind, ObjectId
@@ -46,13 +44,12 @@ class CatalogWriter:
     the flags for mountpoints and roots of catalogs are set by the methods that make those. Whoever adds or removes
     directories states their link counts.
 
-    FormatError where an entry or path cannot be in this catalog. As a context manager: discards what is not finished.
+    FormatError where an entry or path cannot be in this catalog.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str, root_prefix: bytes) -> None:
-        """Take over an open database; use `create` or `edit`."""
-        self._connection = connection
-        self._path = path
+    def __init__(self, file: Scratch, root_prefix: bytes) -> None:
+        """Take over an empty file; use `create` or `edit`."""
+        self._file = file
         self.root_prefix = root_prefix
         self.subtree = Counters()
         self._rows: list[tuple[Any, ...]] = []
@@ -65,7 +62,7 @@ class CatalogWriter:
     @classmethod
     def create(cls, path: str | os.PathLike[str], root: Dirent, root_prefix: bytes = ROOT) -> Self:
         """A new catalog in a new file: that of the repository's root, or of a directory `root_prefix` in it."""
-        writer = cls(_connect(os.fspath(path)), os.fspath(path), root_prefix)
+        writer = cls(Scratch(path, _what(root_prefix)), root_prefix)
         writer._lay_out()
         writer._add(root_prefix, root)
         if root_prefix:
@@ -77,7 +74,7 @@ class CatalogWriter:
         """A copy of `source` in a new file, its entries with their row numbers, brought to the newest schema."""
         if source.mountpoint != source.root_prefix:
             raise FormatError(f"the catalog at {source.mountpoint!r} is planted there and cannot be edited")
-        writer = cls(_connect(os.fspath(path)), os.fspath(path), source.root_prefix)
+        writer = cls(Scratch(path, _what(source.root_prefix)), source.root_prefix)
         if source.is_current:
             writer._copy_pages(source)
         else:
@@ -129,9 +126,8 @@ class CatalogWriter:
         """Change the entry at `path`, which keeps its row number; PathNotFound. A mountpoint stays one."""
         self._flush()
         key = path_key(path)
-        with self._guarded():
-            changed = self._connection.execute(UPDATE, update_row(key, basename(path), entry)).rowcount
-            self._connection.execute("DELETE FROM chunks WHERE md5path_1 = ? AND md5path_2 = ?", key)
+        changed = self._file.execute(UPDATE, update_row(key, basename(path), entry))
+        self._file.execute("DELETE FROM chunks WHERE md5path_1 = ? AND md5path_2 = ?", key)
         if changed == 0:
             raise PathNotFound(f"{path!r} is not in the catalog of {self.root_prefix!r} and cannot be replaced")
         self._chunk_rows.extend((*key, *chunk) for chunk in chunks)
@@ -156,13 +152,12 @@ class CatalogWriter:
         for ref in gone:
             self._drop_nested(ref)
         self._index()
-        with self._guarded():
-            self._connection.execute(_BELOW, path_key(path))
-            for table in ("chunks", "catalog"):
-                self._connection.execute(
-                    f"DELETE FROM {table} WHERE (md5path_1, md5path_2) IN (SELECT first, second FROM doomed)"  # noqa: S608
-                )
-            self._connection.execute("DROP TABLE doomed")
+        self._file.execute(_BELOW, path_key(path))
+        for table in ("chunks", "catalog"):
+            self._file.execute(
+                f"DELETE FROM {table} WHERE (md5path_1, md5path_2) IN (SELECT first, second FROM doomed)"  # noqa: S608
+            )
+        self._file.execute("DROP TABLE doomed")
         return gone
 
     def next_hardlink_group(self) -> int:
@@ -180,12 +175,11 @@ class CatalogWriter:
         table = "bind_mountpoints" if ref.is_bind else "nested_catalogs"
         flag = Flag.BIND_MOUNTPOINT if ref.is_bind else Flag.NESTED_MOUNTPOINT
         self._set_flags(ref.path, int(flag))
-        with self._guarded():
-            self._connection.execute(
-                f"INSERT INTO {table} (path, sha1, size) VALUES (CAST(? AS TEXT), ?, ?) "  # noqa: S608
-                "ON CONFLICT (path) DO UPDATE SET sha1 = excluded.sha1, size = excluded.size",
-                (ref.path, ref.id.text, ref.size or 0),
-            )
+        self._file.execute(
+            f"INSERT INTO {table} (path, sha1, size) VALUES (CAST(? AS TEXT), ?, ?) "  # noqa: S608
+            "ON CONFLICT (path) DO UPDATE SET sha1 = excluded.sha1, size = excluded.size",
+            (ref.path, ref.id.text, ref.size or 0),
+        )
 
     def remove_nested(self, path: bytes) -> NestedRef:
         """Unmount the catalog at `path`, whose entry stays as an empty directory; PathNotFound."""
@@ -200,58 +194,39 @@ class CatalogWriter:
 
     def set_property(self, name: str, value: str | bytes) -> None:
         """Set a property (`schema.KEY_...`)."""
-        raw = value.encode() if isinstance(value, str) else value
-        with self._guarded():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO properties (key, value) VALUES (?, CAST(? AS TEXT))", (name, raw)
-            )
+        self._file.set_property(name, value)
 
     def finish(self, properties: Mapping[str, str]) -> int:
         """Set the properties, write the counters, close the file; its size in bytes. Nothing may be called after it."""
         for name, value in properties.items():
-            self.set_property(name, value)
-        statistics = Statistics(self.own, self.subtree)
+            self._file.set_property(name, value)
         self._index()
-        with self._guarded():
-            self._connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", statistics.rows())
-            self._connection.execute("COMMIT")
-            self._connection.execute("VACUUM")  # index pages were filled in random order: this packs them
-        self._connection.close()
-        return os.stat(self._path).st_size
+        statistics = Statistics(self.own, self.subtree)
+        self._file.execute_many("INSERT OR REPLACE INTO statistics VALUES (?, ?)", statistics.rows())
+        return self._file.finish()
 
     def discard(self) -> None:
         """Give up: close and remove the file."""
-        self._connection.close()
-        os.unlink(self._path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._file.discard()
 
     def _lay_out(self) -> None:
-        with self._guarded():
-            self._connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
-            self._connection.execute("BEGIN")
-            for table in schema.TABLES:
-                self._connection.execute(table)
+        self._file.execute("BEGIN")
+        for table in schema.TABLES:
+            self._file.execute(table)
         self.set_property(schema.KEY_SCHEMA, schema.SCHEMA)
         self.set_property(schema.KEY_SCHEMA_REVISION, str(schema.SCHEMA_REVISION))
         if self.root_prefix:
             self.set_property(schema.KEY_ROOT_PREFIX, self.root_prefix)
 
     def _copy_pages(self, source: CatalogFile) -> None:
-        with self._guarded():
-            source.copy_to(self._connection)
-            self._connection.execute("BEGIN")
+        source.copy_to(self._file.connection)
+        self._file.execute("BEGIN")
         self._is_indexed = True
 
     def _copy_rows(self, source: CatalogFile) -> None:
-        with self._guarded():
-            rows = (insert_row(entry.rowid, own, above, entry.name, entry) for entry, own, above in source.entries())
-            self._connection.executemany(INSERT, rows)
-            self._connection.executemany(_INSERT_CHUNK, ((*key, *chunk) for key, chunk in source.all_chunks()))
+        rows = (insert_row(entry.rowid, own, above, entry.name, entry) for entry, own, above in source.entries())
+        self._file.execute_many(INSERT, rows)
+        self._file.execute_many(_INSERT_CHUNK, ((*key, *chunk) for key, chunk in source.all_chunks()))
         for name, value in source.properties.items():
             if name not in (schema.KEY_SCHEMA, schema.KEY_SCHEMA_REVISION, schema.KEY_ROOT_PREFIX):
                 self.set_property(name, value.encode("utf-8", "surrogateescape"))
@@ -280,52 +255,31 @@ class CatalogWriter:
         entry = self.lookup(path)
         if entry is None or not entry.is_directory:
             raise PathNotFound(f"{path!r} is no directory of the catalog of {self.root_prefix!r}")
-        with self._guarded():
-            self._connection.execute(_FLAG, (~STRUCTURE, structure, *path_key(path)))
+        self._file.execute(_FLAG, (~STRUCTURE, structure, *path_key(path)))
 
     def _drop_nested(self, ref: NestedRef) -> None:
         table = "bind_mountpoints" if ref.is_bind else "nested_catalogs"
-        with self._guarded():
-            self._connection.execute(f"DELETE FROM {table} WHERE path = CAST(? AS TEXT)", (ref.path,))  # noqa: S608
+        self._file.execute(f"DELETE FROM {table} WHERE path = CAST(? AS TEXT)", (ref.path,))  # noqa: S608
 
     def _index(self) -> None:
         """Make the index on parents: late, because filling a table without it is faster."""
         self._flush()
         if not self._is_indexed:
-            with self._guarded():
-                self._connection.execute(schema.PARENT_INDEX)
+            self._file.execute(schema.PARENT_INDEX)
             self._is_indexed = True
 
     def _fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         self._flush()
-        with self._guarded():
-            return self._connection.execute(sql, parameters).fetchall()
+        return self._file.fetch(sql, parameters)
 
     def _flush(self) -> None:
-        with self._guarded():
-            if self._rows:
-                self._connection.executemany(INSERT, self._rows)
-                self._rows.clear()
-            if self._chunk_rows:
-                self._connection.executemany(_INSERT_CHUNK, self._chunk_rows)
-                self._chunk_rows.clear()
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """The border to SQLite."""
-        try:
-            yield
-        except sqlite3.IntegrityError as error:
-            raise FormatError(f"a path was added twice to the catalog of {self.root_prefix!r}: {error}") from error
-        except (sqlite3.Error, OverflowError) as error:
-            raise FormatError(f"cannot write the catalog of {self.root_prefix!r} to {self._path}: {error}") from error
+        rows, self._rows = self._rows, []
+        chunk_rows, self._chunk_rows = self._chunk_rows, []
+        if rows:
+            self._file.execute_many(INSERT, rows)
+        if chunk_rows:
+            self._file.execute_many(_INSERT_CHUNK, chunk_rows)
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.text_factory = bytes
-    for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = MEMORY"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("PRAGMA cache_size = -32768")
-    return connection
+def _what(root_prefix: bytes) -> str:
+    return f"the catalog of {(root_prefix or b'/').decode('utf-8', 'backslashreplace')}"

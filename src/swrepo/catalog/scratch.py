@@ -1,0 +1,83 @@
+"""An SQLite file in the making: nobody reads it before `finish` has returned, so it needs no journal and no sync.
+
+A crash leaves rubbish under a scratch name. What comes out holds no free page, and pages as small as the original's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from swrepo.errors import FormatError, PermissionRefused
+
+PAGE_SIZE = 1024
+"""Bytes. The original's, and the best of those tried: catalogs are mostly small, and small pages compress as well."""
+
+_CACHE_KIB = 32 << 10
+_PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = MEMORY")
+
+
+class Scratch:
+    """A database that is written by one thread at a time. `what` names it in messages.
+
+    FormatError where SQLite refuses something, PermissionRefused where the file cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        """Create the file at `path`, which must not exist."""
+        self.path = os.fspath(path)
+        self.what = what
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise PermissionRefused(f"cannot create {self.path} for {what}: {error.strerror}") from error
+        self.connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.connection.text_factory = bytes
+        for pragma in (*_PRAGMAS, f"page_size = {PAGE_SIZE}", f"cache_size = -{_CACHE_KIB}"):
+            self.connection.execute(f"PRAGMA {pragma}")
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
+        """Run a statement; how many rows it changed."""
+        with self._guarded():
+            return self.connection.execute(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each row."""
+        with self._guarded():
+            self.connection.executemany(sql, rows)
+
+    def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of the answer, text as bytes."""
+        with self._guarded():
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def set_property(self, name: str, value: str | bytes) -> None:
+        """Set a row of the table `properties`."""
+        raw = value.encode() if isinstance(value, str) else value
+        self.execute("INSERT OR REPLACE INTO properties (key, value) VALUES (?, CAST(? AS TEXT))", (name, raw))
+
+    def finish(self) -> int:
+        """Commit what was begun, pack the pages, close; the file's size in bytes."""
+        if self.connection.in_transaction:
+            self.execute("COMMIT")
+        self.execute("VACUUM")  # index pages were filled in random order
+        self.connection.close()
+        return os.stat(self.path).st_size
+
+    def discard(self) -> None:
+        """Close and remove the file. Harmless after `finish` and when done twice, apart from the file being gone."""
+        self.connection.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """The border to SQLite."""
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as error:
+            raise FormatError(f"cannot write {self.what} to {self.path}: {error}") from error
