@@ -1,0 +1,233 @@
+"""A repository without a mount: from addresses, keys and a cache directory to a revision that can be read.
+
+One composition root for all who read: the commands that need no mount, and the mount itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from swrepo.cache.disk import DiskCache
+from swrepo.errors import ConfigError, FormatError, PathNotFound, Unreachable, UsageError, WrongRepository
+from swrepo.format import blacklist, envelope, manifest
+from swrepo.format.blacklist import Blacklist
+from swrepo.format.breadcrumb import Breadcrumb
+from swrepo.format.manifest import Manifest
+from swrepo.format.object_id import Kind, ObjectId
+from swrepo.format.wellknown import MANIFEST
+from swrepo.net.http import HttpClient, Timeouts
+from swrepo.net.remote import Patience, RemoteRepository
+from swrepo.net.routes import DIRECT, ProxyGroups, Routes
+from swrepo.objects.directory import DirectoryObjects
+from swrepo.objects.store import LocalObjects, Want
+from swrepo.repository.alternative import AlternativePaths
+from swrepo.repository.bootstrap import trusted_manifest
+from swrepo.repository.history import open_history
+from swrepo.repository.revision import Revision
+from swrepo.trust.chain import TrustAnchors
+from swrepo.trust.keys import PublicKey
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """The time of day, aware: the clock that is used unless another is given."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """What is needed to open one repository.
+
+    `urls`: the repository at its servers, in order; or one file:// URL. `keys`: files of master public keys. `fqrn`:
+    None takes the name from the manifest, which the keys then vouch for. `tag` or `root_hash` fix the revision.
+    `variables`: what variant symlinks see.
+    """
+
+    urls: tuple[str, ...]
+    keys: tuple[Path, ...]
+    cache: Path
+    fqrn: str | None = None
+    tag: str | None = None
+    root_hash: str | None = None
+    blacklists: tuple[Path, ...] = ()
+    proxies: ProxyGroups = DIRECT
+    timeouts: Timeouts = Timeouts()
+    max_retries: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
+    clock: Clock = now
+
+
+class Access:
+    """An open repository. `revision` is what it showed when it was opened, or at the last `refresh`."""
+
+    def __init__(self, request: AccessRequest) -> None:
+        """Fetch, check and open. Raises TrustError, CorruptObject, ObjectNotFound, Unreachable, ConfigError."""
+        self.request = request
+        self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": os.uname().machine}
+        self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
+        self._lock = threading.Lock()  # one refresh at a time
+        self.client: HttpClient | None = None
+        self.documents = self._source()
+        self.cache = DiskCache(request.cache, AlternativePaths(self.documents, self.documents))
+        try:
+            self.manifest: Manifest | None = None
+            self.fqrn = request.fqrn or self._claimed_name()
+            self.revision = self._first_revision()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a tag or root catalog was asked for, so that no newer revision is ever shown."""
+        return bool(self.request.tag or self.request.root_hash)
+
+    @property
+    def ttl(self) -> int:
+        """Seconds after which the server should be asked for a newer revision."""
+        return self.manifest.ttl if self.manifest is not None else manifest.DEFAULT_TTL
+
+    def newer(self) -> Revision | None:
+        """The server's revision where it is another than `revision`, not yet in its place; see `replace`.
+
+        Raises what fetching and trusting raise; then nothing has changed.
+        """
+        if self.is_fixed:
+            return None
+        with self._lock:
+            found = self._trusted()
+            self.manifest = found
+            if found.root_catalog == self.revision.root:
+                return None
+            return Revision(found.root_catalog, self.cache, found.root_size)
+
+    def replace(self, revision: Revision) -> Revision:
+        """Show `revision` from now on; the one before, which the caller closes when nobody uses it any more."""
+        with self._lock:
+            before, self.revision = self.revision, revision
+            return before
+
+    def close(self) -> None:
+        """Let go of everything."""
+        revision = getattr(self, "revision", None)
+        if revision is not None:
+            revision.close()
+        self.cache.close()
+        if self.client is not None:
+            self.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _source(self) -> DirectoryObjects | RemoteRepository:
+        request = self.request
+        if not request.urls:
+            raise ConfigError("no server is known for the repository: give its URL")
+        directories = [url for url in request.urls if urlsplit(url).scheme == "file"]
+        if directories:
+            if len(request.urls) > 1:
+                raise UsageError("a file:// URL cannot be one of several servers")
+            return DirectoryObjects(Path(unquote(urlsplit(directories[0]).path)))
+        self.client = HttpClient(timeouts=request.timeouts)
+        routes = Routes(request.urls, request.proxies)
+        return RemoteRepository(routes, self.client, patience=Patience(request.max_retries))
+
+    def _claimed_name(self) -> str:
+        """The name that the manifest claims; the chain of trust then holds it to it."""
+        raw = self.documents.read(MANIFEST)
+        fqrn = manifest.parse(envelope.split(raw).body).fqrn
+        if not fqrn:
+            raise WrongRepository("the manifest does not say which repository it is of; name it")
+        return fqrn
+
+    def _trusted(self) -> Manifest:
+        seen = self.cache.read_breadcrumb(self.fqrn)
+        trusted = trusted_manifest(
+            self.fqrn, self.documents, self.cache_source, self.anchors, self.request.clock(), seen
+        )
+        if seen != trusted.breadcrumb:
+            self.cache.write_breadcrumb(self.fqrn, trusted.breadcrumb)
+        return trusted.manifest
+
+    @property
+    def cache_source(self) -> AlternativePaths:
+        """Where objects that are not in the cache come from."""
+        return AlternativePaths(self.documents, self.documents)
+
+    def _first_revision(self) -> Revision:
+        try:
+            self.manifest = self._trusted()
+        except Unreachable as error:
+            return self._offline(error)
+        if self.request.root_hash:
+            return Revision(ObjectId.parse(self.request.root_hash, Kind.CATALOG), self.cache)
+        if self.request.tag:
+            return tagged_revision(self.manifest, self.request.tag, self.cache)
+        return Revision(self.manifest.root_catalog, self.cache, self.manifest.root_size)
+
+    def _offline(self, error: Unreachable) -> Revision:
+        """No server answers: show what this cache has seen, trusted, before."""
+        seen: Breadcrumb | None = self.cache.read_breadcrumb(self.fqrn)
+        if seen is None or self.is_fixed:
+            raise error
+        descriptor = self.cache.open_if_here(Want(seen.root_catalog))
+        if descriptor is None:
+            raise error
+        os.close(descriptor)
+        log.warning("no server of %s answers; showing revision %d from the cache", self.fqrn, seen.revision)
+        return Revision(seen.root_catalog, self.cache)
+
+
+def open_access(request: AccessRequest) -> Access:
+    """Open a repository for reading; close it, or use it in a `with`. Raises as `Access` does."""
+    return Access(request)
+
+
+def tagged_revision(found: Manifest, tag: str, objects: LocalObjects) -> Revision:
+    """The revision that the history of a trusted manifest calls `tag`; PathNotFound where it has no such tag."""
+    if found.history is None:
+        raise PathNotFound(f"the repository {found.fqrn} has no history, so there is no tag {tag}")
+    history = open_history(found.history, objects)
+    try:
+        entry = history.find(tag)
+    finally:
+        history.close()
+    if entry is None:
+        raise PathNotFound(f"the repository {found.fqrn} has no tag {tag}")
+    return Revision(entry.root, objects, entry.size or None)
+
+
+def _keys(paths: tuple[Path, ...]) -> tuple[PublicKey, ...]:
+    found: list[PublicKey] = []
+    for path in paths:
+        try:
+            found.extend(PublicKey.parse_all(path.read_bytes()))
+        except OSError as error:
+            raise ConfigError(f"cannot read the public key {path}: {error.strerror}") from error
+        except FormatError as error:
+            raise ConfigError(f"{path} holds no public key: {error}") from error
+    return tuple(found)
+
+
+def _blacklist(paths: tuple[Path, ...]) -> Blacklist:
+    text = ""
+    for path in paths:
+        try:
+            text += path.read_text("utf-8", "replace") + "\n"
+        except OSError as error:
+            raise ConfigError(f"cannot read the blacklist {path}: {error.strerror}") from error
+    return blacklist.parse(text)
