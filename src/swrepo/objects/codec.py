@@ -134,13 +134,13 @@ def _decode_zlib(blocks: Iterable[bytes], want: Want, out: BinaryIO) -> None:
     hasher, stored = want.id.algorithm.hasher(), 0
     stream = _Inflater(bound, out)
     for block in blocks:
+        hasher.update(block)
+        stream.feed(block)
+        if stream.ran_away and (want.size is None or stream.count > _BOMB_RATIO * stream.taken):
+            raise DecompressionBomb(_says(want, f"inflates to more than {stream.count} bytes; allowed are {bound}"))
         stored += len(block)
         if stored > stored_bound:
             raise ObjectTooLarge(_says(want, f"is longer than anything that holds {bound} bytes"))
-        hasher.update(block)
-        stream.feed(block)
-        if stream.ran_away and (want.size is None or stream.count > _BOMB_RATIO * stored):
-            raise DecompressionBomb(_says(want, f"inflates to more than {stream.count} bytes; allowed are {bound}"))
     _judge(want, hasher, stream, stored)
 
 
@@ -167,16 +167,18 @@ def _judge(want: Want, hasher: Hasher, stream: _Inflater, stored: int) -> None:
 class _Inflater:
     """A zlib stream that never raises and never inflates more than `bound` plus one block.
 
+    `count` plain bytes came out of `taken` stored ones; `trailing` stored ones came behind the stream's end.
     isal inflates twice as fast as zlib, and says the same of streams that are not in order.
     """
 
-    __slots__ = ("_inflate", "_out", "bound", "count", "failure", "ran_away", "trailing")
+    __slots__ = ("_inflate", "_out", "bound", "count", "failure", "ran_away", "taken", "trailing")
 
     def __init__(self, bound: int, out: BinaryIO) -> None:
         self._inflate = isal_zlib.decompressobj()
         self._out = out
         self.bound = bound
         self.count = 0
+        self.taken = 0
         self.trailing = 0
         self.failure = ""
         self.ran_away = False
@@ -200,6 +202,7 @@ class _Inflater:
         while more and not (self.ended or self.failure or self.ran_away):
             allowed = min(BLOCK, self.bound + BLOCK - self.count)
             produced = self._step(data, allowed)
+            self.taken += len(data) - len(self._inflate.unconsumed_tail)
             data = self._inflate.unconsumed_tail
             # A full step may have left plain bytes inside the inflater although it took in all of `data`.
             more = bool(data) or produced == allowed

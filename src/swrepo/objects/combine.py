@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -22,37 +22,57 @@ class Combine(Generic[K, T]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[K, Future[T]] = {}
+        self._running: dict[K, Future[T]] = {}  # guarded by _lock
+        self._waiters: dict[K, int] = {}  # guarded by _lock: those that wait for another's fetch
 
     def run(self, key: K, fetch: Callable[[], T]) -> T:
         """The outcome of `fetch()`, or that of the one which is running for `key` already; its error too.
 
         Nothing is remembered: once a fetch has ended, the next `run` of its key fetches again.
         """
-        with self._lock:
-            outcome = self._running.get(key)
-            mine = outcome is None
-            if outcome is None:
-                outcome = self._running[key] = Future()
-        if mine:
-            self._fetch(key, fetch, outcome)
-        return outcome.result()
+        while True:
+            with self._lock:
+                running = self._running.get(key)
+                if running is None:
+                    mine = self._running[key] = Future[T]()
+                else:
+                    self._waiters[key] = self._waiters.get(key, 0) + 1
+            if running is None:
+                return self._fetch(key, fetch, mine)
+            try:
+                return running.result()
+            except CancelledError:  # the thread that fetched was interrupted, which is no answer for this one
+                continue
+            finally:
+                self._leave(key)
 
-    def waiting_for(self, key: K) -> bool:
-        """Whether a fetch of `key` is under way."""
+    def waiters(self, key: K) -> int:
+        """How many wait for the fetch of `key`, besides the one that fetches."""
         with self._lock:
-            return key in self._running
+            return self._waiters.get(key, 0)
 
-    def _fetch(self, key: K, fetch: Callable[[], T], outcome: Future[T]) -> None:
+    def _fetch(self, key: K, fetch: Callable[[], T], outcome: Future[T]) -> T:
         try:
             result = fetch()
-        except BaseException as error:  # noqa: BLE001 - it is raised again by outcome.result(), here and for all who wait
+        except Exception as error:
             self._forget(key)
             outcome.set_exception(error)
-        else:
+            raise
+        except BaseException:  # KeyboardInterrupt, SystemExit: of this thread alone
             self._forget(key)
-            outcome.set_result(result)
+            outcome.cancel()
+            raise
+        self._forget(key)
+        outcome.set_result(result)
+        return result
 
     def _forget(self, key: K) -> None:
+        # Before the outcome is told: who asks from now on gets a fetch of their own, not an outcome of the past.
         with self._lock:
             del self._running[key]
+
+    def _leave(self, key: K) -> None:
+        with self._lock:
+            self._waiters[key] -= 1
+            if not self._waiters[key]:
+                del self._waiters[key]
