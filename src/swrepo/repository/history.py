@@ -78,8 +78,12 @@ class HistoryFile:
         if missing:
             raise FormatError(f"this is no tag database: it has no tags.{', tags.'.join(sorted(missing))}")
         # Revision 0 had no size, revision 2 no branches.
-        optional = ("CAST(description AS BLOB)", "ifnull(size | 0, 0)", "CAST(branch AS BLOB)")
-        selected = [text if text.split("(")[1].split()[0] in columns else "NULL" for text in optional]
+        optional = {
+            "description": "CAST(description AS BLOB)",
+            "size": "ifnull(size | 0, 0)",
+            "branch": "CAST(branch AS BLOB)",
+        }
+        selected = [expression if column in columns else "NULL" for column, expression in optional.items()]
         always = "CAST(name AS BLOB), CAST(hash AS BLOB), ifnull(revision | 0, 0), ifnull(timestamp | 0, 0)"
         self._select = f"SELECT {always}, {', '.join(selected)} FROM tags"  # noqa: S608
         self.fqrn = self._property("fqrn")

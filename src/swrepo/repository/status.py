@@ -10,6 +10,13 @@ from swrepo.format.dirent import Dirent
 from swrepo.format.variant import expand
 
 
+_NO_ID = 0xFFFFFFFF
+"""What a catalog holds (as -1) for the owner of directories that a publisher made up; no kernel takes it for one."""
+
+_OVERFLOW_ID = 65534
+"""What the kernel shows in its place: nobody."""
+
+
 class Status(NamedTuple):
     """Fields of `struct stat`, without inode number and device. Times in seconds and nanoseconds."""
 
@@ -34,4 +41,9 @@ def status(entry: Dirent, environment: Mapping[str, str]) -> Status:
         size = 0
     # A link count of 0 would tell programs that the file was deleted; old catalogs have it.
     nlink = entry.linkcount or 1
-    return Status(mode, nlink, entry.uid, entry.gid, entry.rdev, size, entry.mtime, entry.mtime_ns or 0)
+    uid, gid = _shown_id(entry.uid), _shown_id(entry.gid)
+    return Status(mode, nlink, uid, gid, entry.rdev, size, entry.mtime, entry.mtime_ns or 0)
+
+
+def _shown_id(stored: int) -> int:
+    return _OVERFLOW_ID if stored == _NO_ID else stored

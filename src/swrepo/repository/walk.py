@@ -72,8 +72,8 @@ def walk(revision: Revision, path: bytes = ROOT) -> Iterator[tuple[bytes, Dirent
 def diff(old: Revision, new: Revision, path: bytes = ROOT, *, whole_trees: bool = True) -> Iterator[Difference]:
     """What is different below `path` in `new`, in the order of `walk`.
 
-    Nested catalogs that are the same in both are not even loaded. Where only one of them has a directory, all that is in
-    it is told too, unless `whole_trees` is false. PathNotFound where neither has `path`.
+    Nested catalogs that are the same in both are not even loaded. Where only one has a directory, all that is in it is
+    told too, unless `whole_trees` is false. PathNotFound where neither has `path`.
     """
     before, after = old.find(path), new.find(path)
     if before is None and after is None:
