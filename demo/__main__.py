@@ -70,7 +70,7 @@ def _introduce(terminal: Terminal, isolation: Isolation) -> None:
         how = "each in a user and mount namespace, in which this user counts as root, and so does 'cvmfs'"
     terminal.say(
         f"Two machines on this one, a server and a client, {how}.\n"
-        "Their /cvmfs, /etc/cvmfs, /srv/cvmfs, /var/spool/cvmfs and /var/lib/cvmfs are private; nothing else is changed."
+        "Their /cvmfs, /etc/cvmfs, /srv/cvmfs, /var/spool/cvmfs, /var/lib/cvmfs are private; nothing else is changed."
     )
 
 

@@ -96,7 +96,7 @@ def settings_of(**values):
 
 def test_the_defaults_are_those_of_the_table():
     parameters = interpret({})
-    assert parameters.proxy_groups == (("DIRECT",),)
+    assert parameters.proxies == "DIRECT"
     assert (parameters.timeout, parameters.timeout_direct, parameters.max_retries) == (5.0, 10.0, 1)
     assert parameters.shared_cache
     assert not parameters.strict_mount
@@ -106,11 +106,6 @@ def test_the_defaults_are_those_of_the_table():
 def test_servers_are_split_and_cleaned():
     parameters = interpret(settings_of(CVMFS_SERVER_URL="http://a/cvmfs/x/ ; https://b/x;;"))
     assert parameters.server_urls == ("http://a/cvmfs/x", "https://b/x")
-
-
-def test_proxies_form_groups_and_blanks_do_no_harm():
-    parameters = interpret(settings_of(CVMFS_HTTP_PROXY=" http://p1:3128|p2:3128 ; DIRECT"))
-    assert parameters.proxy_groups == (("http://p1:3128", "http://p2:3128"), ("DIRECT",))
 
 
 def test_max_ttl_is_given_in_minutes():

@@ -48,7 +48,7 @@ def _complain(program: str, text: str, code: int, error: Exception) -> int:
 
 def _os_error(error: OSError) -> str:
     what = error.strerror or str(error)
-    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes)) and name]
     return f"{': '.join(names)}: {what}" if names else what
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from dataclasses import dataclass
 from swrepo.cli.describe import printable
 from swrepo.cli.selection import Selection, select
 from swrepo.cli.target import Target, parse
-from swrepo.client.access import Access, open_access
+from swrepo.client.access import Access, AccessRequest, open_access
 from swrepo.errors import PathNotFound
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, join, parent
+from swrepo.net.http import Timeouts
+from swrepo.net.routes import parse_proxies
+from swrepo.repository.history import Tag, open_history
 from swrepo.repository.revision import Revision
 
 _LINKS_AT_MOST = 40
@@ -39,6 +43,17 @@ class Opened:
     def variables(self) -> Mapping[str, str]:
         """What variant symlinks see."""
         return self.access.variables
+
+    def tags(self) -> tuple[Tag, ...]:
+        """Every named revision; empty where the repository keeps none."""
+        manifest = self.access.manifest
+        if manifest is None or manifest.history is None:
+            return ()
+        history = open_history(manifest.history, self.access.cache)
+        try:
+            return history.tags()
+        finally:
+            history.close()
 
     def resolve(self, path: bytes) -> tuple[bytes, Dirent]:
         """Follow symbolic links inside the repository. PathNotFound where they lead out of it or in a circle."""
@@ -73,10 +88,28 @@ class Opened:
         return link[len(own) :] if link == own or link.startswith(own + b"/") else None
 
 
+def access_request(selection: Selection, tag: str | None = None, root_hash: str | None = None) -> AccessRequest:
+    """What the client needs, for the newest revision or the one that is named."""
+    parameters = selection.parameters
+    return AccessRequest(
+        urls=selection.urls,
+        keys=selection.keys,
+        cache=selection.cache,
+        fqrn=selection.fqrn,
+        tag=tag or parameters.repository_tag,
+        root_hash=root_hash or parameters.root_hash,
+        blacklists=selection.blacklists,
+        proxies=parse_proxies(parameters.proxies),
+        timeouts=Timeouts(direct=parameters.timeout_direct, proxied=parameters.timeout),
+        max_retries=parameters.max_retries,
+        variables={**os.environ, **selection.variables},
+    )
+
+
 @contextmanager
 def open_target(args: argparse.Namespace, text: str) -> Iterator[Opened]:
     """Open what `text` names with the options of `selection.add_selection_options`."""
     target = parse(text)
     selection = select(target, args)
-    with open_access(selection.request(tag=args.tag, root_hash=args.hash)) as access:
+    with open_access(access_request(selection, args.tag, args.hash)) as access:
         yield Opened(target, selection, access)

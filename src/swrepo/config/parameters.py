@@ -99,12 +99,12 @@ _FALSE = frozenset({"no", "off", "0", "false", ""})
 class ClientParameters:
     """The table's values for one repository, checked. Times are in seconds.
 
-    `proxy_groups` is a tuple of groups of proxy URLs; "DIRECT" is none. `variables` is what variant symlinks see: every
+    `proxies` is what net.routes reads. `variables` is what variant symlinks see: every
     setting of the configuration, whatever its name.
     """
 
     server_urls: tuple[str, ...] = ()
-    proxy_groups: tuple[tuple[str, ...], ...] = (("DIRECT",),)
+    proxies: str = "DIRECT"
     keys_dir: str | None = None
     public_keys: tuple[str, ...] = ()
     cache_base: str | None = None
@@ -126,7 +126,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
     ttl = _number(settings, "CVMFS_MAX_TTL", 0)
     return ClientParameters(
         server_urls=_urls(settings),
-        proxy_groups=_proxies(settings),
+        proxies=_proxies(settings),
         keys_dir=_text(settings, "CVMFS_KEYS_DIR"),
         public_keys=tuple(_split(settings, "CVMFS_PUBLIC_KEY", ":")),
         cache_base=_text(settings, "CVMFS_CACHE_BASE"),
@@ -204,15 +204,8 @@ def _urls(settings: Mapping[str, Setting]) -> tuple[str, ...]:
     return urls
 
 
-def _proxies(settings: Mapping[str, Setting]) -> tuple[tuple[str, ...], ...]:
-    if _text(settings, "CVMFS_HTTP_PROXY") == "auto":
+def _proxies(settings: Mapping[str, Setting]) -> str:
+    proxies = _text(settings, "CVMFS_HTTP_PROXY") or "DIRECT"
+    if proxies == "auto":
         raise _refuse(settings, "CVMFS_HTTP_PROXY", "supported yet: write the proxies, or DIRECT")
-    groups = [
-        tuple(_proxy(proxy.strip()) for proxy in group.split("|") if proxy.strip())
-        for group in _split(settings, "CVMFS_HTTP_PROXY", ";")
-    ]
-    return tuple(group for group in groups if group) or (("DIRECT",),)
-
-
-def _proxy(text: str) -> str:
-    return text if text == "DIRECT" or "://" in text else f"http://{text}"
+    return proxies
