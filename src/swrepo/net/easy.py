@@ -34,11 +34,13 @@ class EasyOptions:
 class Easy:
     """A handle that stays with its network thread; `transfer` is what it serves at the moment."""
 
-    __slots__ = ("_prepared", "curl", "lines", "transfer")
+    __slots__ = ("_eager", "_lines", "_prepared", "curl", "transfer")
 
-    def __init__(self, options: EasyOptions) -> None:
+    def __init__(self, options: EasyOptions, eager: list[Easy]) -> None:
+        """`eager` is where the handle notes itself when a worker should start on a response that still arrives."""
         self.transfer: Transfer | None = None
-        self.lines: list[bytes] = []
+        self._eager = eager
+        self._lines: list[bytes] = []
         self._prepared: tuple[object, ...] = ()
         self.curl = curl = pycurl.Curl()
         curl.easy = self
@@ -54,33 +56,45 @@ class Easy:
         curl.setopt(pycurl.PIPEWAIT, 1)
         if options.ca_bundle is not None:
             curl.setopt(pycurl.CAINFO, options.ca_bundle)
-        curl.setopt(pycurl.HEADERFUNCTION, self._header)
         curl.setopt(pycurl.WRITEFUNCTION, self._body)
 
     def prepare(self, transfer: Transfer) -> None:
         """Set up the next GET; what stays as it was is not set again."""
         request = transfer.request
         self.curl.setopt(pycurl.URL, request.url)
-        wanted = (request.proxy, request.headers, request.timeout, request.low_speed)
+        wanted = (request.proxy, request.headers, request.timeout, request.low_speed, request.keep_head)
         if wanted != self._prepared:
             self.curl.setopt(pycurl.PROXY, request.proxy or "")  # "" and not unset: the environment has no say
             self.curl.setopt(pycurl.HTTPHEADER, list(request.headers))
             self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.timeout * 1000)))
             self.curl.setopt(pycurl.LOW_SPEED_LIMIT, request.low_speed)
             self.curl.setopt(pycurl.LOW_SPEED_TIME, max(1, ceil(request.timeout)))
+            # Ten callbacks into the interpreter, so only where somebody wants to see the head.
+            self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append if request.keep_head else None)
             self._prepared = wanted
         self.transfer = transfer
 
-    def _header(self, line: bytes) -> None:
+    def deliver_head(self) -> None:
+        """Give the transfer its status and head; not to be called within one of libcurl's callbacks."""
         transfer = self.transfer
-        if transfer is not None:
-            transfer.lines.append(line)
+        if transfer is not None and not transfer.status:
+            transfer.status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+            transfer.lines = self._lines[:]
+
+    def release(self) -> None:
+        """The transfer is over: be free for the next."""
+        self.transfer = None
+        self._lines.clear()
 
     def _body(self, block: bytes) -> int | None:
         transfer = self.transfer
         if transfer is None or transfer.cancelled:
             return -1
-        return None if transfer.body(block) else int(pycurl.WRITEFUNC_PAUSE)
+        if not transfer.body(block):
+            return int(pycurl.WRITEFUNC_PAUSE)
+        if transfer.is_eager:
+            self._eager.append(self)
+        return None
 
 
 def fault_of(easy: Easy, code: int, text: str) -> TransferFailed:

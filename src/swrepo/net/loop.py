@@ -42,6 +42,8 @@ class NetworkThread:
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self._deadline: float | None = None
         self._running: dict[Transfer, Easy] = {}
+        self._eager: list[Easy] = []
+        self._finished: list[tuple[Transfer, TransferFailed | None]] = []
         self._idle: list[Easy] = []
         self._queues: dict[str, deque[Transfer]] = {}
         self._active: dict[str, int] = {}
@@ -132,12 +134,12 @@ class NetworkThread:
             self._queues.setdefault(peer, deque()).append(transfer)
 
     def _start(self, transfer: Transfer, peer: str) -> None:
-        easy = self._idle.pop() if self._idle else Easy(self._options)
+        easy = self._idle.pop() if self._idle else Easy(self._options, self._eager)
         try:
             easy.prepare(transfer)
             self._multi.add_handle(easy.curl)
         except (pycurl.error, UnicodeError, ValueError) as error:
-            easy.transfer = None
+            easy.release()
             self._idle.append(easy)
             transfer.finish(TransferFailed(f"{transfer.request.url}: cannot be asked for: {error}", Fault.UNUSABLE))
             return
@@ -152,17 +154,27 @@ class NetworkThread:
                 self._complete(curl.easy, None)
             for curl, code, text in failed:
                 self._complete(curl.easy, fault_of(curl.easy, code, text))
+        for easy in self._eager:
+            if easy.transfer is not None:
+                easy.deliver_head()
+                easy.transfer.start_reading()
+        self._eager.clear()
+        # Only now: each call of libcurl lets go of the interpreter lock, and workers that are awake would take it.
+        for transfer, error in self._finished:
+            transfer.finish(error)
+        self._finished.clear()
 
     def _complete(self, easy: Easy, error: TransferFailed | None) -> None:
         transfer = easy.transfer
         if transfer is not None:
-            transfer.finish(error)
+            easy.deliver_head()
+            self._finished.append((transfer, error))
             self._retire(transfer, easy)
 
     def _retire(self, transfer: Transfer, easy: Easy) -> None:
         del self._running[transfer]
         self._multi.remove_handle(easy.curl)
-        easy.transfer = None
+        easy.release()
         self._idle.append(easy)
         peer = _peer(transfer)
         self._active[peer] -= 1
@@ -202,6 +214,8 @@ class NetworkThread:
     # -- the end --
 
     def _fail_all(self, reason: str) -> None:
+        for transfer, error in self._finished:
+            transfer.finish(error)
         for transfer in (*self._running, *(transfer for queue in self._queues.values() for transfer in queue)):
             _fail(transfer, reason)
         self._fail_inbox(reason)

@@ -114,7 +114,10 @@ class RemoteRepository:
 
     def _try(self, step: Step, path: str, receive: Callable[..., None], *, again: bool) -> None:
         url = f"{step.route.server}/{path}"
-        with self._client.stream(url, step.route.proxy, headers=NO_CACHE if step.no_cache else ()) as response:
+        proxy = step.route.proxy
+        headers = NO_CACHE if step.no_cache else ()
+        # Only a proxy's own errors are told by their headers.
+        with self._client.stream(url, proxy, headers=headers, keep_head=proxy is not None) as response:
             if response.status != _OK:
                 raise _refusal(step.route, response)
             receive(self._counted(response.blocks), again=again)

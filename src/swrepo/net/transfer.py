@@ -4,8 +4,8 @@ Small responses cost one hand-over: the worker is woken when the response is com
 Of a large one, at most `BUFFER` bytes wait here (and as many again are in the worker's hands); then libcurl is paused,
 and with it the sender, by TCP.
 
-Threads: `header`, `body` and `finish` are called by the network thread, everything else by one worker, except `cancel`
-(any thread). `_lock` guards the fields that both sides write; it is never held while anything else is acquired.
+Threads: `body`, `start_reading` and `finish` are called by the network thread, `cancel` by any, all else by one worker.
+`_lock` guards the fields that both sides write; it is never held while anything else is acquired.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Request:
     """What to get, and how patient to be.
 
     `timeout` seconds bound connecting (name lookup and TLS included), and the time that the transfer may stay below
-    `low_speed` bytes/s. `headers` are complete lines.
+    `low_speed` bytes/s. `headers` are complete lines. Without `keep_head` the response has a status but no headers.
     """
 
     url: str
@@ -33,6 +33,7 @@ class Request:
     headers: tuple[str, ...]
     timeout: float
     low_speed: int
+    keep_head: bool
 
 
 class Transfer:
@@ -51,11 +52,13 @@ class Transfer:
         "_tell",
         "lines",
         "request",
+        "status",
     )
 
     def __init__(self, request: Request, tell: Callable[[Transfer], None]) -> None:
         """`tell` asks the network thread to look at this transfer again (resume it, or drop it)."""
         self.request = request
+        self.status = 0
         self.lines: list[bytes] = []
         self._tell = tell
         self._lock = threading.Lock()
@@ -77,9 +80,17 @@ class Transfer:
                 return False
             self._blocks.append(block)
             self._buffered += len(block)
-            if self._buffered >= EAGER:
-                self._signal()
         return True
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether so much waits that the worker should start on it."""
+        return self._buffered >= EAGER and not self._signalled
+
+    def start_reading(self) -> None:
+        """Wake the worker before the end."""
+        with self._lock:
+            self._signal()
 
     def finish(self, error: TransferFailed | None) -> None:
         """Nothing more will come."""
@@ -115,7 +126,7 @@ class Transfer:
         """Until the first bytes of a long response, or the whole of a short one, are here. Raises TransferFailed."""
         while True:
             with self._lock:
-                if self._blocks or self._done:
+                if self.status or self._done:
                     if self._error is not None and not self._blocks:
                         raise self._error
                     return
