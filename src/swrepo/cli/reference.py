@@ -23,7 +23,7 @@ _NOTE = "<!-- Made from the program by `make docs`; edit there. -->\n"
 _CONFIGURATION = """\
 # Configuration
 
-A client works without any file: `swrepo mount URL DIR --key FILE`. `PointToCVMFS HOST` writes what follows for a server.
+A client works without any file: `swrepo mount URL DIR --key FILE`. `PointToCVMFS HOST` writes the files for a server.
 
 ## Files
 Read in this order, each file overriding what came before:
@@ -37,8 +37,9 @@ They lie in `/etc/cvmfs`. An ordinary user's own ones, in `$XDG_CONFIG_HOME/swre
 the machine's at each step. `SWREPO_PREFIX=/somewhere` moves everything below `/somewhere`.
 
 A line is `PARAMETER=value`, with the quotes, comments, `export` and `$NAME` of a shell; no shell is started, and what
-only a shell could do (commands, `$(...)`) is an error that names the line. `@fqrn@` and `@org@` in a value stand for the
-repository's name and its first component. Every setting, whatever its name, is seen by variant symlinks (`$(NAME)`).
+only a shell could do (commands, `$(...)`) is an error that names the line. `@fqrn@` and `@org@` in a value stand for
+the repository's name and its first component. Every setting, whatever its name, is seen by variant symlinks
+(`$(NAME)`).
 
 `swrepo config [NAME]` shows what holds, and which line set it; `swrepo config --files NAME` lists the files.
 
@@ -55,7 +56,7 @@ A parameter of CernVM-FS that is not in this table is named in a warning and has
 ## Environment
 | Variable | Meaning |
 |---|---|
-| `SWREPO_PREFIX` | everything (`/etc/cvmfs`, `/var/lib/cvmfs`, `/srv/cvmfs`, `/var/spool/cvmfs`, `/cvmfs`) below this directory |
+| `SWREPO_PREFIX` | `/etc/cvmfs`, `/var/lib/cvmfs`, `/srv/cvmfs`, `/var/spool/cvmfs`, `/cvmfs` are below it |
 | `SWREPO_DEBUG` | show where an error came from |
 | `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `XDG_DATA_HOME` | an ordinary user's configuration, caches and repositories |
 """
@@ -63,8 +64,8 @@ A parameter of CernVM-FS that is not in this table is named in a warning and has
 _ERRORS = """\
 # Errors and exit codes
 
-Every command ends with one of these codes and, where it failed, one line on standard error: what failed, on which object
-or path, and what to do. `SWREPO_DEBUG=1` adds where it came from. Missing and broken never share a code.
+Every command ends with one of these codes and, where it failed, one line on standard error: what failed, on which
+object or path, and what to do. `SWREPO_DEBUG=1` adds where it came from. Missing and broken never share a code.
 
 | Code | Error | When |
 |---|---|---|
@@ -82,9 +83,9 @@ _COMMANDS = """\
 
 {overview}
 
-`URL/PATH` is a repository and a path in it: `http://host/cvmfs/sw.example.org/lib/x`, `file:///srv/cvmfs/sw.example.org/lib`,
-a directory, or the name alone (`sw.example.org/lib`) where the configuration knows its servers. Where nothing else tells
-the two apart, write `//` between them.
+`URL/PATH` is a repository and a path in it: `http://host/cvmfs/sw.example.org/lib/x`,
+`file:///srv/cvmfs/sw.example.org/lib`, a directory, or the name alone (`sw.example.org/lib`) where the
+configuration knows its servers. Where nothing else tells the two apart, write `//` between them.
 
 {sections}
 """

@@ -18,6 +18,7 @@ from swrepo.cli.progress import Progress
 from swrepo.cli.selection import add_selection_options
 from swrepo.errors import IsADirectory, SwrepoError, UsageError
 from swrepo.format.dirent import Dirent
+from swrepo.format.paths import path_key
 
 if TYPE_CHECKING:
     from swrepo.cli.opening import Opened
@@ -27,6 +28,7 @@ EXAMPLE = "swrepo cp -r http://127.0.0.1:8000/cvmfs/dair.cvmfs.server/bin ./bin 
 _PIECE = 1 << 20
 _PARALLEL = 16
 _BATCH = 1024
+_64_BITS = (1 << 64) - 1
 
 Job = tuple[bytes, Dirent, bytes]
 """(path in the repository, its entry, path to write)"""
@@ -98,19 +100,27 @@ class _Copy:
             elif entry.is_regular:
                 yield job
             else:
-                self._skipped += 1
-                note(f"swrepo cp: left out {printable(path)}: it is neither a file, directory nor link")
+                self._leave_out(path, "it is neither a file, directory nor link")
 
     def _link(self, job: Job) -> None:
         path, _, destination = job
+        target = self._opened.revision.readlink(path, self._opened.variables)
+        if not target:
+            self._leave_out(path, "it is a link to nothing")
+            return
         if os.path.lexists(destination):
             os.unlink(destination)
-        os.symlink(self._opened.revision.readlink(path, self._opened.variables), destination)
+        os.symlink(target, destination)
         self._finish(job)
+
+    def _leave_out(self, path: bytes, why: str) -> None:
+        self._skipped += 1
+        note(f"swrepo cp: left out {printable(path)}: {why}")
 
     def _copy_file(self, job: Job) -> None:
         path, _, destination = job
-        temporary = destination + b".swrepo-part"
+        # A short name of its own: the real one may be as long as the file system allows.
+        temporary = os.path.join(os.path.dirname(destination), b".swrepo-%x-%x" % _name_of(path))
         try:
             with open(temporary, "wb") as out, closing(self._opened.revision.content(path)) as content:
                 out.writelines(content.pread(offset, _PIECE) for offset in range(0, content.size, _PIECE))
@@ -138,3 +148,9 @@ class _Copy:
             os.chown(destination, entry.uid, entry.gid, follow_symlinks=False)
         when = entry.mtime * 1_000_000_000 + (entry.mtime_ns or 0)
         os.utime(destination, ns=(when, when), follow_symlinks=False)
+
+
+def _name_of(path: bytes) -> tuple[int, int]:
+    """Numbers that no other path of the repository has."""
+    first, second = path_key(path)
+    return first & _64_BITS, second & _64_BITS
