@@ -168,7 +168,7 @@ class DiskCache:
         self._install(write, *want.id.cache_path.split("/"))
         return size
 
-    def _install(self, write: Callable[[BinaryIO], None], directory: str, name: str) -> None:
+    def _install(self, write: Callable[[BinaryIO], object], directory: str, name: str) -> None:
         """Have `write` fill a file, then give it its name; start over, once, where the cache was removed meanwhile."""
         place = self._directory
         try:
@@ -193,7 +193,7 @@ class DiskCache:
             return self._directory
 
 
-def _install_in(place: CacheDirectory, write: Callable[[BinaryIO], None], directory: str, name: str) -> None:
+def _install_in(place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str) -> None:
     descriptor, unfinished = place.create()
     try:
         with _Writer(descriptor) as file:
