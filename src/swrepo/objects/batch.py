@@ -28,6 +28,7 @@ _MODE = 0o644
 _BLOCK = 1 << 20
 _MAX_PENDING = 20_000
 """Objects that wait for their names: bounds the memory, and what a crash makes us do again."""
+_MAX_PENDING_BYTES = 512 << 20
 
 
 class ObjectBatch:
@@ -41,7 +42,11 @@ class ObjectBatch:
         self._store = store
         self._lock = threading.Lock()
         self._pending: dict[ObjectId, Path] = {}  # guarded by _lock
+        self._pending_bytes = 0  # guarded by _lock
         self._counter = itertools.count()
+        self.stored_objects = 0
+        """How many objects were new."""
+        self.stored_bytes = 0
         self._remove_leftovers()
 
     def has(self, object_id: ObjectId) -> bool:
@@ -56,10 +61,14 @@ class ObjectBatch:
             return
         temporary = self._root / _TXN / f"{_PREFIX}{os.getpid()}.{next(self._counter)}"
         with writing(temporary):
-            self._write(temporary, object_id, stored)
+            size = self._write(temporary, object_id, stored)
         with self._lock:
             taken = self._pending.setdefault(object_id, temporary) is not temporary
-            full = len(self._pending) >= _MAX_PENDING
+            if not taken:
+                self._pending_bytes += size
+                self.stored_objects += 1
+                self.stored_bytes += size
+            full = len(self._pending) >= _MAX_PENDING or self._pending_bytes >= _MAX_PENDING_BYTES
         if taken:  # another thread wrote the same content meanwhile
             temporary.unlink()
         if full:
@@ -89,6 +98,7 @@ class ObjectBatch:
                 for directory in directories:
                     sync_directory(directory)
             self._pending.clear()
+            self._pending_bytes = 0
 
     def _name(self, temporary: Path, object_id: ObjectId) -> Path:
         target = self._root / object_id.path
@@ -107,19 +117,21 @@ class ObjectBatch:
             finally:
                 os.close(descriptor)
 
-    def _write(self, temporary: Path, object_id: ObjectId, stored: bytes | BinaryIO) -> None:
-        hasher = object_id.algorithm.hasher()
+    def _write(self, temporary: Path, object_id: ObjectId, stored: bytes | BinaryIO) -> int:
+        hasher, size = object_id.algorithm.hasher(), 0
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
         try:
             with open(descriptor, "wb", buffering=0) as out:
                 for block in [stored] if isinstance(stored, bytes) else iter(lambda: stored.read(_BLOCK), b""):
                     hasher.update(block)
                     _write_all(out.fileno(), block)
+                    size += len(block)
             if hasher.digest() != object_id.digest:
                 raise CorruptObject(f"refusing to store bytes as {object_id} that do not match this name")
         except BaseException:
             temporary.unlink()
             raise
+        return size
 
     def _remove_leftovers(self) -> None:
         with writing(self._root / _TXN), os.scandir(self._root / _TXN) as entries:

@@ -49,6 +49,7 @@ class Kept(NamedTuple):
     """A directory whose own entry is as it was; what it holds may follow."""
 
     path: bytes
+    old: Dirent | None
     nested: bool
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from swrepo.format.dirent import Chunk, Dirent
+from swrepo.repository.revision import Revision
 
 
 class LastRevision(Protocol):
@@ -22,3 +23,22 @@ class LastRevision(Protocol):
     def chunks(self, path: bytes) -> tuple[Chunk, ...]:
         """The chunks of the file at `path`."""
         ...
+
+
+class Published:
+    """LastRevision over a revision of the repository."""
+
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
+
+    def lookup(self, path: bytes) -> Dirent | None:
+        """See LastRevision."""
+        return self._revision.find(path)
+
+    def listing(self, path: bytes) -> Sequence[Dirent]:
+        """See LastRevision."""
+        return self._revision.tree.listing(path)
+
+    def chunks(self, path: bytes) -> tuple[Chunk, ...]:
+        """See LastRevision."""
+        return self._revision.chunks(path)

@@ -6,7 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from swrepo.objects.store import ObjectSource, Want
+from swrepo.format.object_id import ObjectId
+from swrepo.objects.store import DOCUMENT_LIMIT, LocalObjects, ObjectSource, Want
 
 
 class PlainObjects:
@@ -28,3 +29,9 @@ class PlainObjects:
         """See LocalObjects: nothing is ever here without decoding."""
         del want
         return None
+
+
+def read_object(objects: LocalObjects, name: ObjectId) -> bytes:
+    """All plain bytes of a small object that is always compressed: a certificate, meta info."""
+    with open(objects.open(Want(name, limit=DOCUMENT_LIMIT)), "rb") as file:
+        return file.read()

@@ -44,6 +44,7 @@ class Staged:
         self._clock_ns = clock_ns
         self._database = self._open(signature)
         self._uncommitted = 0
+        self._is_discarded = False
         self._is_empty = self._database.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
 
     def now_ns(self) -> int:
@@ -82,11 +83,14 @@ class Staged:
         self._uncommitted = 0
 
     def close(self) -> None:
-        self.commit()
-        self._database.close()
+        """Commit and close; harmless after `discard`."""
+        if not self._is_discarded:
+            self.commit()
+            self._database.close()
 
     def discard(self) -> None:
         """Close and forget everything: it is published now."""
+        self._is_discarded = True
         self._database.close()
         _remove(self._path)
 

@@ -118,10 +118,10 @@ class TreeDiff:
     def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Change:
         links = _LINKS_OF_EMPTY_DIRECTORY + sum(item.is_directory for item in present)
         if known and self._comparison.is_settled(found, links):
-            return Kept(path, nested)
+            return Kept(path, found.old, nested)
         entry = self._comparison.entry(path, found, links)
         if entry is None or (found.old is not None and same(entry, found.old)):
-            return Kept(path, nested)
+            return Kept(path, found.old, nested)
         return Put(path, entry, found.old, nested=nested)
 
 

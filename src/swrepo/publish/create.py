@@ -1,0 +1,265 @@
+"""Creates a repository: keys, whitelist, storage, configuration, and a first revision that is an empty directory.
+
+`server.conf` is written last but one, and the mark of an unfinished creation removed last: whoever is interrupted runs
+it again, with the keys that were made already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from swrepo import __version__
+from swrepo.catalog import schema
+from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.writer import CatalogWriter
+from swrepo.errors import FormatError, UsageError
+from swrepo.format import servermeta
+from swrepo.format.compression import Compression
+from swrepo.format.dirent import Dirent, Flag
+from swrepo.format.manifest import DEFAULT_TTL, Manifest
+from swrepo.format.object_id import Algorithm, Kind, ObjectId
+from swrepo.format.paths import ROOT
+from swrepo.format.servermeta import Offer
+from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, REPOSITORIES_INFO, WHITELIST
+from swrepo.objects.chunker import ChunkSizes
+from swrepo.objects.codec import DEFAULT_LEVEL
+from swrepo.objects.directory import DirectoryObjects
+from swrepo.publish import keyring
+from swrepo.publish.encoder import Compressor
+from swrepo.publish.entries import DIRECTORY_SIZE
+from swrepo.publish.keyring import Keyring
+from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
+from swrepo.publish.plain import PlainObjects
+from swrepo.publish.seal import Sealer, TagRequest
+from swrepo.publish.settings import RepositorySettings
+from swrepo.publish.storage import OpenStorage, Storage, in_directory
+from swrepo.system.atomic import make_directory, write_atomically
+from swrepo.system.lock import exclusive
+
+FIRST_REVISION = 1
+_REPLICABLE = b"This repository may be replicated to stratum 1 servers.\n"
+_NANOSECONDS = 1_000_000_000
+_LINKS_OF_EMPTY_DIRECTORY = 2
+_METAINFO = {
+    "administrator": "",
+    "email": "",
+    "organisation": "",
+    "description": "",
+    "url": "",
+    "recommended-stratum0": "",
+    "recommended-stratum1s": [],
+    "custom": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOptions:
+    """What the owner of a new repository decides. `owner`: a user's name, None for who runs this."""
+
+    algorithm: Algorithm = Algorithm.SHA1
+    compression: Compression = Compression.ZLIB
+    compressor: Compressor = Compressor.LIBDEFLATE
+    level: int = DEFAULT_LEVEL
+    chunks: ChunkSizes | None = field(default_factory=ChunkSizes)
+    ttl: int = DEFAULT_TTL
+    garbage_collectable: bool = False
+    auto_tag: bool = True
+    volatile: bool = False
+    xattrs: bool = True
+    mtime_ns: bool = True
+    owner: str | None = None
+    keys: Path | None = None
+
+    def settings(self, fqrn: str, owner: str) -> RepositorySettings:
+        """The part of it that server.conf keeps."""
+        return RepositorySettings(
+            fqrn=fqrn,
+            owner=owner,
+            algorithm=self.algorithm,
+            compression=self.compression,
+            compressor=self.compressor,
+            level=self.level,
+            chunks=self.chunks,
+            ttl=self.ttl,
+            garbage_collectable=self.garbage_collectable,
+            auto_tag=self.auto_tag,
+            xattrs=self.xattrs,
+            mtime_ns=self.mtime_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whom the repository's files belong to."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def create_repository(
+    layout: ServerLayout,
+    fqrn: str,
+    options: CreateOptions,
+    clock_ns: Callable[[], int] = time.time_ns,
+    open_storage: OpenStorage = in_directory,
+) -> RepositoryPlaces:
+    """Create the repository; where it lies. UsageError where it exists, or where the owner does not."""
+    places = layout.repository(fqrn)
+    owner = _owner(options.owner)
+    settings = options.settings(fqrn, owner.name)  # checks what it was given
+    with exclusive(places.lock, f"creating {fqrn}", lambda: clock_ns() / _NANOSECONDS):
+        _refuse_existing(places)
+        write_atomically(places.unfinished, b"")
+        now = datetime.fromtimestamp(clock_ns() // _NANOSECONDS, UTC)
+        if options.keys is not None:
+            keyring.import_keys(KeyFiles.of(options.keys, fqrn), places.keys)
+        keys = keyring.prepare(places.keys, fqrn, now)
+        DirectoryObjects(places.storage).create()
+        storage = open_storage(places)
+        storage.documents.write(MASTER_REPLICA, _REPLICABLE)
+        storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm))
+        _publish_empty_root(places, storage, settings, keys, owner, clock_ns(), volatile=options.volatile)
+        _announce(layout, places)
+        make_directory(places.worktree)
+        _configure(places, settings)
+        _hand_over(places, owner)
+        places.unfinished.unlink()
+    return places
+
+
+def _refuse_existing(places: RepositoryPlaces) -> None:
+    if places.unfinished.exists():
+        return  # an earlier run was interrupted: this one completes it
+    for path in (places.server_conf, places.storage / MANIFEST):
+        if path.exists():
+            raise UsageError(f"the repository {places.fqrn} exists already ({path}); choose another name or remove it")
+
+
+def _owner(name: str | None) -> _Owner:
+    """The named user; without a name whoever runs this, who need not be in the user database."""
+    own = os.geteuid()
+    try:
+        entry = pwd.getpwuid(own) if name is None else pwd.getpwnam(name)
+    except KeyError as error:
+        if name is None:
+            return _Owner(str(own), own, os.getegid())
+        raise UsageError(f"there is no user {name} on this machine to own the repository; create it first") from error
+    if own not in (0, entry.pw_uid):
+        raise UsageError(f"only root can create a repository for another user ({name}); run this as {name} or root")
+    return _Owner(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def _publish_empty_root(
+    places: RepositoryPlaces,
+    storage: Storage,
+    settings: RepositorySettings,
+    keys: Keyring,
+    owner: _Owner,
+    now_ns: int,
+    *,
+    volatile: bool,
+) -> None:
+    if places.scratch.exists():
+        shutil.rmtree(places.scratch)
+    make_directory(places.scratch, 0o700)
+    sealer = Sealer(
+        fqrn=places.fqrn,
+        store=storage.store,
+        documents=storage.documents,
+        objects=PlainObjects(storage.source, places.scratch),
+        encoder=settings.encoder,
+        key=keys.signing,
+        certificate_pem=keys.certificate_pem,
+        scratch=places.scratch,
+        checksum_file=places.reflog_checksum,
+        now_ms=now_ns // 1_000_000,
+    )
+    root = _root_catalog(sealer, places.scratch / "root", owner, now_ns, settings.ttl, volatile=volatile)
+    draft = Manifest(
+        root_catalog=ObjectId.of(b"", settings.algorithm, Kind.CATALOG),  # of no revision
+        revision=FIRST_REVISION,
+        ttl=settings.ttl,
+        garbage_collectable=settings.garbage_collectable,
+        fqrn=places.fqrn,
+        metainfo=sealer.save(json.dumps(_METAINFO, indent=2).encode() + b"\n", Kind.METAINFO),
+    )
+    sealer.seal(draft, root, TagRequest(), auto_tag=False)
+
+
+def _root_catalog(sealer: Sealer, file: Path, owner: _Owner, now_ns: int, ttl: int, *, volatile: bool) -> NestedRef:
+    seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
+    root = Dirent(
+        name=b"",
+        mode=stat.S_IFDIR | 0o755,
+        size=DIRECTORY_SIZE,
+        mtime=seconds,
+        mtime_ns=nanoseconds,
+        uid=owner.uid,
+        gid=owner.gid,
+        flags=int(Flag.DIRECTORY),
+        hardlinks=_LINKS_OF_EMPTY_DIRECTORY,
+        symlink=b"",
+        digest=None,
+        xattr_blob=None,
+    )
+    writer = CatalogWriter.create(file, root)
+    if volatile:
+        writer.set_property(schema.KEY_VOLATILE, "1")
+    properties = {
+        schema.KEY_REVISION: str(FIRST_REVISION),
+        schema.KEY_TTL: str(ttl),
+        schema.KEY_LAST_MODIFIED: str(seconds),
+        schema.KEY_PREVIOUS_REVISION: "",
+    }
+    size = writer.finish(properties)
+    return NestedRef(ROOT, sealer.save_file(file, Kind.CATALOG), size)
+
+
+def _announce(layout: ServerLayout, places: RepositoryPlaces) -> None:
+    """Put the repository on the server's list, which keeps what else it names."""
+    path = layout.served / REPOSITORIES_INFO
+    known: dict[str, Offer] = {}
+    with suppress(FileNotFoundError, FormatError):
+        known = {offer.name: offer for offer in servermeta.parse(path.read_bytes())}
+    known[places.fqrn] = Offer(places.fqrn, places.url_path)
+    make_directory(path.parent)
+    write_atomically(path, servermeta.encode(known.values(), __version__))
+
+
+def _configure(places: RepositoryPlaces, settings: RepositorySettings) -> None:
+    make_directory(places.configuration)
+    client = {
+        "CVMFS_SERVER_URL": f"http://localhost{places.url_path}",
+        "CVMFS_HTTP_PROXY": "DIRECT",
+        "CVMFS_PUBLIC_KEY": str(places.keys.public),
+        "CVMFS_CACHE_BASE": str(places.spool / "cache"),
+        "CVMFS_QUOTA_LIMIT": "4000",
+    }
+    lines = "".join(f"{key}={value}\n" for key, value in client.items())
+    write_atomically(places.client_conf, f"# Made by swrepo: how this server mounts the repository.\n{lines}".encode())
+    write_atomically(places.server_conf, settings.encode(places.storage, places.spool, places.worktree))
+
+
+def _hand_over(places: RepositoryPlaces, owner: _Owner) -> None:
+    """Give everything to the owner, where root creates a repository for somebody else."""
+    if os.geteuid() == owner.uid:
+        return
+    keys = (places.keys.master, places.keys.public, places.keys.signing, places.keys.certificate)
+    for path in keys:
+        os.chown(path, owner.uid, owner.gid)
+    for top in (places.storage, places.spool):
+        for directory, _, files in os.walk(top):
+            for name in (".", *files):
+                os.chown(os.path.join(directory, name), owner.uid, owner.gid, follow_symlinks=False)
+    os.chown(places.worktree, owner.uid, owner.gid)

@@ -1,0 +1,85 @@
+"""Opens a repository for publishing and refuses, before any work is done, what could not be signed in the end."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from swrepo.errors import CertificateNotListed, NotFound, PermissionRefused, PublishError
+from swrepo.format import envelope, whitelist
+from swrepo.format.manifest import Manifest
+from swrepo.format.wellknown import WHITELIST
+from swrepo.publish import settings
+from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.plain import PlainObjects
+from swrepo.publish.settings import RepositorySettings
+from swrepo.publish.storage import OpenStorage, Storage
+from swrepo.repository.bootstrap import trusted_manifest
+from swrepo.system.atomic import make_directory
+from swrepo.trust.chain import TrustAnchors
+from swrepo.trust.keys import Certificate, PublicKey
+from swrepo.trust.signer import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRepository:
+    """A repository whose keys, whitelist and manifest are in order. `objects` are plain ones."""
+
+    places: RepositoryPlaces
+    settings: RepositorySettings
+    storage: Storage
+    objects: PlainObjects
+    key: SigningKey
+    certificate_pem: bytes
+    manifest: Manifest
+
+
+def open_repository(places: RepositoryPlaces, open_storage: OpenStorage, now: datetime) -> OpenRepository:
+    """Open the repository, whose lock the caller holds.
+
+    Raises NotFound where it was never created, TrustError where nobody would believe what it publishes (expired
+    whitelist, certificate not listed), PermissionRefused without its keys.
+    """
+    found = settings.load(places.server_conf)
+    if places.unfinished.exists():
+        raise PublishError(f"the creation of {places.fqrn} was interrupted; run mkfs again before publishing")
+    key = SigningKey.load(_read_key(places.keys.signing))
+    certificate_pem = _read_key(places.keys.certificate)
+    certificate = Certificate.parse(certificate_pem)
+    if certificate.public_key != key.public_key:
+        raise PublishError(f"{places.keys.certificate} is not the certificate of {places.keys.signing}")
+    storage = open_storage(places)
+    anchors = TrustAnchors(PublicKey.parse_all(_read_key(places.keys.public)))
+    trusted = trusted_manifest(places.fqrn, storage.documents, storage.source, anchors, now)
+    _check_listed(certificate, storage)
+    _empty(places.scratch)
+    objects = PlainObjects(storage.source, places.scratch)
+    return OpenRepository(places, found, storage, objects, key, certificate_pem, trusted.manifest)
+
+
+def _check_listed(certificate: Certificate, storage: Storage) -> None:
+    """The whole chain holds for the last manifest's certificate; the key may have changed since."""
+    listed = whitelist.parse(envelope.split(storage.documents.read(WHITELIST)).body)
+    if all(certificate.fingerprint(entry.algorithm) != entry for entry in listed.fingerprints):
+        raise CertificateNotListed(
+            f"the certificate of {listed.fqrn} is not on its whitelist, so no client would believe what it signs; "
+            "sign a new whitelist with the master key (resign)"
+        )
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"the key file {path} is missing; restore it from where the keys are kept") from error
+    except PermissionError as error:
+        raise PermissionRefused(f"cannot read the key file {path}; run as the repository's owner") from error
+
+
+def _empty(scratch: Path) -> None:
+    """Make the directory, without what a killed process left in it."""
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    make_directory(scratch, 0o700)

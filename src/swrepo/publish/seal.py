@@ -1,0 +1,175 @@
+"""The last steps of a publication: tags, reference log, signed manifest. The manifest is written last.
+
+What a crash leaves: before the reference log, objects that nothing names. After it, a log that knows more than the
+manifest says (its checksum is then the one in the spool directory); the old revision is whole, and the next publication
+goes on from there. After the manifest, the new revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from swrepo.catalog.reader import NestedRef
+from swrepo.errors import FormatError, ObjectNotFound, PublishError
+from swrepo.format.manifest import Manifest
+from swrepo.format.object_id import Kind, ObjectId
+from swrepo.format.wellknown import (
+    ALTERNATIVE_PREFIX,
+    AUTO_TAG_PREFIX,
+    MANIFEST,
+    REFLOG,
+)
+from swrepo.objects.store import CATALOG_LIMIT, LocalObjects, WritableDocuments
+from swrepo.publish.encoder import Encoder
+from swrepo.publish.plain import read_object
+from swrepo.publish.storage import FlushableStore
+from swrepo.repository.history import HistoryFile, HistoryWriter, Tag, open_history
+from swrepo.repository.reflog import ReflogFile, ReflogWriter
+from swrepo.system.atomic import write_atomically
+from swrepo.trust.signer import SigningKey, sign_manifest
+
+_REFLOG_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class TagRequest:
+    """A tag that the publisher asked for; an empty name leaves it to the repository's settings."""
+
+    name: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """What is needed to make a revision current. `now_ms` is the time in milliseconds since 1970."""
+
+    fqrn: str
+    store: FlushableStore
+    documents: WritableDocuments
+    objects: LocalObjects
+    encoder: Encoder
+    key: SigningKey
+    certificate_pem: bytes
+    scratch: Path
+    checksum_file: Path
+    now_ms: int
+
+    def seal(self, draft: Manifest, root: NestedRef, tag: TagRequest, *, auto_tag: bool) -> Manifest:
+        """Make `root` current. `draft` has the new revision and the ids of the last one; the new manifest comes back.
+
+        Where `root` is the current root already, only the tag is new.
+        """
+        is_new = root.id != draft.root_catalog
+        timestamp = max(self.now_ms // 1000, draft.timestamp or 0)  # clients refuse a manifest that goes back in time
+        certificate = self._certificate(draft.certificate)
+        draft = replace(draft, root_catalog=root.id, root_size=root.size, timestamp=timestamp, certificate=certificate)
+        draft = replace(draft, history=self._history(draft, tag, is_new=is_new, auto_tag=auto_tag))
+        reflog = self._reflog(draft)
+        self.store.flush()
+        if draft.alt_catalog_path:
+            self._write_alternatives(draft)
+        manifest = replace(draft, reflog=ObjectId.of(reflog, self.encoder.algorithm))
+        signed = sign_manifest(self.key, manifest.encode(), self.encoder.algorithm)
+        # Both checksums of the log are known from here on: the manifest's until the last line, this one after it.
+        write_atomically(self.checksum_file, f"{manifest.reflog}\n".encode())
+        self.documents.write(REFLOG, reflog)
+        self.documents.write(MANIFEST, signed)
+        return manifest
+
+    def save(self, plain: bytes, kind: Kind) -> ObjectId:
+        """Store a catalog or its like: always zlib. Source: format.md 2."""
+        stored = self.encoder.deflate(plain)
+        name = self.encoder.named(stored, kind)
+        self.store.put(name, stored)
+        return name
+
+    def save_file(self, file: Path, kind: Kind) -> ObjectId:
+        """Store a database that is finished, and remove its file."""
+        name = self.save(file.read_bytes(), kind)
+        file.unlink()
+        return name
+
+    def _certificate(self, last: ObjectId | None) -> ObjectId:
+        """The certificate's object: that of the last manifest, where the key is still the same."""
+        if last is not None and read_object(self.objects, last) == self.certificate_pem:
+            return last
+        return self.save(self.certificate_pem, Kind.CERTIFICATE)
+
+    def _history(self, draft: Manifest, tag: TagRequest, *, is_new: bool, auto_tag: bool) -> ObjectId:
+        file, root, size = self.scratch / "history", draft.root_catalog, draft.root_size or 0
+        with self._old_history(draft.history) as old:
+            writer = HistoryWriter(file, self.fqrn) if old is None else HistoryWriter.edit(old, file)
+        timestamp = draft.timestamp or 0
+        if is_new:
+            writer.advance(root, size, draft.revision, timestamp)
+        name = tag.name or (automatic_tag(self.now_ms) if auto_tag else "")
+        if name:
+            writer.add(Tag(name, root, size, draft.revision, timestamp, tag.message))
+        writer.finish(draft.history)
+        return self.save_file(file, Kind.HISTORY)
+
+    @contextmanager
+    def _old_history(self, history: ObjectId | None) -> Iterator[HistoryFile | None]:
+        if history is None:
+            yield None
+            return
+        old = open_history(history, self.objects)
+        try:
+            yield old
+        finally:
+            old.close()
+
+    def _reflog(self, draft: Manifest) -> bytes:
+        """The reference log with everything that the new manifest names."""
+        file = self.scratch / "reflog"
+        writer = self._old_reflog(draft.reflog, file)
+        for name in (draft.root_catalog, draft.certificate, draft.history, draft.metainfo):
+            if name is not None:
+                writer.add(name, draft.timestamp or 0)
+        writer.finish()
+        data = file.read_bytes()
+        file.unlink()
+        return data
+
+    def _old_reflog(self, expected: ObjectId | None, file: Path) -> ReflogWriter:
+        try:
+            data = self.documents.read(REFLOG, _REFLOG_LIMIT)
+        except ObjectNotFound:
+            if expected is not None:
+                raise PublishError(f"{REFLOG} of {self.fqrn} is missing; restore it from a backup or replica") from None
+            return ReflogWriter(file, self.fqrn)
+        self._check_reflog(data, expected)
+        source = self.scratch / "old-reflog"
+        source.write_bytes(data)
+        old = ReflogFile.open(source)
+        try:
+            return ReflogWriter.edit(old, file)
+        finally:
+            old.close()
+            source.unlink()
+
+    def _check_reflog(self, data: bytes, expected: ObjectId | None) -> None:
+        """It is that of the manifest, or that of a publication which was killed before its manifest."""
+        allowed = {expected} if expected is not None else set()
+        with suppress(OSError, ValueError, FormatError):  # missing where another machine published last
+            allowed.add(ObjectId.parse(self.checksum_file.read_text("ascii").strip()))
+        if allowed and all(ObjectId.of(data, name.algorithm) != name for name in allowed):
+            raise PublishError(
+                f"{REFLOG} of {self.fqrn} is not the one that was written last; restore it from a backup or replica"
+            )
+
+    def _write_alternatives(self, draft: Manifest) -> None:
+        """Copies for servers whose data directory needs a permission. Source: format.md 1."""
+        for name in (draft.root_catalog, draft.certificate, draft.history, draft.metainfo):
+            if name is not None:
+                self.documents.write(ALTERNATIVE_PREFIX + name.name, self.documents.read(name.path, CATALOG_LIMIT))
+
+
+def automatic_tag(now_ms: int) -> str:
+    """The name of the tag that a publication without a tag gets. Source: format.md 7."""
+    seconds, milliseconds = divmod(now_ms, 1000)
+    return f"{AUTO_TAG_PREFIX}{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"

@@ -1,0 +1,63 @@
+"""One pass over the work tree: what differs from the last revision, its contents stored. Makes nothing current."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from swrepo.errors import NotFound
+from swrepo.publish import settled
+from swrepo.publish.changes import Change
+from swrepo.publish.faults import Faults
+from swrepo.publish.ingest import Ingest
+from swrepo.publish.last_revision import Published
+from swrepo.publish.opening import OpenRepository
+from swrepo.publish.progress import Progress
+from swrepo.publish.reader import FileReader
+from swrepo.publish.settled import Settled
+from swrepo.publish.staged import Staged
+from swrepo.publish.tree_diff import TreeDiff
+from swrepo.repository.revision import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A pass under way. `changes` can be gone through once; then `faults` and `scan` are complete."""
+
+    changes: Iterator[Change]
+    revision: Revision
+    scan: TreeDiff
+    faults: Faults
+    staged: Staged
+    source: Path
+    start_ns: int
+
+    @property
+    def settled(self) -> Settled:
+        """What the next pass may take on trust."""
+        return Settled(self.start_ns, self.scan.directories)
+
+
+@contextmanager
+def survey(
+    repository: OpenRepository, source: Path, progress: Progress, clock_ns: Callable[[], int], threads: int | None
+) -> Iterator[Survey]:
+    """Compare the directory `source` with what is published. Stored contents are remembered however the pass ends."""
+    if not source.is_dir():
+        raise NotFound(f"the work tree {source} is not a directory; create it, or name another one")
+    manifest, settings, storage = repository.manifest, repository.settings, repository.storage
+    start_ns, tree, faults = clock_ns(), os.fsencode(source), Faults()
+    staged = Staged(repository.places.staged, f"{settings.encoder.signature} {settings.chunks}", clock_ns)
+    with Revision(manifest.root_catalog, repository.objects, manifest.root_size) as revision:
+        last = Published(revision)
+        known = settled.load(repository.places.scan_record, manifest.root_catalog, source)
+        scan = TreeDiff(tree, last, settings.rules, known, faults)
+        reader = FileReader(storage.store, settings.encoder, settings.chunks)
+        try:
+            with Ingest(tree, reader, settings.rules, last, staged, faults, progress, threads) as ingest:
+                yield Survey(ingest.complete(scan), revision, scan, faults, staged, source, start_ns)
+        finally:
+            staged.close()

@@ -1,0 +1,219 @@
+"""A publication from beginning to end: what stands in the work tree becomes the next revision, or nothing changes.
+
+    lock -> keys, whitelist and last manifest -> scan -> contents -> catalogs, leaves first -> tags -> reference log
+         -> signed manifest
+
+Killed at any moment, it leaves the last revision as it was; run again, it completes, and finds what it had stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from swrepo.catalog.reader import NestedRef
+from swrepo.errors import UsageError
+from swrepo.format.manifest import Manifest
+from swrepo.format.object_id import Kind, ObjectId
+from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
+from swrepo.publish import settled
+from swrepo.publish.catalogs import CatalogEditor
+from swrepo.publish.changes import Difference, Verb, difference
+from swrepo.publish.layout import ServerLayout
+from swrepo.publish.opening import OpenRepository, open_repository
+from swrepo.publish.progress import Phase, Progress, Silent
+from swrepo.publish.seal import Sealer, TagRequest
+from swrepo.publish.storage import OpenStorage, in_directory
+from swrepo.publish.survey import Survey, survey
+from swrepo.repository.history import open_history
+from swrepo.system.lock import exclusive
+
+_NO_TAG = TagRequest()
+_NANOSECONDS = 1_000_000_000
+
+Report = Callable[[Difference], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a publication did. Where `published` is False, nothing had changed and `revision` is the last one.
+
+    `entries` were looked at; `linked_elsewhere` are files with names in several directories, which were published as
+    files of their own.
+    """
+
+    published: bool
+    revision: int
+    root: ObjectId
+    added: int
+    changed: int
+    removed: int
+    entries: int
+    new_objects: int
+    new_bytes: int
+    catalogs: int
+    linked_elsewhere: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """How to publish the repositories of a server; the defaults are those of the real thing."""
+
+    layout: ServerLayout
+    progress: Progress = Silent()  # noqa: RUF009 - has no state
+    report: Report | None = None
+    clock_ns: Callable[[], int] = time.time_ns
+    open_storage: OpenStorage = in_directory
+    threads: int | None = None
+
+    def publish(self, fqrn: str, source: Path | None = None, tag: TagRequest = _NO_TAG) -> Outcome:
+        """Publish the directory `source` (the repository's work tree) as the next revision.
+
+        Raises Busy while another publication runs, TrustError where nobody would believe the result, PublishError
+        naming every path that cannot be published. Whatever is raised, the last revision is still the current one.
+        """
+        places = self.layout.repository(fqrn)
+        _check_tag_name(tag.name)
+        with exclusive(places.lock, f"publishing {fqrn}", lambda: self.clock_ns() / _NANOSECONDS):
+            repository = self._open(fqrn)
+            _check_tag_is_new(repository, tag.name)
+            with survey(repository, source or places.worktree, self.progress, self.clock_ns, self.threads) as found:
+                self.progress.phase(Phase.FILES)
+                return self._publish(repository, found, tag)
+
+    def sync(self, fqrn: str, source: Path | None = None) -> Outcome:
+        """Do the long part of a publication ahead of it: store the contents of what changed, and report the changes.
+
+        Nothing of it becomes visible. `publish` then finds the contents stored.
+        """
+        places = self.layout.repository(fqrn)
+        with exclusive(places.lock, f"preparing {fqrn}", lambda: self.clock_ns() / _NANOSECONDS):
+            repository = self._open(fqrn)
+            with survey(repository, source or places.worktree, self.progress, self.clock_ns, self.threads) as found:
+                self.progress.phase(Phase.FILES)
+                count = self._go_through(found, None)
+                found.faults.raise_any()
+                repository.storage.store.flush()
+                return _outcome(repository, found, count, repository.manifest, 0, published=False)
+
+    def _open(self, fqrn: str) -> OpenRepository:
+        self.progress.phase(Phase.CHECKING)
+        now = datetime.fromtimestamp(self.clock_ns() // _NANOSECONDS, UTC)
+        return open_repository(self.layout.repository(fqrn), self.open_storage, now)
+
+    def _publish(self, repository: OpenRepository, found: Survey, tag: TagRequest) -> Outcome:
+        old, sealer = repository.manifest, self._sealer(repository)
+        revision = old.revision + 1
+        editor = CatalogEditor(
+            found.revision.tree,
+            old.root_catalog,
+            repository.places.scratch,
+            lambda file: sealer.save_file(file, Kind.CATALOG),
+            self.clock_ns() // _NANOSECONDS,
+        )
+        try:
+            count = self._go_through(found, editor)
+            found.faults.raise_any()
+            if _settings_changed(repository):
+                editor.touch()
+            self.progress.phase(Phase.CATALOGS)
+            root = editor.finish(repository.settings.ttl, revision)
+        finally:
+            editor.discard()
+        manifest = self._seal(repository, sealer, root, tag)
+        settled.save(repository.places.scan_record, found.settled, manifest.root_catalog, found.source)
+        found.staged.discard()
+        return _outcome(repository, found, count, manifest, editor.written, published=root is not None)
+
+    def _go_through(self, found: Survey, editor: CatalogEditor | None) -> Counter[Verb]:
+        """Hand every change on and count."""
+        count: Counter[Verb] = Counter()
+        for change in found.changes:
+            line = difference(change)
+            if line is not None:
+                count[line.verb] += 1
+                if self.report is not None:
+                    self.report(line)
+            if editor is not None and not found.faults.found:  # else the pass goes on only to name all faults
+                editor.apply(change)
+        return count
+
+    def _seal(self, repository: OpenRepository, sealer: Sealer, root: NestedRef | None, tag: TagRequest) -> Manifest:
+        """The manifest that is current at the end: the old one where there is nothing to sign."""
+        old, settings = repository.manifest, repository.settings
+        if root is None and not tag.name:
+            return old
+        self.progress.phase(Phase.SIGNING)
+        if root is None:
+            return sealer.seal(old, NestedRef(b"", old.root_catalog, old.root_size), tag, auto_tag=False)
+        draft = replace(
+            old, revision=old.revision + 1, ttl=settings.ttl, garbage_collectable=settings.garbage_collectable
+        )
+        return sealer.seal(draft, root, tag, auto_tag=settings.auto_tag)
+
+    def _sealer(self, repository: OpenRepository) -> Sealer:
+        return Sealer(
+            fqrn=repository.places.fqrn,
+            store=repository.storage.store,
+            documents=repository.storage.documents,
+            objects=repository.objects,
+            encoder=repository.settings.encoder,
+            key=repository.key,
+            certificate_pem=repository.certificate_pem,
+            scratch=repository.places.scratch,
+            checksum_file=repository.places.reflog_checksum,
+            now_ms=self.clock_ns() // 1_000_000,
+        )
+
+
+def _settings_changed(repository: OpenRepository) -> bool:
+    settings, manifest = repository.settings, repository.manifest
+    return (settings.ttl, settings.garbage_collectable) != (manifest.ttl, manifest.garbage_collectable)
+
+
+def _check_tag_name(name: str) -> None:
+    if name in (TRUNK, TRUNK_PREVIOUS):
+        raise UsageError(f"the tag {name} is moved by every publication and cannot be given; choose another name")
+    if any(character.isspace() or character == "\0" for character in name):
+        raise UsageError(f"{name!r} cannot be a tag's name: it has white space")
+
+
+def _check_tag_is_new(repository: OpenRepository, name: str) -> None:
+    if not name or repository.manifest.history is None:
+        return
+    history = open_history(repository.manifest.history, repository.objects)
+    try:
+        found = history.find(name)
+    finally:
+        history.close()
+    if found is not None:
+        raise UsageError(f"the tag {name} is taken by revision {found.revision}; choose another name")
+
+
+def _outcome(
+    repository: OpenRepository,
+    found: Survey,
+    count: Counter[Verb],
+    manifest: Manifest,
+    catalogs: int,
+    *,
+    published: bool,
+) -> Outcome:
+    store = repository.storage.store
+    return Outcome(
+        published=published,
+        revision=manifest.revision,
+        root=manifest.root_catalog,
+        added=count[Verb.ADDED],
+        changed=count[Verb.CHANGED],
+        removed=count[Verb.REMOVED],
+        entries=found.scan.entries,
+        new_objects=store.stored_objects,
+        new_bytes=store.stored_bytes,
+        catalogs=catalogs,
+        linked_elsewhere=tuple(found.scan.linked_elsewhere),
+    )
