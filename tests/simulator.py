@@ -7,8 +7,9 @@ gives the bytes behind a URL path, for fakes of HTTP, and `save` writes a direct
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from swrepo.objects.store import DOCUMENT_LIMIT, Want
 from swrepo.trust.chain import TrustAnchors
 from swrepo.trust.keys import Certificate
 from swrepo.trust.signer import SigningKey, sign_manifest, sign_whitelist
+from tests.simulated_trees import Tree, TreeBuilder, properties
 
 NOW = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
 """The time in simulated repositories."""
@@ -93,6 +95,15 @@ class RepositorySimulator:
         object_id = ObjectId.of(stored, self.algorithm, kind)
         self.stored[object_id.path] = stored
         return object_id
+
+    def publish(self, tree: Tree, nested: Collection[bytes] = (), **changes: Any) -> None:
+        """A new revision that holds `tree`, with a catalog of their own for the directories `nested`."""
+        revision, timestamp = self.manifest.revision + 1, (self.manifest.timestamp or 0) + 60
+        facts = properties(revision, timestamp, self.manifest.root_catalog)
+        with tempfile.TemporaryDirectory() as folder:
+            catalog = TreeBuilder(tree, nested, self.put, self.algorithm, facts).build(Path(folder))
+        made = {"root_catalog": catalog.id, "root_size": catalog.size, "revision": revision, "timestamp": timestamp}
+        self.sign_manifest(**made | changes)
 
     def sign_whitelist(self, by: int = MASTER, **changes: Any) -> None:
         """Publish the whitelist anew, with some fields changed."""
