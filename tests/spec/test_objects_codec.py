@@ -96,6 +96,18 @@ def test_a_larger_object_in_the_place_of_a_smaller_one_is_called_so() -> None:
         codec.decode([larger], Want(ObjectId.of(b"smaller"), size=len(PLAIN) - 10), Sink())
 
 
+def test_an_object_far_larger_than_announced_is_called_so_and_not_inflated_to_its_end() -> None:
+    plain = b"".join(b"%d\n" % (number // 20) for number in range(400_000))
+    stored = codec.encode(plain, Compression.ZLIB)
+    out = Sink()
+    with pytest.raises(ObjectTooLarge, match="holds more than the 1000 bytes announced"):
+        codec.decode([stored], Want(ObjectId.of(stored), size=1000), out)
+    assert out.count <= 1000
+    damaged = stored[:-1] + bytes([stored[-1] ^ 1])
+    with pytest.raises(CorruptObject, match="do not match its name"):
+        codec.decode([damaged], Want(ObjectId.of(stored), size=1000), Sink())
+
+
 @pytest.mark.parametrize(
     ("kind", "error"),
     [(Kind.FILE, CorruptObject), (Kind.CATALOG, CorruptCatalog), (Kind.CERTIFICATE, CorruptCertificate)],

@@ -112,6 +112,46 @@ def test_what_the_system_forbids_is_named(served: DirectoryObjects) -> None:
         served.put(ObjectId.of(b"other"), b"other")
 
 
+def test_the_disk_has_an_object_before_its_name_and_both_before_the_manifest(
+    served: DirectoryObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What survives a power cut, in the order in which it is made to."""
+    log: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def logged_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        log.append("on disk: " + label(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def logged_rename(source: str, target: Path) -> None:
+        rename(source, target)
+        log.append("named: " + label(target))
+
+    def label(path: str | Path) -> str:
+        relative = os.path.relpath(path, served.root)
+        return "a temporary file" if relative.startswith(f"{TXN}/") else relative
+
+    monkeypatch.setattr(os, "fsync", logged_fsync)
+    monkeypatch.setattr(os, "rename", logged_rename)
+    served.put(NAME, STORED)
+    served.write(MANIFEST, b"manifest")
+    directory = os.path.dirname(NAME.path)
+    assert log == [
+        "on disk: a temporary file",
+        f"named: {NAME.path}",
+        f"on disk: {directory}",
+        "on disk: a temporary file",
+        f"named: {MANIFEST}",
+        "on disk: .",
+    ]
+    log.clear()
+    assert DirectoryObjects(served.root).has(NAME)
+    finder = DirectoryObjects(served.root)
+    finder.put(NAME, STORED)  # found, not put: perhaps by one who was killed before the sync
+    finder.write(MANIFEST, b"manifest")
+    assert log[0] == f"on disk: {directory}"
+
+
 # Crashes. A process runs `PUBLISH` again and again, each time in a new directory and killed one call to the system later.
 
 PUBLISH = """
