@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _dispatch(PROGRAM, COMMANDS, words), PROGRAM)
+    return guarded(lambda: dispatch(PROGRAM, COMMANDS, words), PROGRAM)
 
 
 def run_command(program: str, module: CommandModule, words: Sequence[str]) -> int:
@@ -93,7 +93,8 @@ def load(name: str) -> CommandModule:
     return cast("CommandModule", importlib.import_module(f"swrepo.cli.commands.{name}"))
 
 
-def _dispatch(program: str, entries: dict[str, Entry], words: Sequence[str]) -> int:
+def dispatch(program: str, entries: dict[str, Entry], words: Sequence[str]) -> int:
+    """Find the command among `entries` and run it."""
     name, *rest = words or ["--help"]
     if name in ("-h", "--help", "help"):
         print(overview(program, entries))
@@ -105,7 +106,7 @@ def _dispatch(program: str, entries: dict[str, Entry], words: Sequence[str]) -> 
     if entry is None:
         raise UsageError(f"{program}: there is no command {name!r}{_suggestion(name, entries)}; try '{program} --help'")
     if entry.entries is not None:
-        return _dispatch(f"{program} {name}", entry.entries, rest)
+        return dispatch(f"{program} {name}", entry.entries, rest)
     return run_command(f"{program} {name}", load(entry.module), rest)
 
 
@@ -127,11 +128,6 @@ def _suggestion(name: str, entries: dict[str, Entry]) -> str:
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.strip().splitlines())
-
-
-def entry_point(program: str, body: Callable[[list[str]], int]) -> int:
-    """What the programs with names of their own (`cvmfs_server`, ...) share with `main`."""
-    return guarded(lambda: body(sys.argv[1:]), program)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+"""Show a repository's state: newest revision, size, keys, and until when clients believe it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from swrepo.cli.arguments import add_repository_argument
+from swrepo.cli.output import size_text, write_json
+
+EXAMPLE = "swrepo server info dair.cvmfs.server"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_repository_argument(parser)
+    parser.add_argument("--json", action="store_true", help="a JSON document")
+
+
+def run(args: argparse.Namespace) -> None:
+    found = _record(args.repository)
+    if args.json:
+        write_json(found)
+        return
+    found["size"] = size_text(found["size"])
+    for name, value in found.items():
+        print(f"{name.replace('_', ' ') + ':':<17} {value}")
+
+
+def _record(name: str | None) -> dict[str, Any]:
+    from swrepo.cli import server_side
+    from swrepo.cli.published import state
+
+    server = server_side.layout()
+    found = state(server.repository(server_side.which(server, name)))
+    counters, manifest = found.counters(), found.manifest
+    return {
+        "repository": found.places.fqrn,
+        "revision": manifest.revision,
+        "published": server_side.moment(manifest.timestamp),
+        "root_catalog": manifest.root_catalog.text,
+        "files": counters.regular,
+        "directories": counters.dir,
+        "size": counters.file_size,
+        "catalogs": counters.nested + 1,
+        "time_to_live": manifest.ttl,
+        "trusted": found.refusal or "yes",
+        "whitelist_ends": found.whitelist.expires.isoformat(),
+        "work_tree": str(found.places.worktree),
+        "storage": str(found.places.storage),
+        "public_key": str(found.places.keys.public),
+    }

@@ -1,0 +1,73 @@
+"""`cvmfs_server`: the commands of CernVM-FS's server that exist here, with its options; the others say so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from swrepo.cli.exits import guarded
+from swrepo.cli.main import COMMANDS, Entry, dispatch
+from swrepo.errors import UsageError
+
+PROGRAM = "cvmfs_server"
+
+_NOT_YET = {
+    "transaction": "none is needed: change the work tree, and publish",
+    "abort": "nothing is published before 'publish', so there is nothing to abort; 'sync' shows what changed",
+    "check": "'swrepo verify' checks every object of a revision",
+    "mount": "the work tree is a plain directory and needs no mount",
+    "serve": "'swrepo serve' serves the repositories of this server",
+    **dict.fromkeys(
+        (
+            "add-replica",
+            "alterfs",
+            "catalog-chown",
+            "checkout",
+            "diff",
+            "eliminate-bulk-hashes",
+            "eliminate-hardlinks",
+            "enter",
+            "fix-permissions",
+            "gc",
+            "import",
+            "ingest",
+            "list-catalogs",
+            "lstags",
+            "masterkeycard",
+            "merge-stats",
+            "migrate",
+            "print-stats",
+            "resign",
+            "rmfs",
+            "rollback",
+            "skeleton",
+            "snapshot",
+            "update-geodb",
+            "update-info",
+            "update-repoinfo",
+        ),
+        "",
+    ),
+}
+
+
+def commands() -> dict[str, Entry]:
+    """Those that exist."""
+    return COMMANDS["server"].entries or {}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _run(words), PROGRAM)
+
+
+def _run(words: list[str]) -> int:
+    if words and words[0] in _NOT_YET:
+        hint = _NOT_YET[words[0]]
+        raise UsageError(f"{PROGRAM} {words[0]} is not there yet{hint and f'; {hint}'}")
+    return dispatch(PROGRAM, commands(), words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""`cvmfs-sync`: what publishing would change, its contents stored ahead; the same as `swrepo server sync`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from swrepo.cli.exits import guarded
+from swrepo.cli.main import load, run_command
+
+PROGRAM = "cvmfs-sync"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: run_command(PROGRAM, load("server_sync"), words), PROGRAM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What a repository of this server shows to its clients, seen from the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from swrepo.cache.disk import DiskCache
+from swrepo.catalog.counters import Counters
+from swrepo.errors import SwrepoError
+from swrepo.format import envelope, manifest, whitelist
+from swrepo.format.manifest import Manifest
+from swrepo.format.wellknown import MANIFEST, WHITELIST
+from swrepo.format.whitelist import Whitelist
+from swrepo.objects.directory import DirectoryObjects
+from swrepo.publish.layout import RepositoryPlaces
+from swrepo.repository.bootstrap import trusted_manifest
+from swrepo.repository.history import Tag, open_history
+from swrepo.repository.revision import Revision
+from swrepo.trust.chain import TrustAnchors
+from swrepo.trust.keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A repository's manifest and whitelist, and why clients refuse them, if they do."""
+
+    places: RepositoryPlaces
+    manifest: Manifest
+    whitelist: Whitelist
+    refusal: str
+
+    def tags(self) -> tuple[Tag, ...]:
+        """Every named revision."""
+        if self.manifest.history is None:
+            return ()
+        with _objects(self.places) as objects, closing(open_history(self.manifest.history, objects)) as history:
+            return history.tags()
+
+    def counters(self) -> Counters:
+        """What the newest revision holds."""
+        with _objects(self.places) as objects, Revision(self.manifest.root_catalog, objects) as revision:
+            counts = revision.tree.root.counters()
+            return counts.own + counts.subtree
+
+
+def state(places: RepositoryPlaces, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> State:
+    """Read what is published. NotFound or FormatError where that is not possible."""
+    source = DirectoryObjects(places.storage)
+    published = manifest.parse(envelope.split(source.read(MANIFEST)).body)
+    listed = whitelist.parse(envelope.split(source.read(WHITELIST)).body)
+    refusal = ""
+    try:
+        anchors = TrustAnchors(PublicKey.parse_all(places.keys.public.read_bytes()))
+        trusted_manifest(places.fqrn, source, source, anchors, now())
+    except (SwrepoError, OSError) as error:
+        refusal = str(error)
+    return State(places, published, listed, refusal)
+
+
+@contextmanager
+def _objects(places: RepositoryPlaces) -> Iterator[DiskCache]:
+    with closing(DiskCache(places.spool / "cache", DirectoryObjects(places.storage))) as cache:
+        yield cache

@@ -1,0 +1,97 @@
+"""What the commands of a server share: which repository is meant, and how changes are shown."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from swrepo.cli.describe import printable
+from swrepo.cli.output import note, size_text
+from swrepo.cli.places import current
+from swrepo.errors import NotFound, UsageError
+from swrepo.publish.changes import Difference
+from swrepo.publish.layout import ServerLayout
+from swrepo.publish.transaction import Outcome
+
+_SHOWN = 20
+
+
+def layout() -> ServerLayout:
+    """The server directories of this user."""
+    return ServerLayout(current().server_prefix)
+
+
+def which(server: ServerLayout, name: str | None) -> str:
+    """The repository that is meant: the one that was named, the one in whose work tree we are, or the only one."""
+    known = server.repositories()
+    if name is not None:
+        if name not in known:
+            server.repository(name)  # raises where this can be no name at all
+            raise NotFound(f"there is no repository {name} on this server; 'swrepo server mkfs {name}' creates it")
+        return name
+    here = Path.cwd()
+    for fqrn in known:
+        worktree = server.repository(fqrn).worktree
+        if here == worktree or worktree in here.parents:
+            return fqrn
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        raise NotFound("there is no repository on this server yet; 'swrepo server mkfs NAME' creates one")
+    raise UsageError(f"which repository? Go into its work tree, or name it: {', '.join(known)}")
+
+
+class Listing:
+    """Prints differences as they are found, the first ones only unless all are wanted."""
+
+    def __init__(self, *, everything: bool) -> None:
+        self._everything = everything
+        self._count = 0
+
+    def __call__(self, found: Difference) -> None:
+        self._count += 1
+        if self._everything or self._count <= _SHOWN:
+            print(f"{found.verb:<8} {printable(found.path) or '/'}")
+
+    def close(self) -> None:
+        """Tell how many were left out."""
+        if not self._everything and self._count > _SHOWN:
+            print(f"... and {self._count - _SHOWN:,} more (-v shows all)")
+
+
+def outcome_record(fqrn: str, outcome: Outcome) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "repository": fqrn,
+        "published": outcome.published,
+        "revision": outcome.revision,
+        "root": outcome.root.text,
+        "added": outcome.added,
+        "changed": outcome.changed,
+        "removed": outcome.removed,
+        "entries": outcome.entries,
+        "new_objects": outcome.new_objects,
+        "new_bytes": outcome.new_bytes,
+        "catalogs": outcome.catalogs,
+        "linked_elsewhere": [printable(path) for path in outcome.linked_elsewhere],
+    }
+
+
+def counts(outcome: Outcome) -> str:
+    """What changed, and what was stored for it."""
+    changes = f"{outcome.added:,} added, {outcome.changed:,} changed, {outcome.removed:,} removed"
+    return f"{changes}; {outcome.new_objects:,} new objects, {size_text(outcome.new_bytes)} stored"
+
+
+def warn_of_links(outcome: Outcome) -> None:
+    """Hard links between directories cannot be published as such."""
+    links = outcome.linked_elsewhere
+    if links:
+        first = printable(links[0])
+        note(f"{len(links):,} files have names in several directories and were published as separate files, as {first}")
+
+
+def moment(timestamp: int | None) -> str:
+    """A time of the manifest, in local time."""
+    return "unknown" if timestamp is None else time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(timestamp))
