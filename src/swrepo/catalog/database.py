@@ -95,7 +95,9 @@ class Database:
             with self._lock:
                 self._ticks = 0
                 row: Row | None = self._connection.execute(sql, parameters).fetchone()
-        except (sqlite3.Error, OverflowError) as error:
+        except OverflowError:
+            return None  # a number that SQLite cannot hold is in no row
+        except sqlite3.Error as error:
             raise _format_error(self._what, error) from error
         return row
 
