@@ -134,6 +134,13 @@ def test_a_golden_repository_published_again_has_the_same_catalogs(name, compres
         compare(found[mountpoint], golden_catalog, same_contents=same_contents)
 
 
+def only_tarballs_have(column: str, row: Row) -> bool:
+    """What the original's `ingest` makes of tar headers, and no directory can show: no owner, symlinks of size 0."""
+    if column == "size":
+        return stat.S_ISLNK(row["mode"]) and row["size"] == 0
+    return column in ("uid", "gid") and row[column] == NO_OWNER
+
+
 def compare(found: Catalog, expected: Catalog, *, same_contents: bool) -> None:
     ignored = set() if same_contents else {"hash"}
     if os.geteuid() != 0:
@@ -143,7 +150,7 @@ def compare(found: Catalog, expected: Catalog, *, same_contents: bool) -> None:
         other = found["rows"][key]
         assert (other["hash"] is None) == (row["hash"] is None)
         for column, value in row.items():
-            if column not in ignored and not (column in ("uid", "gid") and value == NO_OWNER):
+            if column not in ignored and not only_tarballs_have(column, row):
                 assert other[column] == value, (row["name"], column)
     width = 5 if same_contents else 4
     assert [row[:width] for row in found["chunks"]] == [row[:width] for row in expected["chunks"]]
