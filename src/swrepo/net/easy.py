@@ -53,7 +53,6 @@ class Easy:
         curl.setopt(pycurl.BUFFERSIZE, _BUFFER_SIZE)
         curl.setopt(pycurl.NOPROXY, "")  # else libcurl reads the environment
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        curl.setopt(pycurl.PIPEWAIT, 1)
         if options.ca_bundle is not None:
             curl.setopt(pycurl.CAINFO, options.ca_bundle)
         curl.setopt(pycurl.WRITEFUNCTION, self._body)
@@ -62,13 +61,18 @@ class Easy:
         """Set up the next GET; what stays as it was is not set again."""
         request = transfer.request
         self.curl.setopt(pycurl.URL, request.url)
-        wanted = (request.proxy, request.headers, request.timeout, request.low_speed, request.keep_head)
+        is_tls = request.url.startswith("https:")
+        wanted = (request.proxy, request.headers, request.timeout, request.low_speed, request.keep_head, is_tls)
         if wanted != self._prepared:
             self.curl.setopt(pycurl.PROXY, request.proxy or "")  # "" and not unset: the environment has no say
-            self.curl.setopt(pycurl.HTTPHEADER, list(request.headers))
+            self.curl.unsetopt(pycurl.HTTPHEADER)  # an empty list would leave those of an earlier request
+            if request.headers:
+                self.curl.setopt(pycurl.HTTPHEADER, list(request.headers))
             self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.timeout * 1000)))
             self.curl.setopt(pycurl.LOW_SPEED_LIMIT, request.low_speed)
             self.curl.setopt(pycurl.LOW_SPEED_TIME, max(1, ceil(request.timeout)))
+            # HTTP/2 needs one connection; without TLS there is no HTTP/2, and waiting to see would hold up the second.
+            self.curl.setopt(pycurl.PIPEWAIT, int(is_tls))
             # Ten callbacks into the interpreter, so only where somebody wants to see the head.
             self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append if request.keep_head else None)
             self._prepared = wanted
