@@ -342,6 +342,16 @@ def test_a_file_that_is_no_database_is_refused(content: bytes, here: Path) -> No
         CatalogFile.open(here)
 
 
+def test_damage_that_the_library_quotes_in_its_complaint_is_refused_like_any_other(here: Path) -> None:
+    write_catalog(here, {})
+    here.write_bytes(here.read_bytes().replace(b"CREATE TABLE catalog", b"CREATE TABLE c\x80talog"))
+    with pytest.raises(FormatError):
+        CatalogFile.open(here)
+    here.write_bytes(here.read_bytes().replace(b"CREATE TABLE c", b"CREATE \x80ABLE c"))
+    with pytest.raises(FormatError):
+        CatalogFile.open(here)
+
+
 def test_a_directory_is_not_a_catalog(tmp_path: Path) -> None:
     with pytest.raises(FormatError):
         CatalogFile.open(tmp_path)

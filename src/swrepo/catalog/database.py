@@ -34,6 +34,10 @@ _TICK = 1_000_000
 """SQLite's virtual instructions between two looks at the budget."""
 
 _BUDGET_TICKS = 50
+
+_REFUSALS = (sqlite3.Error, UnicodeDecodeError)
+"""What the library raises for a damaged file: its own message quotes the damage, and need not be text."""
+
 _CACHE_KIB = 256
 
 
@@ -64,7 +68,7 @@ class Database:
             raise ObjectNotFound(message) from error
         try:
             database = cls(_connect(path), size, what, scratch)
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             _remove(scratch)
             raise _format_error(what, error) from error
         try:
@@ -82,7 +86,7 @@ class Database:
                 cursor = self._connection.execute(sql, parameters)
                 found = cursor.fetchmany(self._most_rows)
                 cursor.close()
-        except (sqlite3.Error, OverflowError) as error:
+        except (*_REFUSALS, OverflowError) as error:
             raise _format_error(self._what, error) from error
         if len(found) == self._most_rows:
             message = f"{self._what}: more rows than fit into its file; it is damaged"
@@ -97,7 +101,7 @@ class Database:
                 row: Row | None = self._connection.execute(sql, parameters).fetchone()
         except OverflowError:
             return None  # a number that SQLite cannot hold is in no row
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise _format_error(self._what, error) from error
         return row
 
