@@ -237,14 +237,14 @@ def test_what_is_not_mounted_is_not_unmounted(tmp_path) -> None:
 
 
 def test_a_mount_in_use_is_busy_until_it_is_detached(served) -> None:
-    point, files, _ = served
+    point, _, _ = served
     # Another process: while Python starts fusermount3, the child closes our files with the interpreter lock held.
     script = 'exec 3< "$0/hello"; echo open; read line; head -c 5 <&3'
     user = subprocess.Popen(
         ["bash", "-c", script, str(point)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert user.stdout.readline() == "open\n"
-    with pytest.raises(MountFailed, match="(?i)busy"):
+    with pytest.raises(MountFailed, match=r"(?i)busy"):
         mounting.umount(str(point))
 
     mounting.umount(str(point), lazy=True)

@@ -37,6 +37,8 @@ from swrepo.trust.keys import PublicKey
 
 log = logging.getLogger(__name__)
 
+DEFAULT_TIMEOUTS = Timeouts()
+
 Clock = Callable[[], datetime]
 
 
@@ -62,7 +64,7 @@ class AccessRequest:
     root_hash: str | None = None
     blacklists: tuple[Path, ...] = ()
     proxies: ProxyGroups = DIRECT
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_retries: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now

@@ -33,14 +33,14 @@ class Request(NamedTuple):
     body: bytes
 
 
-class _Later:
-    """The type of LATER."""
+class Later:
+    """The type of LATER: no reply comes from the handler."""
 
 
-LATER: Final = _Later()
-"""What a handler returns when `Session.answer` will follow."""
+LATER: Final = Later()
+"""What a handler returns when `Session.answer` will follow, or nothing is to be replied."""
 
-Handler = Callable[[Request], "bytes | _Later"]
+Handler = Callable[[Request], bytes | Later]
 InterruptRule = Callable[[Request], bool]
 
 _HIGHEST_OPCODE = 64
@@ -111,7 +111,7 @@ class Session:
         known = {int(opcode): opcode.name for opcode in Opcode}
         return {known.get(number, str(number)): count for number, count in enumerate(self.counts) if count}
 
-    def defer(self, request: Request) -> _Later:
+    def defer(self, request: Request) -> Later:
         """Note that `request` is answered later, so that it can be interrupted; a handler returns what this returns."""
         with self._lock:
             self._pending[request.unique] = request
@@ -126,6 +126,11 @@ class Session:
             return self._deliver(request, outcome)
         self._fail(request, outcome)
         return True
+
+    def deliver(self, request: Request, payload: bytes) -> Later:
+        """Answer at once, from within a handler that holds a lock meanwhile; it returns what this returns."""
+        self._deliver(request, payload)
+        return LATER
 
     def is_pending(self, request: Request) -> bool:
         """Whether somebody still waits for the deferred request."""
@@ -193,7 +198,7 @@ class Session:
         if request.opcode not in wire.SILENT:
             self.reply_error(request.unique, number)
 
-    def _init(self, request: Request) -> bytes | _Later:
+    def _init(self, request: Request) -> bytes | Later:
         try:
             agreement = wire.negotiate(request.body)
         except FormatError as error:
@@ -215,7 +220,7 @@ class Session:
             self._handlers[Opcode.OPENDIR] = _open_cached
             self._handlers[Opcode.RELEASEDIR] = _nothing
 
-    def _interrupt(self, request: Request) -> _Later:
+    def _interrupt(self, request: Request) -> Later:
         (unique,) = wire.INTERRUPT_IN.unpack_from(request.body)
         with self._lock:
             waiting = self._pending.get(unique)
@@ -229,17 +234,17 @@ class Session:
                 return
         self.reply_error(request.unique, errno.EINTR)
 
-    def _no_ioctl(self, request: Request) -> _Later:
+    def _no_ioctl(self, request: Request) -> Later:
         self.reply_error(request.unique, errno.ENOTTY)  # `isatty` of every program that opens a file
         return LATER
 
-    def _unknown(self, request: Request) -> _Later:
+    def _unknown(self, request: Request) -> Later:
         if request.opcode not in wire.SILENT:
             self.reply_error(request.unique, errno.ENOSYS)
         return LATER
 
 
-def _refuse_write(request: Request) -> _Later:
+def _refuse_write(request: Request) -> Later:
     message = f"{_name(request.opcode)}: the file system is read-only"
     raise ReadOnly(message)
 

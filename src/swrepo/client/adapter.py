@@ -1,0 +1,247 @@
+"""Requests of the kernel -> calls of the Vfs -> replies.
+
+Whatever can be answered from memory and local files is answered on the loop's thread. What must be fetched first goes
+to a bounded pool, and the thread that completes it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from swrepo.client.interrupts import is_meant_to_stop
+from swrepo.client.reads import Read, Reads
+from swrepo.client.vfs import ROOT_NODE, Listed, NotHere, Vfs
+from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
+from swrepo.fuse import wire
+from swrepo.fuse.session import LATER, Handler, Later, Request, Session
+from swrepo.fuse.wire import Opcode
+from swrepo.repository.status import Status
+
+WORKERS = 32
+"""Threads that fetch. More would not fetch faster: the network has its own queue."""
+
+_CATALOGS_PER_REQUEST = 300
+"""Nested catalogs that one look-up can lead through: the tree allows 256 above one another."""
+
+_BLOCK_SIZE = 4096
+_NAME_MAX = 255
+_NO_ATTRIBUTES = (0,) * 16
+
+
+class Adapter:
+    """Serves `device` from a Vfs. `validity`: seconds for which the kernel may keep what it was told."""
+
+    def __init__(self, device: int, vfs: Vfs, pool: Executor, validity: int) -> None:
+        self.vfs = vfs
+        self._pool = pool
+        self._reads = Reads(pool)
+        self._validity = validity
+        handlers: dict[Opcode, Handler] = {
+            Opcode.LOOKUP: self._or_later(self._lookup),
+            Opcode.GETATTR: self._or_later(self._getattr),
+            Opcode.READDIR: self._or_later(self._readdir),
+            Opcode.READDIRPLUS: self._or_later(self._readdirplus),
+            Opcode.READLINK: self._or_later(lambda request: vfs.readlink(request.node)),
+            Opcode.GETXATTR: self._or_later(self._getxattr),
+            Opcode.LISTXATTR: self._or_later(self._listxattr),
+            Opcode.STATFS: self._or_later(self._statfs),
+            Opcode.READ: self._read,
+            Opcode.FORGET: self._forget,
+            Opcode.BATCH_FORGET: self._batch_forget,
+        }
+        self.session = Session(device, handlers, is_meant_to_stop, self._undelivered)
+
+    # Now or later
+
+    def _or_later(self, operation: Callable[[Request], bytes]) -> Handler:
+        lock = self.vfs.lock
+
+        def handle(request: Request) -> bytes | Later:
+            with lock:
+                try:
+                    # Delivered with the lock held, so that a refresh knows what the kernel was told before it.
+                    return self.session.deliver(request, operation(request))
+                except NotHere as error:
+                    missing = error
+            later = self.session.defer(request)
+            self._pool.submit(self._fetch_and_answer, request, operation, missing)
+            return later
+
+        return handle
+
+    def _fetch_and_answer(self, request: Request, operation: Callable[[Request], bytes], missing: NotHere) -> None:
+        try:
+            for _ in range(_CATALOGS_PER_REQUEST):
+                missing.fetch()
+                with self.vfs.lock:
+                    try:
+                        payload = operation(request)
+                    except NotHere as another:
+                        missing = another
+                        continue
+                    if not self.session.answer(request, payload):
+                        self._undelivered(request, payload)
+                    return
+            raise SwrepoError("a directory lies below more catalogs than there can be")
+        except Exception as error:  # noqa: BLE001 - the request gets its answer; the session logs it
+            self.session.answer(request, error)
+
+    # Names and attributes
+
+    def _lookup(self, request: Request) -> bytes:
+        name = request.body[: request.body.index(0)]
+        try:
+            number, found = self.vfs.lookup(request.node, name)
+        except PathNotFound:
+            if request.node == ROOT_NODE and self.vfs.is_synthetic:
+                raise  # it may exist the next time, so the kernel is not told to remember
+            return wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *_NO_ATTRIBUTES)
+        self.vfs.nodes.remember(number)
+        return wire.ENTRY.pack(number, 0, self._validity, self._validity, 0, 0, *_attributes(number, found))
+
+    def _getattr(self, request: Request) -> bytes:
+        return wire.ATTR.pack(self._validity, 0, 0, *_attributes(request.node, self.vfs.status(request.node)))
+
+    def _readdir(self, request: Request) -> bytes:
+        _, cookie, size, *_ = wire.READ_IN.unpack_from(request.body)
+        parts: list[bytes] = []
+        room = size
+        for item in self.vfs.listing(request.node, cookie, size // wire.DIRENT.size + 1):
+            name = item.name
+            record = wire.DIRENT.pack(item.number, item.cookie, len(name), item.mode >> 12) + name
+            record += wire.PADDING[len(name) & 7]
+            room -= len(record)
+            if room < 0:
+                break
+            parts.append(record)
+        return b"".join(parts)
+
+    def _readdirplus(self, request: Request) -> bytes:
+        _, cookie, size, *_ = wire.READ_IN.unpack_from(request.body)
+        parts: list[bytes] = []
+        room, validity = size, self._validity
+        pack, remember, padding = wire.DIRENT_PLUS.pack, self.vfs.nodes.remember, wire.PADDING
+        for item in self.vfs.listing(request.node, cookie, size // wire.DIRENT_PLUS.size + 1):
+            name, number, mode, cookie, found = item
+            length = len(name)
+            room -= wire.DIRENT_PLUS.size + length + (-length & 7)
+            if room < 0:
+                break
+            if found is None:
+                parts.append(_name_only(item))
+            else:
+                attributes = _attributes(number, found)
+                parts.append(pack(number, 0, validity, validity, 0, 0, *attributes, number, cookie, length, mode >> 12))
+                remember(number)
+            parts.append(name)
+            parts.append(padding[length & 7])
+        return b"".join(parts)
+
+    # Extended attributes
+
+    def _getxattr(self, request: Request) -> bytes:
+        size, _ = wire.XATTR_IN.unpack_from(request.body)
+        name = request.body[wire.XATTR_IN.size : request.body.index(0, wire.XATTR_IN.size)]
+        value = self.vfs.xattrs(request.node).get(name)
+        if value is None:
+            raise NoAttribute(f"no attribute {name!r}")
+        return _sized(value, size)
+
+    def _listxattr(self, request: Request) -> bytes:
+        size, _ = wire.XATTR_IN.unpack_from(request.body)
+        return _sized(b"".join(name + b"\0" for name in self.vfs.xattrs(request.node)), size)
+
+    # Bytes
+
+    def _read(self, request: Request) -> bytes | Later:
+        _, offset, size, *_ = wire.READ_IN.unpack_from(request.body)
+        with self.vfs.lock:
+            content = self.vfs.content(request.node)
+        found = content.try_pread(offset, size)
+        if found is not None:
+            return found
+        later = self.session.defer(request)
+        self._reads.wait(self.session, Read(request, content, offset, size))
+        return later
+
+    # The rest
+
+    def _statfs(self, _request: Request) -> bytes:
+        size, entries = self.vfs.usage()
+        return wire.STATFS_OUT.pack(-(-size // _BLOCK_SIZE), 0, 0, entries, 0, _BLOCK_SIZE, _NAME_MAX, _BLOCK_SIZE, 0)
+
+    def _forget(self, request: Request) -> Later:
+        (times,) = wire.FORGET_IN.unpack_from(request.body)
+        with self.vfs.lock:
+            self.vfs.forget(request.node, times)
+        return LATER
+
+    def _batch_forget(self, request: Request) -> Later:
+        records = memoryview(request.body)[wire.BATCH_FORGET_IN.size :]
+        with self.vfs.lock:
+            for number, times in wire.FORGET_ONE.iter_unpack(records):
+                self.vfs.forget(number, times)
+        return LATER
+
+    def _undelivered(self, request: Request, payload: bytes) -> None:
+        """The kernel did not take an answer, so it does not know the numbers in it."""
+        numbers: list[int] = []
+        if request.opcode == Opcode.LOOKUP:
+            numbers = [wire.ENTRY.unpack_from(payload)[0]]
+        elif request.opcode == Opcode.READDIRPLUS:
+            position = 0
+            while position < len(payload):
+                fields = wire.DIRENT_PLUS.unpack_from(payload, position)
+                numbers.append(fields[0])
+                length: int = fields[-2]
+                position += wire.DIRENT_PLUS.size + length + (-length & 7)
+        with self.vfs.lock:
+            for number in numbers:
+                if number:
+                    self.vfs.forget(number, 1)
+
+
+def _attributes(number: int, found: Status) -> tuple[int, ...]:
+    """The sixteen attributes of the wire. Access and change times are those of the last change, as in the original."""
+    mode, nlink, uid, gid, rdev, size, mtime, mtime_ns = found
+    return (
+        number,
+        size,
+        size + 511 >> 9,
+        mtime,
+        mtime,
+        mtime,
+        mtime_ns,
+        mtime_ns,
+        mtime_ns,
+        mode,
+        nlink & 0xFFFFFFFF,
+        uid,
+        gid,
+        rdev & 0xFFFFFFFF,
+        _BLOCK_SIZE,
+        0,
+    )
+
+
+def _name_only(item: Listed) -> bytes:
+    """An entry whose attributes the kernel has to ask for if it needs them."""
+    return wire.DIRENT_PLUS.pack(
+        0, 0, 0, 0, 0, 0, *_NO_ATTRIBUTES, item.number, item.cookie, len(item.name), item.mode >> 12
+    )
+
+
+def _sized(value: bytes, size: int) -> bytes:
+    """Answer of an attribute call: the length when asked with size 0, else the value if it fits."""
+    if size == 0:
+        return wire.XATTR_SIZE.pack(len(value), 0)
+    if len(value) > size:
+        raise TooSmall(f"{len(value)} bytes do not fit into {size}")
+    return value
+
+
+class TooSmall(SwrepoError):
+    """The caller's buffer does not hold the attribute."""
+
+    errno = 34  # ERANGE

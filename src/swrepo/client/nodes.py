@@ -1,0 +1,130 @@
+"""Node numbers: which number the kernel knows an entry by, and back.
+
+Each loaded catalog gets a span of numbers, one for each of its rows: number = base + row. That needs no memory per
+entry but a count of what the kernel remembers. When a catalog is superseded by a newer one, entries that did not
+change keep their numbers (`moved`), and those that the kernel still holds but that are gone stay as they were
+(`frozen`), until the kernel forgets them. Numbers whose span nobody knows are used again, so that they stay small.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+
+from swrepo.catalog.reader import CatalogFile
+from swrepo.format.dirent import Chunk, Dirent
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An entry of a revision that is gone: all that is needed to go on showing and reading it."""
+
+    entry: Dirent
+    chunks: tuple[Chunk, ...]
+
+
+class Span:
+    """The numbers `base` to `base + size` and what stands behind them. `owner` is the volume it belongs to."""
+
+    __slots__ = ("alias", "base", "catalog", "counts", "frozen", "known", "moved", "owner", "size")
+
+    def __init__(self, base: int, size: int, owner: object, catalog: CatalogFile | None) -> None:
+        self.base = base
+        self.size = size
+        self.owner = owner
+        self.catalog = catalog
+        self.counts = array("I", bytes(4 * size))
+        self.known = 0
+        self.alias: dict[int, int] = {}
+        self.moved: dict[int, tuple[Span, int]] = {}
+        self.frozen: dict[int, Frozen] = {}
+
+    def __lt__(self, other: Span) -> bool:
+        return self.base < other.base
+
+    def number(self, row: int) -> int:
+        """The number of a row: its own, or the older one that it is known by."""
+        return self.alias.get(row, self.base + row) if self.alias else self.base + row
+
+    def rows_known(self) -> list[int]:
+        """The rows that the kernel remembers."""
+        if not self.known:
+            return []
+        return [row for row, count in enumerate(self.counts) if count]
+
+
+class NodeTable:
+    """All spans. For one thread at a time (the lock of `Vfs`)."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._spans: list[Span] = []
+        self._bases: list[int] = []
+        self._last: Span | None = None
+
+    def allocate(self, size: int, owner: object, catalog: CatalogFile | None) -> Span:
+        """A span in the lowest gap that holds it."""
+        base = self._first
+        for span in self._spans:
+            if span.base - base >= size:
+                break
+            base = span.base + span.size
+        found = Span(base, size, owner, catalog)
+        insort(self._spans, found)
+        self._bases = [span.base for span in self._spans]
+        return found
+
+    def span(self, number: int) -> Span | None:
+        """The span that a number belongs to."""
+        last = self._last
+        if last is not None and last.base <= number < last.base + last.size:
+            return last
+        index = bisect_right(self._bases, number) - 1
+        if index < 0:
+            return None
+        found = self._spans[index]
+        if number >= found.base + found.size:
+            return None
+        self._last = found
+        return found
+
+    def remember(self, number: int) -> None:
+        """Note that the kernel was told a number once more."""
+        span = self.span(number)
+        if span is not None:
+            row = number - span.base
+            if not span.counts[row]:
+                span.known += 1
+            span.counts[row] += 1
+
+    def forget(self, number: int, times: int) -> None:
+        """Note that the kernel forgot a number that it was told `times` times."""
+        span = self.span(number)
+        if span is None:
+            return
+        row = number - span.base
+        before = span.counts[row]
+        if not before:
+            return
+        span.counts[row] = max(0, before - times)
+        if span.counts[row]:
+            return
+        span.known -= 1
+        span.frozen.pop(row, None)
+        target = span.moved.pop(row, None)
+        if target is not None:
+            target[0].alias.pop(target[1], None)
+        if span.catalog is None:
+            self.release(span)
+
+    def release(self, span: Span) -> None:
+        """Free a superseded span that the kernel knows no number of."""
+        if span.catalog is None and not span.known and span in self._spans:
+            self._spans.remove(span)
+            self._bases = [kept.base for kept in self._spans]
+            self._last = None
+
+    def spans(self) -> list[Span]:
+        """Every span, in the order of the numbers."""
+        return list(self._spans)

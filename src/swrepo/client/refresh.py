@@ -1,0 +1,126 @@
+"""Looks for a new revision of a mounted repository and shows it, telling the kernel just what changed.
+
+When: the repository's TTL has passed, somebody asks on the control socket, or SIGHUP came.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from swrepo.client.access import Access
+from swrepo.client.succession import Stale, Succession
+from swrepo.client.vfs import Vfs
+from swrepo.errors import SwrepoError
+from swrepo.fuse.session import Session
+
+log = logging.getLogger(__name__)
+
+_SHORT_TTL = 180
+"""Seconds until the next look after one that failed. Source: format.md 11."""
+
+
+class Refresher:
+    """Refreshes one volume of a Vfs. `refresh` may be called from any thread but the loop's; one at a time runs."""
+
+    def __init__(self, vfs: Vfs, name: str, access: Access, session: Session) -> None:
+        self._vfs = vfs
+        self._name = name
+        self._access = access
+        self._session = session
+        self._lock = threading.Lock()
+
+    @property
+    def access(self) -> Access:
+        return self._access
+
+    def refresh(self) -> str:
+        """Show the server's revision if it is another; a sentence about what happened. Raises what fetching raises."""
+        with self._lock:
+            before = self._access.revision.number
+            revision = self._access.newer()
+            if revision is None:
+                return (
+                    f"revision {before} is the newest" if not self._access.is_fixed else f"fixed at revision {before}"
+                )
+            succession = Succession(self._vfs, self._vfs.volumes[self._name], revision)
+            try:
+                stale = self._succeed(succession)
+            except BaseException:
+                revision.close()
+                raise
+            self._access.replace(revision)
+            # Without the lock: the kernel first waits for requests in these directories, which the loop has to answer.
+            self._tell_kernel(stale)
+            log.info("%s: revision %d follows %d", self._access.fqrn, revision.number, before)
+            return f"revision {revision.number} follows {before}"
+
+    def _succeed(self, succession: Succession) -> Stale:
+        while True:
+            succession.prepare()
+            with self._vfs.lock:
+                volume = self._vfs.volumes[self._name]
+                outdated = volume.previous
+                stale = succession.apply()
+                if stale is not None:
+                    if outdated is not None:
+                        outdated.close()
+                    return stale
+
+    def _tell_kernel(self, stale: Stale) -> None:
+        for directory, name in stale.entries:
+            self._session.forget_entry(directory, name)
+        for number in stale.nodes:
+            self._session.forget_inode(number)
+
+
+class Timer:
+    """Refreshes every so often in a thread of its own. `longest`: seconds that bound what a repository says."""
+
+    def __init__(self, refreshers: Callable[[], list[Refresher]], longest: int | None) -> None:
+        self._refreshers = refreshers
+        self._longest = longest
+        self._wake = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait."""
+        self._thread.start()
+
+    def now(self) -> None:
+        """Look at once."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End; a refresh under way goes on until it is done."""
+        self._stopped = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        failed = False
+        while True:
+            self._wake.wait(_SHORT_TTL if failed else self._pause())
+            self._wake.clear()
+            if self._stopped:
+                return
+            outcomes = [_attempt(refresher) for refresher in self._refreshers()]
+            failed = not all(outcomes)
+
+    def _pause(self) -> int:
+        pauses = [refresher.access.ttl for refresher in self._refreshers()] or [_SHORT_TTL]
+        shortest = min(pauses)
+        return max(1, shortest if self._longest is None else min(shortest, self._longest))
+
+
+def _attempt(refresher: Refresher) -> bool:
+    try:
+        refresher.refresh()
+    except SwrepoError as error:
+        log.warning("%s stays at its revision: %s", refresher.access.fqrn, error)
+        return False
+    except Exception:
+        log.exception("%s stays at its revision", refresher.access.fqrn)
+        return False
+    return True

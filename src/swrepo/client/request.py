@@ -1,0 +1,45 @@
+"""What a mount is to be: one value that the composition root fills in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from swrepo.client.access import AccessRequest, Clock, now
+from swrepo.client.repositories import Resolver
+
+HOURS_24 = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class MountRequest:
+    """Mount `repository` on the absolute path `mountpoint`, or, with `resolve`, many repositories below it.
+
+    `mountpoint` may be `/dev/fd/N`, a connection that is mounted already. `validity`: seconds for which the kernel may
+    keep what it was told; it is told of every change, so the number hardly matters. `max_ttl`: the most seconds between
+    two looks for a new revision. `control`: directory of the control socket (default: the repository's cache). `log`:
+    the file that a daemon writes to; without one, syslog.
+    """
+
+    mountpoint: str
+    repository: AccessRequest | None = None
+    resolve: Resolver | None = None
+    allow_other: bool = False
+    suid: bool = False
+    dev: bool = False
+    foreground: bool = False
+    validity: int = HOURS_24
+    max_ttl: int | None = None
+    control: Path | None = None
+    log: Path | None = None
+    clock: Clock = now
+
+    @property
+    def is_given_connection(self) -> bool:
+        """Whether somebody else has mounted already."""
+        return self.mountpoint.startswith("/dev/fd/")
+
+    def control_socket(self, fqrn: str | None) -> Path | None:
+        """Where the control socket is: `cvmfs_io.FQRN`, as in the original; None where nothing says where."""
+        directory = self.control or (self.repository.cache if self.repository is not None else None)
+        return None if directory is None else directory / f"cvmfs_io.{fqrn or 'cvmfs'}"

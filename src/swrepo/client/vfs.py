@@ -1,0 +1,346 @@
+"""The mounted tree in plain Python: look up, list, read links, attributes and contents, by node number.
+
+One repository is the root, or many lie below a synthetic root, where each appears at its first look-up. Nothing here
+fetches: what would have to be fetched raises `NotHere`, whose `fetch` is run elsewhere before the same is asked again.
+
+Directories always show the current revision. A file's number stays with the bytes that it was given out for.
+"""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from swrepo.catalog.reader import CatalogFile
+from swrepo.client.nodes import Frozen, NodeTable, Span
+from swrepo.client.volume import Volume
+from swrepo.errors import IsADirectory, NotADirectory, NotASymlink, PathNotFound, SwrepoError
+from swrepo.format import xattr
+from swrepo.format.dirent import Dirent
+from swrepo.format.paths import ROOT
+from swrepo.format.variant import expand
+from swrepo.repository.content import Content
+from swrepo.repository.revision import Revision
+from swrepo.repository.status import Status, status
+
+ROOT_NODE = 1
+_OPEN_CONTENTS = 256
+_RECENT_ENTRIES = 4096
+_EPOCH_BITS = 6
+_AFTER_DOT, _AFTER_DOTS = 1, 2
+
+
+class NotHere(Exception):
+    """Something must be fetched first: run `fetch` (which may block, and raise), then ask again."""
+
+    def __init__(self, fetch: Callable[[], object]) -> None:
+        self.fetch = fetch
+        super().__init__()
+
+
+class Listed(NamedTuple):
+    """An entry of a listing. `cookie` continues after it. Without `status` only name and type are known."""
+
+    name: bytes
+    number: int
+    mode: int
+    cookie: int
+    status: Status | None
+
+
+class Usage(NamedTuple):
+    """What statfs tells: published bytes and entries."""
+
+    size: int
+    entries: int
+
+
+class Repositories(Protocol):
+    """What lies below a synthetic root."""
+
+    def open(self, name: str) -> tuple[Revision, Mapping[str, str]]:
+        """Open a repository, fetching what is needed; PathNotFound where there is none of that name."""
+        ...
+
+
+class Vfs:
+    """See the module. Every method wants `lock` to be held, which makes each see one revision from start to end."""
+
+    def __init__(self, *, started: int = 0) -> None:
+        """An empty tree; `mount_root` or `mount_many` gives it something to show. `started`: time of synthetic dirs."""
+        self.lock = threading.RLock()
+        self.nodes = NodeTable(ROOT_NODE + 1)
+        self.volumes: dict[str, Volume] = {}
+        self.fixed = Span(ROOT_NODE, 1, None, None)
+        self._repositories: Repositories | None = None
+        self._started = started
+        self._contents: OrderedDict[int, Content] = OrderedDict()
+        self._recent: OrderedDict[int, Dirent] = OrderedDict()
+
+    # What is mounted
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the root is ours, with repositories below it."""
+        return self._repositories is not None
+
+    def mount_root(self, revision: Revision, variables: Mapping[str, str]) -> Volume:
+        """Show one repository as the whole tree."""
+        volume = self._add("", revision, variables)
+        root = _root_entry(revision)
+        span = volume.span(revision.tree.root)
+        span.alias[root.rowid] = ROOT_NODE
+        self.fixed.moved[0] = (span, root.rowid)
+        return volume
+
+    def mount_many(self, repositories: Repositories) -> None:
+        """Show repositories below a synthetic root, each at its first look-up."""
+        self._repositories = repositories
+
+    def _add(self, name: str, revision: Revision, variables: Mapping[str, str]) -> Volume:
+        volume = Volume(name, revision, variables, self.nodes)
+        self.volumes[name] = volume
+        return volume
+
+    # Entries
+
+    def lookup(self, parent: int, name: bytes) -> tuple[int, Status]:
+        """Number and status of an entry of a directory; PathNotFound, NotADirectory."""
+        if parent == ROOT_NODE and self.is_synthetic:
+            return self._lookup_volume(name)
+        place = self._place(parent)
+        if isinstance(place, Frozen):
+            raise PathNotFound(f"the directory that held {name!r} was removed from the repository")
+        span, row = place
+        volume = _volume(span)
+        directory = volume.path(span, row)
+        catalog = self._catalog(volume.revision, directory)
+        path = directory + b"/" + name
+        entry = catalog.lookup(path)
+        if entry is None:
+            raise PathNotFound(f"no such file or directory: {path!r}")
+        number = volume.number(catalog, entry)
+        if entry.flags & 1:
+            self._note_directory(volume, catalog, entry, path)
+        else:
+            self._note_entry(number, entry)
+        return number, status(entry, volume.variables)
+
+    def status(self, number: int) -> Status:
+        """Attributes of a node."""
+        if number == ROOT_NODE and self.is_synthetic:
+            return Status(stat.S_IFDIR | 0o555, 2 + len(self.volumes), 0, 0, 0, 4096, self._started, 0)
+        entry, variables = self._entry(number)
+        return status(entry, variables)
+
+    def listing(self, number: int, cookie: int, limit: int) -> list[Listed]:
+        """Up to `limit` entries of a directory after `cookie` (0: from the start), `.` and `..` first."""
+        if number == ROOT_NODE and self.is_synthetic:
+            return self._list_volumes(cookie)
+        place = self._place(number)
+        if isinstance(place, Frozen):
+            return []
+        span, row = place
+        volume = _volume(span)
+        directory = volume.path(span, row)
+        after = cookie >> _EPOCH_BITS
+        if after and cookie & (1 << _EPOCH_BITS) - 1 != volume.epoch & (1 << _EPOCH_BITS) - 1:
+            return self._list_previous(volume, directory, cookie, limit)
+        found = self._dots(volume, number, directory, cookie) if cookie < _AFTER_DOTS else []
+        catalog = self._catalog(volume.revision, directory)
+        home, variables, epoch = volume.span(catalog), volume.variables, volume.epoch & (1 << _EPOCH_BITS) - 1
+        for entry in catalog.listing(directory, after, limit):
+            row = entry.rowid
+            listed = volume.number(catalog, entry) if entry.hardlinks >> 32 else home.number(row)
+            found.append(Listed(entry.name, listed, entry.mode, row << _EPOCH_BITS | epoch, status(entry, variables)))
+            if entry.flags & 1:
+                self._note_directory(volume, catalog, entry, directory + b"/" + entry.name)
+        return found
+
+    def readlink(self, number: int) -> bytes:
+        """The target of a symlink, variables filled in; NotASymlink."""
+        entry, variables = self._entry(number)
+        if not entry.is_symlink:
+            raise NotASymlink(f"{entry.name!r} is not a symbolic link")
+        return expand(entry.symlink, variables)
+
+    def xattrs(self, number: int) -> dict[bytes, bytes]:
+        """The published extended attributes of a node."""
+        if number == ROOT_NODE and self.is_synthetic:
+            return {}
+        return xattr.decode(self._entry(number)[0].xattr_blob)
+
+    def content(self, number: int) -> Content:
+        """A regular file, open for reading; IsADirectory."""
+        contents = self._contents
+        found = contents.get(number)
+        if found is not None:
+            contents.move_to_end(number)
+            return found
+        found = self._open_content(number)
+        contents[number] = found
+        if len(contents) > _OPEN_CONTENTS:
+            contents.popitem(last=False)[1].close()
+        return found
+
+    def forget(self, number: int, times: int) -> None:
+        """The kernel forgot a number that it was told `times` times."""
+        self.nodes.forget(number, times)
+
+    def usage(self) -> Usage:
+        """Sums over the repositories that are shown."""
+        totals = [volume.revision.tree.root.counters().total for volume in self.volumes.values()]
+        return Usage(sum(total.file_size for total in totals), sum(total.entries for total in totals))
+
+    def drop_recent(self) -> None:
+        """Let go of what was remembered of rows that have other numbers now."""
+        self._recent.clear()
+
+    # From numbers to entries
+
+    def _place(self, number: int) -> tuple[Span, int] | Frozen:
+        """Where a number stands now. PathNotFound for one that was never given out, or was forgotten."""
+        if number == ROOT_NODE:
+            return self.fixed.moved[0]
+        span = self.nodes.span(number)
+        if span is not None:
+            row = number - span.base
+            if span.catalog is not None:
+                return span, row
+            if (moved := span.moved.get(row)) is not None:
+                return moved
+            if (frozen := span.frozen.get(row)) is not None:
+                return frozen
+        raise StaleNode(f"node {number} is not known any more")
+
+    def _entry(self, number: int) -> tuple[Dirent, Mapping[str, str]]:
+        place = self._place(number)
+        if isinstance(place, Frozen):
+            span = self.nodes.span(number)
+            return place.entry, _volume(span).variables if span is not None else {}
+        span, row = place
+        recent = self._recent.get(number)
+        return (recent or _row(span, row)), _volume(span).variables
+
+    def _open_content(self, number: int) -> Content:
+        place = self._place(number)
+        if isinstance(place, Frozen):
+            volume = _volume(self.nodes.span(number))
+            return Content(place.entry, place.chunks, volume.revision.objects)
+        span, row = place
+        catalog, objects = _catalog_of(span), _volume(span).revision.objects
+        entry = self._recent.get(number)
+        if entry is None or entry.is_chunked:
+            found = catalog.by_rowid(row)
+            if found is None:
+                raise StaleNode(f"row {row} is not in its catalog")
+            entry, key, _ = found
+            if entry.is_chunked:
+                return Content(entry, catalog.chunks(key), objects)
+        if entry.is_directory:
+            raise IsADirectory(f"{entry.name!r} is a directory")
+        return Content(entry, (), objects)
+
+    def _catalog(self, revision: Revision, directory: bytes) -> CatalogFile:
+        """The catalog that lists a directory; NotHere where it is still to be loaded."""
+        catalog = revision.tree.find_loaded(directory)
+        if catalog is None:
+            raise NotHere(lambda: revision.tree.find(directory))
+        return catalog
+
+    def _note_directory(self, volume: Volume, catalog: CatalogFile, entry: Dirent, path: bytes) -> None:
+        volume.note_path(volume.span(catalog).base + entry.rowid, path)
+
+    def _note_entry(self, number: int, entry: Dirent) -> None:
+        self._recent[number] = entry
+        if len(self._recent) > _RECENT_ENTRIES:
+            self._recent.popitem(last=False)
+
+    # Listings
+
+    def _dots(self, volume: Volume, number: int, directory: bytes, cookie: int) -> list[Listed]:
+        mode = stat.S_IFDIR
+        dots = [Listed(b".", number, mode, _AFTER_DOT, None), Listed(b"..", ROOT_NODE, mode, _AFTER_DOTS, None)]
+        above = directory.rpartition(b"/")[0]
+        if above != directory and above:
+            catalog = volume.revision.tree.holder(above)
+            entry = catalog.lookup(above)
+            if entry is not None:
+                dots[1] = Listed(b"..", volume.number(catalog, entry), mode, _AFTER_DOTS, None)
+        elif directory and volume.name:
+            dots[1] = Listed(b"..", self._volume_root(volume)[0], mode, _AFTER_DOTS, None)
+        return dots[cookie:]
+
+    def _list_previous(self, volume: Volume, directory: bytes, cookie: int, limit: int) -> list[Listed]:
+        """Go on with a listing that was begun in the revision before: names only, so that none comes twice."""
+        if volume.previous is None or (cookie + 1) & (1 << _EPOCH_BITS) - 1 != volume.epoch & (1 << _EPOCH_BITS) - 1:
+            return []
+        epoch = cookie & (1 << _EPOCH_BITS) - 1
+        catalog = self._catalog(volume.previous, directory)
+        return [
+            Listed(entry.name, ROOT_NODE, entry.mode, entry.rowid << _EPOCH_BITS | epoch, None)
+            for entry in catalog.listing(directory, cookie >> _EPOCH_BITS, limit)
+        ]
+
+    # The synthetic root
+
+    def _lookup_volume(self, name: bytes) -> tuple[int, Status]:
+        text = name.decode("ascii", "replace")
+        volume = self.volumes.get(text)
+        if volume is None:
+            raise NotHere(lambda: self._open_volume(text))
+        number, entry = self._volume_root(volume)
+        return number, status(entry, volume.variables)
+
+    def _open_volume(self, name: str) -> None:
+        """Runs where blocking is allowed, without the lock."""
+        assert self._repositories is not None  # noqa: S101 - only a synthetic root has volumes to open
+        revision, variables = self._repositories.open(name)
+        with self.lock:
+            if name not in self.volumes:
+                self._add(name, revision, variables)
+
+    def _volume_root(self, volume: Volume) -> tuple[int, Dirent]:
+        root = _root_entry(volume.revision)
+        return volume.span(volume.revision.tree.root).number(root.rowid), root
+
+    def _list_volumes(self, cookie: int) -> list[Listed]:
+        mode = stat.S_IFDIR
+        found = [Listed(b".", ROOT_NODE, mode, 1, None), Listed(b"..", ROOT_NODE, mode, 2, None)]
+        for index, (name, volume) in enumerate(self.volumes.items()):
+            found.append(Listed(name.encode(), self._volume_root(volume)[0], mode, index + 3, None))
+        return found[cookie:]
+
+
+class StaleNode(SwrepoError):
+    """The kernel asks about a number that we do not know (any more)."""
+
+    errno = 116  # ESTALE: the kernel looks the path up again
+
+
+def _volume(span: Span | None) -> Volume:
+    assert span is not None  # noqa: S101 - every number that was given out has a span
+    assert isinstance(span.owner, Volume)  # noqa: S101 - and every span but the root's belongs to a volume
+    return span.owner
+
+
+def _catalog_of(span: Span) -> CatalogFile:
+    assert span.catalog is not None  # noqa: S101 - `_place` gives current spans only
+    return span.catalog
+
+
+def _row(span: Span, row: int) -> Dirent:
+    found = _catalog_of(span).by_rowid(row)
+    if found is None:
+        raise StaleNode(f"row {row} is not in its catalog")
+    return found[0]
+
+
+def _root_entry(revision: Revision) -> Dirent:
+    root = revision.tree.root.lookup(ROOT)
+    if root is None or not root.is_directory:
+        raise NotADirectory("the repository's root catalog has no root directory")
+    return root

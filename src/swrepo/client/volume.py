@@ -1,0 +1,96 @@
+"""One repository in the mounted tree: its revision at the moment, the spans of its catalogs, its open contents."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from swrepo.catalog.reader import CatalogFile
+from swrepo.client.nodes import NodeTable, Span
+from swrepo.errors import FormatError
+from swrepo.format.dirent import Dirent
+from swrepo.format.paths import PathKey, path_key
+from swrepo.repository.revision import Revision
+
+_PATHS = 16384
+_MAX_ROW = 1 << 28
+"""A thousand times the largest catalog that was ever seen; each row takes four bytes of memory here."""
+
+
+class Volume:
+    """For one thread at a time (the lock of `Vfs`). `name` is empty where the repository is the whole mount."""
+
+    def __init__(self, name: str, revision: Revision, variables: Mapping[str, str], nodes: NodeTable) -> None:
+        self.name = name
+        self.variables = variables
+        self.revision = revision
+        self.epoch = 0
+        self.previous: Revision | None = None
+        self._nodes = nodes
+        self._spans: dict[bytes, Span] = {}
+        self._paths: OrderedDict[int, bytes] = OrderedDict()
+
+    def span(self, catalog: CatalogFile) -> Span:
+        """The numbers of a catalog of the current revision, given out when it is first used."""
+        found = self._spans.get(catalog.mountpoint)
+        if found is None or found.catalog is not catalog:
+            if catalog.max_rowid > _MAX_ROW:
+                raise FormatError(
+                    f"a catalog of {self.name or 'the repository'} numbers its rows up to an absurd height"
+                )
+            found = self._nodes.allocate(catalog.max_rowid + 1, self, catalog)
+            self._spans[catalog.mountpoint] = found
+        return found
+
+    def number(self, catalog: CatalogFile, entry: Dirent) -> int:
+        """The number of an entry; names of one file share that of the first."""
+        row = entry.rowid
+        if row < 1:
+            raise FormatError(f"the entry {entry.name!r} has row number {row}; the catalog is damaged")
+        if entry.hardlinks >> 32 and not entry.flags & 1:
+            row = catalog.hardlink_leader(entry.hardlink_group) or row
+        return self.span(catalog).number(row)
+
+    def path(self, span: Span, row: int) -> bytes:
+        """The path of a directory, by its row in a catalog of the current revision."""
+        number = span.base + row
+        paths = self._paths
+        found = paths.get(number)
+        if found is None:
+            found = _climb(span.catalog, row) if span.catalog is not None else b""
+            self.note_path(number, found)
+        return found
+
+    def note_path(self, number: int, path: bytes) -> None:
+        """Remember where a directory is: its number counted in the span of the current catalog."""
+        self._paths[number] = path
+        if len(self._paths) > _PATHS:
+            self._paths.popitem(last=False)
+
+    def exchange(self, revision: Revision, spans: dict[bytes, Span]) -> None:
+        """Show another revision; `spans` are those that were prepared for it."""
+        self.previous, self.revision = self.revision, revision
+        self.epoch += 1
+        self._spans = spans
+        self._paths.clear()
+
+    def spans(self) -> dict[bytes, Span]:
+        """The spans of the current revision by mountpoint."""
+        return dict(self._spans)
+
+
+def _climb(catalog: CatalogFile, row: int) -> bytes:
+    """The path of a row, from its name and those of the directories above it."""
+    top = path_key(catalog.root_prefix)
+    names: list[bytes] = []
+    found = catalog.by_rowid(row)
+    seen: set[PathKey] = set()
+    while found is not None:
+        entry, own, above = found
+        if own == top or own in seen:
+            break
+        seen.add(own)
+        names.append(entry.name)
+        upper = catalog.lookup_key(above)
+        found = catalog.by_rowid(upper.rowid) if upper is not None else None
+    return b"".join([catalog.mountpoint, *(b"/" + name for name in reversed(names))])

@@ -1,0 +1,212 @@
+"""The process that serves a mount: opens what is mounted, mounts, answers, and unmounts at the end.
+
+Threads: the main one waits for signals and the end; `loop` answers the kernel; up to 32 fetch; `refresh` and `control`
+do what their names say.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from swrepo import __version__
+from swrepo.client.access import Access
+from swrepo.client.adapter import WORKERS, Adapter
+from swrepo.client.control import Command, ControlSocket
+from swrepo.client.guard import Report
+from swrepo.client.refresh import Refresher, Timer
+from swrepo.client.repositories import Repositories
+from swrepo.client.request import MountRequest
+from swrepo.client.vfs import Vfs
+from swrepo.errors import MountFailed, SwrepoError
+from swrepo.fuse import mount as mounting
+from swrepo.fuse.mount import MountOptions
+
+log = logging.getLogger(__name__)
+
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LAST_ANSWERS = 2.0
+"""Seconds that the loop has for going on with who still uses a mount that was detached."""
+
+
+class Mounted:
+    """Everything of one live mount. `accesses` are those in use, by the name that they have in the tree."""
+
+    def __init__(self, request: MountRequest) -> None:
+        """Open the repository, or make ready to open many; then mount."""
+        self.request = request
+        self.vfs = Vfs(started=int(request.clock().timestamp()))
+        self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
+        self.repositories: Repositories | None = None
+        self._access: Access | None = None
+        if request.repository is not None:
+            self._access = Access(request.repository)
+            self.vfs.mount_root(self._access.revision, self._access.variables)
+        elif request.resolve is not None:
+            self.repositories = Repositories(request.resolve)
+            self.vfs.mount_many(self.repositories)
+        else:
+            raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
+        options = MountOptions(self._source(), request.allow_other, request.suid, request.dev)
+        try:
+            self.device = mounting.mount(request.mountpoint, options)
+        except BaseException:
+            self.close()
+            raise
+        self.adapter = Adapter(self.device, self.vfs, self.pool, request.validity)
+        self.session = self.adapter.session
+        self._refreshers: dict[str, Refresher] = {}
+
+    @property
+    def accesses(self) -> dict[str, Access]:
+        if self._access is not None:
+            return {"": self._access}
+        return dict(self.repositories.accesses) if self.repositories is not None else {}
+
+    def refreshers(self) -> list[Refresher]:
+        """One for each repository in use."""
+        for name, access in self.accesses.items():
+            if name not in self._refreshers and name in self.vfs.volumes:
+                self._refreshers[name] = Refresher(self.vfs, name, access, self.session)
+        return list(self._refreshers.values())
+
+    def close(self) -> None:
+        """Let go of caches and connections."""
+        if self._access is not None:
+            self._access.close()
+        if self.repositories is not None:
+            self.repositories.close()
+
+    def _source(self) -> str:
+        return self._access.fqrn if self._access is not None else "cvmfs"
+
+
+def serve(request: MountRequest, report: Report, guard: int, *, in_foreground: bool) -> int:
+    """Serve until the mount is gone or a signal ends it; the exit code. `guard` ends when the guard process dies."""
+    wake, ended = _signal_pipe(), os.pipe()
+    mounted = Mounted(request)
+    loop = threading.Thread(target=_run_loop, args=(mounted, ended[1]), name="loop", daemon=True)
+    loop.start()
+    control: ControlSocket | None = None
+    timer = Timer(mounted.refreshers, request.max_ttl)
+    try:
+        _wait_until_it_answers(mounted)
+        control = _control(mounted)
+        timer.start()
+        report.ready()
+        _wait_for_the_end(wake, ended[0], guard if in_foreground else -1, timer)
+    finally:
+        timer.stop()
+        _unmount(mounted, loop)
+        if control is not None:
+            control.close()
+        mounted.close()
+    return 0
+
+
+def _run_loop(mounted: Mounted, ended: int) -> None:
+    try:
+        mounted.session.run()
+    except Exception:
+        log.exception("the loop ended")
+    finally:
+        os.close(ended)
+
+
+def _wait_until_it_answers(mounted: Mounted) -> None:
+    if not mounted.session.ready.wait(30):
+        raise MountFailed(f"the kernel did not begin to talk about {mounted.request.mountpoint}")
+    if not mounted.request.is_given_connection:
+        try:
+            os.stat(mounted.request.mountpoint)
+        except OSError as error:
+            raise MountFailed(f"{mounted.request.mountpoint} does not answer: {error.strerror}") from error
+
+
+def _signal_pipe() -> int:
+    """A descriptor that has a byte, the number, for each signal that came."""
+    receiver, sender = os.pipe()
+    os.set_blocking(sender, False)
+    signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
+    for number in (*_END_SIGNALS, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: None)
+    return receiver
+
+
+def _wait_for_the_end(wake: int, ended: int, guard: int, timer: Timer) -> None:
+    watched = [descriptor for descriptor in (wake, ended, guard) if descriptor >= 0]
+    while True:
+        ready, _, _ = select.select(watched, [], [])
+        if ended in ready or guard in ready:
+            return
+        numbers = os.read(wake, 64)
+        if any(number in numbers for number in _END_SIGNALS):
+            return
+        if signal.SIGHUP in numbers:
+            timer.now()
+
+
+def _unmount(mounted: Mounted, loop: threading.Thread) -> None:
+    """Take the mount away, now or, where it is in use, from sight; its users get errors once we are gone."""
+    request = mounted.request
+    if loop.is_alive() and not request.is_given_connection:
+        with suppress(SwrepoError):
+            mounting.umount(request.mountpoint, lazy=True)
+    loop.join(_LAST_ANSWERS)
+    mounted.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _control(mounted: Mounted) -> ControlSocket | None:
+    path = mounted.request.control_socket(next((a.fqrn for a in mounted.accesses.values()), None))
+    if path is None:
+        return None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return ControlSocket(path, _commands(mounted))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP):
+            raise
+        log.warning("no control socket at %s: %s", path, error.strerror)
+        return None
+
+
+def _commands(mounted: Mounted) -> dict[str, Command]:
+    def on_each(question: Callable[[Refresher], str]) -> Command:
+        def answer(_rest: str) -> str:
+            found = mounted.refreshers()
+            if len(found) == 1:
+                return question(found[0])
+            return "\n".join(f"{refresher.access.fqrn}: {question(refresher)}" for refresher in found)
+
+        return answer
+
+    return {
+        "counters": lambda _rest: _counters(mounted),
+        "remount": on_each(lambda refresher: refresher.refresh()),
+        "remount sync": on_each(lambda refresher: refresher.refresh()),
+        "revision": on_each(lambda refresher: str(refresher.access.revision.number)),
+        "pid": lambda _rest: str(os.getpid()),
+        "mountpoint": lambda _rest: mounted.request.mountpoint,
+        "version": lambda _rest: __version__,
+    }
+
+
+def _counters(mounted: Mounted) -> str:
+    """A line `name value` for each counter."""
+    lines = [f"requests {name} {count}" for name, count in sorted(mounted.session.requests().items())]
+    seen: set[Path] = set()
+    for access in mounted.accesses.values():
+        prefix = f"cache {access.cache.root}"
+        if access.cache.root not in seen:
+            seen.add(access.cache.root)
+        counters = access.cache.counters
+        lines += [f"{prefix} {name} {getattr(counters, name)}" for name in counters.__dataclass_fields__]
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""Starts a mount as a program of its own: `python start.py JSON`. What `swrepo mount` does, with a clock that we set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from swrepo.client.access import AccessRequest
+from swrepo.client.mount import MountRequest, mount
+from swrepo.errors import PathNotFound, SwrepoError
+
+
+def access_request(given: dict, clock) -> AccessRequest:
+    return AccessRequest(
+        urls=tuple(given["urls"]),
+        keys=tuple(map(Path, given["keys"])),
+        cache=Path(given["cache"]),
+        tag=given.get("tag"),
+        variables=given.get("variables", {}),
+        clock=clock,
+    )
+
+
+def main() -> int:
+    given = json.loads(sys.argv[1])
+
+    def clock() -> datetime:
+        return datetime.fromisoformat(given["clock"])
+
+    def resolve(fqrn: str) -> AccessRequest:
+        if fqrn not in given["repositories"]:
+            raise PathNotFound(f"no repository {fqrn}")
+        return access_request(given["repositories"][fqrn], clock)
+
+    request = MountRequest(
+        mountpoint=given["mountpoint"],
+        repository=access_request(given, clock) if "urls" in given else None,
+        resolve=resolve if "repositories" in given else None,
+        foreground=given.get("foreground", False),
+        allow_other=given.get("allow_other", False),
+        suid=given.get("suid", False),
+        dev=given.get("dev", False),
+        control=Path(given["control"]),
+        log=Path(given["log"]),
+        clock=clock,
+    )
+    try:
+        return mount(request)
+    except SwrepoError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
