@@ -117,7 +117,7 @@ def _worth_entering(old: Revision, new: Revision, pair: _Pair, *, whole_trees: b
 
 def _same(old: Revision, new: Revision, path: bytes, before: Dirent, after: Dirent) -> bool:
     """Whether two entries show the same; where catalogs begin does not show, nor does the number of a row."""
-    if _visible(before) != _visible(after):
+    if before[:_ROWID] != after[:_ROWID] and _visible(before) != _visible(after):
         return False
     return not before.is_chunked or old.chunks(path) == new.chunks(path)
 
