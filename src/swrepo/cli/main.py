@@ -85,7 +85,18 @@ def run_command(program: str, module: CommandModule, words: Sequence[str]) -> in
         allow_abbrev=False,
     )
     module.configure(parser)
-    return module.run(parser.parse_args(words)) or 0
+    return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
+
+
+def _joined(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Join the options whose value may begin with a dash (`-size -2c`) with it, or argparse takes it for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in options:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def load(name: str) -> CommandModule:

@@ -35,16 +35,22 @@ class Selection:
         return self.parameters.variables or {}
 
 
-def add_selection_options(parser: argparse.ArgumentParser) -> None:
+def add_access_options(parser: argparse.ArgumentParser) -> None:
     """The options that every program has which reads repositories."""
     group = parser.add_argument_group("repository")
     group.add_argument(
         "--key", action="append", default=[], metavar="FILE", help="a master public key that is trusted (repeatable)"
     )
     group.add_argument("--cache", metavar="DIR", help="where verified objects are kept")
+    group.add_argument("--proxy", metavar="PROXIES", help="like CVMFS_HTTP_PROXY: 'http://host:3128', 'DIRECT', ...")
+
+
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
+    """The same, and which revision is meant."""
+    add_access_options(parser)
+    group = parser.add_argument_group("revision")
     group.add_argument("--tag", metavar="NAME", help="the revision of this name instead of the newest")
     group.add_argument("--hash", metavar="HASH", help="the revision with this root catalog")
-    group.add_argument("--proxy", metavar="PROXIES", help="like CVMFS_HTTP_PROXY: 'http://host:3128', 'DIRECT', ...")
 
 
 def overrides(options: Sequence[str], proxy: str | None) -> dict[str, Setting]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "swrepo find http://127.0.0.1:8000/cvmfs/dair.cvmfs.server -name '*.py' -type f -ls"
 
+DASHED = ("-name", "-iname", "-path", "-size")
+"""Options whose value may begin with a dash."""
+
 _TYPES = {
     "f": stat.S_IFREG,
     "d": stat.S_IFDIR,

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         write_json(server_side.outcome_record(fqrn, outcome))
     elif not outcome.published:
-        print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest")
+        called = f", and called {args.tag} now" if args.tag else ""
+        print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest{called}")
     else:
         print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")

@@ -1,0 +1,135 @@
+"""`PointToCVMFS HOST[:PORT]`: makes a server's repositories appear below /cvmfs; run again, their newest revisions."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from swrepo.cli.exits import guarded
+from swrepo.cli.main import Parser
+from swrepo.cli.places import Places, current
+from swrepo.errors import MountFailed, NotFound, SwrepoError, TrustError
+
+PROGRAM = "PointToCVMFS"
+EXAMPLE = """PointToCVMFS server.example.org
+PointToCVMFS 127.0.0.1:8000 --key dair.cvmfs.server.pub"""
+
+_DESCRIPTION = """Point this machine to a server of software repositories: write the client's configuration, check that
+its repositories are signed by a key that is trusted here, and mount them all as one directory, in which each appears
+when it is touched. Run again, it shows the newest revisions at once."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _run(words), PROGRAM)
+
+
+def _run(words: Sequence[str]) -> int:
+    args = _arguments(words)
+    from swrepo.cli import pointing
+
+    places = current()
+    url = pointing.server_url(args.host)
+    names = pointing.offered(url)
+    if not names:
+        raise NotFound(f"{url} offers no repository yet; 'cvmfs_server mkfs NAME' makes one there")
+    pointing.install_keys(args.key, places)
+    _change_server(url, names, places)
+    trusted = _check(url, names, places, args)
+    if not args.no_mount:
+        _show(places)
+        where = places.mountpoint
+        print(f"All of them are at {where}; each appears when it is touched. Next:  ls {where}/{trusted[0]}")
+    return 0
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog="example:\n" + "".join(f"  {line}\n" for line in EXAMPLE.splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("host", metavar="HOST[:PORT]", help="the server, or its URL")
+    parser.add_argument(
+        "--key", action="append", default=[], metavar="FILE", help="a public key to trust from now on (repeatable)"
+    )
+    parser.add_argument("--no-mount", action="store_true", help="only configure and check")
+    parser.set_defaults(cache=None, proxy=None)
+    return parser.parse_args(words)
+
+
+def _change_server(url: str, names: list[str], places: Places) -> None:
+    """Write the configuration. What came from another server is forgotten first: its revisions mean nothing here."""
+    from swrepo.cli import pointing
+    from swrepo.fuse.mount import mounted_at, umount
+
+    before = pointing.previous_server(places)
+    if before is not None and before != url:
+        if mounted_at(str(places.mountpoint)) is not None:
+            umount(str(places.mountpoint), lazy=True)
+        pointing.drop_caches(names, places)
+        print(f"The cache of {before} was dropped")
+    path = pointing.write_configuration(url, names, places)
+    print(f"The server is {url} (written to {path})")
+
+
+def _check(url: str, names: list[str], places: Places, args: argparse.Namespace) -> list[str]:
+    """Tell of each repository whether it can be trusted; the names of those that can, at least one."""
+    from swrepo.cli import pointing
+    from swrepo.cli.selection import select
+    from swrepo.cli.target import Target
+
+    trusted: list[str] = []
+    refusals: list[str] = []
+    args.key = []  # those that were given are among the installed ones now
+    for name in names:
+        found = pointing.check(select(Target(None, name, b""), args, places=places))
+        if found.revision is None:
+            refusals.append(f"{name}: {found.refusal}")
+            print(f"  {name}: NOT TRUSTED: {found.refusal}")
+            continue
+        trusted.append(name)
+        print(f"  {name}: revision {found.revision}, signed as its key says")
+        if (place := pointing.overruled(url, name, places)) is not None:
+            print(f"    but {place} names another server for it, and wins")
+    if not trusted:
+        keys = places.own_configuration / "keys"
+        raise TrustError(
+            f"none of the repositories can be trusted; copy their public keys to {keys}, or give --key FILE"
+        )
+    return trusted
+
+
+def _show(places: Places) -> None:
+    """Mount, or, where all is mounted already, look for new revisions now."""
+    from swrepo.cli.mounting import control_directory, find_socket
+    from swrepo.client.control import ask
+    from swrepo.fuse.mount import mounted_at
+
+    directory = places.mountpoint
+    if mounted_at(str(directory)) == "fuse.swrepo":
+        try:
+            socket = find_socket(str(directory), str(control_directory(places)), places)
+            answer = ask(socket, "remount")
+        except MountFailed as error:
+            raise MountFailed(
+                f"{directory} is mounted, but does not answer ({error}); 'swrepo umount -l {directory}' removes it"
+            ) from error
+        if answer.startswith("error"):
+            raise SwrepoError(f"{directory} could not be refreshed: {answer}")
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    # A process of its own: mounting forks, and the checks above have started threads.
+    words = [sys.executable, "-m", "swrepo.cli.main", "mount", "--all", str(directory)]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise MountFailed(f"mounting {directory} ended with exit code {done.returncode}; the line above says why")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
