@@ -211,7 +211,7 @@ def test_a_broken_answer_is_a_failed_transfer(client: HttpClient, server: FaultS
 @pytest.mark.parametrize("behaviour", [silent, stalled(0), stalled(7)])
 def test_a_stall_ends_by_the_low_speed_limit(client: HttpClient, server: FaultServer, behaviour: object) -> None:
     server.next("/small", behaviour)
-    with pytest.raises(TransferFailed, match="too slow|timed out") as failure:
+    with pytest.raises(TransferFailed, match=r"too slow|timed out") as failure:
         got(client, server.url + "/small")
     assert failure.value.fault is Fault.BROKEN
 
@@ -224,7 +224,7 @@ def test_a_refused_connection_is_a_failed_transfer(client: HttpClient) -> None:
 
 def test_a_connection_that_is_not_taken_ends_by_the_connect_timeout() -> None:
     client = HttpClient(timeouts=Timeouts(direct=0.2))
-    with swallowing() as url, pytest.raises(TransferFailed, match="timed out|Timeout") as failure:
+    with swallowing() as url, pytest.raises(TransferFailed, match=r"timed out|Timeout") as failure:
         got(client, url + "/x")
     assert failure.value.fault is Fault.BROKEN
     client.close()

@@ -56,6 +56,10 @@ class CacheDirectory:
         finally:
             os.close(parent)
 
+    def was_removed(self) -> bool:
+        """Whether the directory has no name any more (another one may have its place)."""
+        return os.fstat(self._root).st_nlink == 0
+
     def create(self) -> tuple[int, str]:
         """A new unfinished file: descriptor and name. OSError; FileNotFoundError where the directory was removed."""
         with self._lock:

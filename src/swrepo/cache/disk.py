@@ -127,6 +127,8 @@ class DiskCache:
 
     def _fill(self, want: Want) -> None:
         """Fetch; under Combine, so by one thread at a time for each object."""
+        if self._directory.was_removed():
+            self._enter_again(self._directory)
         descriptor = self._find(want)
         if descriptor is not None:  # another process, or a fetch that ended between our looking and our asking
             os.close(descriptor)
