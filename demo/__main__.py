@@ -76,18 +76,18 @@ def _introduce(terminal: Terminal, isolation: Isolation) -> None:
 
 def _real_application(stage: story.Stage) -> Table:
     installation = WORK / "python"
-    with stage.terminal.timed("copy the Python installation (not a part of publishing)"):
+    with stage.terminal.timed("copy a Python (not part of publishing)"):
         python_tree.build(installation)
     story.publish_python(stage, installation)
     story.use_python(stage)
     fetched = story.fetched_so_far(stage)
     if fetched.equal != fetched.objects or not fetched.objects:
         raise StepFailed(f"of {fetched.objects} cached objects only {fetched.equal} are what the server has")
-    story.verify_python(stage)
-    return _table(Tree.of(installation), story.stored(stage), fetched, stage.terminal.times)
+    verified = story.verify_python(stage)
+    return _table(Tree.of(installation), story.stored(stage), fetched, verified, stage.terminal.times)
 
 
-def _table(source: Tree, stored: Tree, fetched: Fetched, times: list[tuple[str, float]]) -> Table:
+def _table(source: Tree, stored: Tree, fetched: Fetched, verified: str, times: list[tuple[str, float]]) -> Table:
     table = Table(title=f"\n{story.PYTHON}", show_header=False, title_justify="left")
     table.add_row("size of the installation", f"{source.files:,} files, {_megabytes(source.size)}")
     table.add_row("stored on the server", f"{stored.files:,} objects, {_megabytes(stored.size)}")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from swrepo.errors import UsageError
 
-OF_MOUNT_8 = frozenset(
-    "ro rw defaults auto noauto user nouser users owner group nofail _netdev exec noexec async atime noatime relatime "
-    "nosuid nodev default_permissions".split()  # noqa: SIM905 - a word list
-)
+_WORDS = """
+ro rw defaults auto noauto user nouser users owner group nofail _netdev exec noexec async atime noatime relatime
+nosuid nodev default_permissions
+"""
+OF_MOUNT_8 = frozenset(_WORDS.split())
 """Words that mount(8) and /etc/fstab pass on, and that mean nothing to a read-only file system or are so anyway."""
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
