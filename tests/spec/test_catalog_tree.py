@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,15 @@ def test_a_forgotten_catalog_is_loaded_again_and_who_holds_it_can_still_read(thr
     tree.forget(b"")
     tree.forget(b"/nowhere")
     assert tree.find_loaded(b"/a/b/c/deep") is not None
+
+
+def test_a_forgotten_catalog_is_closed_as_soon_as_nobody_holds_it(three: Catalogs) -> None:
+    tree = three.tree()
+    before = len(os.listdir("/proc/self/fd"))
+    tree.find(b"/a/b/c")
+    assert len(os.listdir("/proc/self/fd")) == before + 2
+    tree.forget(b"/a")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_an_older_root_catalog_can_be_planted_with_all_that_is_nested_in_it(three: Catalogs) -> None:

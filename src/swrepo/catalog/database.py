@@ -49,8 +49,7 @@ class Database:
         self._connection = connection
         self._lock = threading.Lock()
         self._most_rows = size // _SMALLEST_ROW + 1
-        self._budget = _BUDGET_TICKS + 8 * size // _TICK
-        self._ticks = 0
+        self._budget = _Budget(_BUDGET_TICKS + 8 * size // _TICK)
         self._scratch = scratch
         self._what = what
 
@@ -82,7 +81,7 @@ class Database:
         """Every row of the answer."""
         try:
             with self._lock:
-                self._ticks = 0
+                self._budget.ticks = 0
                 cursor = self._connection.execute(sql, parameters)
                 found = cursor.fetchmany(self._most_rows)
                 cursor.close()
@@ -97,7 +96,7 @@ class Database:
         """The first row of the answer, or None."""
         try:
             with self._lock:
-                self._ticks = 0
+                self._budget.ticks = 0
                 row: Row | None = self._connection.execute(sql, parameters).fetchone()
         except OverflowError:
             return None  # a number that SQLite cannot hold is in no row
@@ -133,7 +132,7 @@ class Database:
         for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "temp_store = MEMORY"):
             self.rows(f"PRAGMA {pragma}")
         self.rows(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._connection.set_progress_handler(self._over_budget, _TICK)
+        self._connection.set_progress_handler(self._budget.spend, _TICK)
         if self.one("PRAGMA encoding") != (b"UTF-8",):
             message = f"{self._what}: its text is not UTF-8"
             raise FormatError(message)
@@ -142,9 +141,20 @@ class Database:
             message = f"{self._what}: it holds {strange[0]!r}, which is neither table nor index; refused"
             raise FormatError(message)
 
-    def _over_budget(self) -> bool:
-        self._ticks += 1
-        return self._ticks > self._budget
+
+class _Budget:
+    """How long the statement that runs may take. Apart from `Database`, so that this does not hold itself alive."""
+
+    __slots__ = ("most", "ticks")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.ticks = 0
+
+    def spend(self) -> bool:
+        """Called by SQLite now and then; true ends the statement."""
+        self.ticks += 1
+        return self.ticks > self.most
 
 
 def _connect(path: Path) -> sqlite3.Connection:

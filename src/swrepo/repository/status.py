@@ -9,7 +9,6 @@ from typing import NamedTuple
 from swrepo.format.dirent import Dirent
 from swrepo.format.variant import expand
 
-
 _NO_ID = 0xFFFFFFFF
 """What a catalog holds (as -1) for the owner of directories that a publisher made up; no kernel takes it for one."""
 
