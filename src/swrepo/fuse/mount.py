@@ -114,7 +114,7 @@ def mounted_at(mountpoint: str) -> str | None:
 def is_dead(mountpoint: str) -> bool:
     """Whether a FUSE mount is there whose server has died."""
     try:
-        os.stat(mountpoint)
+        os.statvfs(mountpoint)  # not `stat`: the kernel answers that from its cache after the server's death
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False
