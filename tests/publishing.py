@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from swrepo.catalog.counters import Counters, Statistics
 from swrepo.catalog.reader import CatalogFile
+from swrepo.errors import ObjectNotFound
 from swrepo.format import xattr
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.manifest import Manifest
@@ -67,6 +68,8 @@ class MemoryStore:
         return iter(list(self.objects))
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
+        if want.id not in self.objects:
+            raise ObjectNotFound(f"{want.id} is not in memory")
         codec.decode([self.objects[want.id]], want, out)
 
     def plain(self, entry: Dirent, chunks: tuple[Chunk, ...] = ()) -> bytes:
@@ -214,7 +217,9 @@ def check_equal(revision: Revision, tree: Path) -> None:
     for names in groups.values():  # names of one file in one directory, and no others, share a node
         assert {published[name].linkcount for name in names} == {len(names)}
         assert len({revision.inode(name) for name in names}) == 1
-    assert len({revision.inode(path) for path in published}) == len(published) - sum(len(g) - 1 for g in groups.values())
+    assert len({revision.inode(path) for path in published}) == len(published) - sum(
+        len(g) - 1 for g in groups.values()
+    )
 
 
 def check_entry(revision: Revision, path: bytes, entry: Dirent, status: os.stat_result, where: bytes) -> None:

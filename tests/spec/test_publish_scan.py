@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import random
 import socket
 import stat
 import sys
@@ -54,7 +55,7 @@ class Bench:
         faults = Faults()
         scan = TreeDiff(os.fsencode(self.tree), self.last, self.rules, self.settled, faults)
         staged = Staged(self.staged_path, "test", self.clock.nanoseconds)
-        reader = FileReader(self.store, self.encoder, self.sizes)
+        reader = FileReader(self.store, self.store, self.encoder, self.sizes)
         source = os.fsencode(self.tree)
         with Ingest(source, reader, self.rules, self.last, staged, faults, self.Watch(self), threads=2) as ingest:
             changes = list(ingest.complete(scan))
@@ -219,6 +220,38 @@ def test_a_file_that_is_written_again_with_the_same_bytes_and_times_is_no_change
     assert bench.read == [4]
 
 
+@pytest.mark.parametrize("size", [100, 60_000])
+def test_a_touched_file_keeps_its_objects_though_we_would_store_it_otherwise_now(bench, size):
+    path = bench.tree / "f"
+    path.write_bytes(random.Random(3).randbytes(size // 2) + bytes(size // 2))
+    bench.publish()
+    before, entry = dict(bench.store.objects), bench.entry(b"/f")
+    bench.encoder = Encoder(compression=Compression.NONE)
+    bench.rules = EntryRules(compression=Compression.NONE)
+    bench.sizes = ChunkSizes(8192, 16384, 32768)
+    os.utime(path, (5, 5))
+    bench.publish()
+    assert bench.store.objects == before
+    assert bench.entry(b"/f") == entry._replace(mtime=5, mtime_ns=0)
+    data = bytearray(path.read_bytes())
+    data[-1] = 1
+    path.write_bytes(data)
+    bench.settled = Settled()
+    bench.publish()
+    assert bench.plain(b"/f") == bytes(data)
+    assert bench.entry(b"/f").compression is Compression.NONE
+
+
+def test_a_file_whose_old_object_is_lost_is_stored_again(bench):
+    path = bench.tree / "f"
+    path.write_bytes(b"content")
+    bench.publish()
+    bench.store.objects.clear()
+    bench.settled = Settled()
+    bench.publish()
+    assert bench.plain(b"/f") == b"content"
+
+
 @pytest.mark.parametrize("new", ["dir", "file", "link", "fifo"])
 @pytest.mark.parametrize("old", ["dir", "file", "link", "fifo"])
 def test_types_change_into_one_another(bench, old, new):
@@ -321,8 +354,6 @@ def test_capabilities_are_kept(bench):
 
 
 def test_a_large_file_is_cut_and_unchanged_chunks_are_not_stored_again(bench):
-    import random
-
     data = random.Random(1).randbytes(100_000)
     path = bench.tree / "big"
     path.write_bytes(data)
@@ -351,7 +382,7 @@ def test_a_file_that_ends_with_one_chunk_is_a_plain_object(bench):
 def test_without_chunking_a_large_file_is_one_object(tmp_path):
     bench = Bench(tmp_path)
     (bench.tree / "f").write_bytes(os.urandom(6 << 20))
-    reader = FileReader(bench.store, bench.encoder, None)
+    reader = FileReader(bench.store, bench.store, bench.encoder, None)
     stored = reader.store_file(os.fsencode(bench.tree / "f"), 6 << 20)
     assert stored.content.chunks == ()
     assert stored.content.digest in {name.digest for name in bench.store.objects}
@@ -406,7 +437,7 @@ def test_a_file_that_vanishes_before_it_is_read_is_named(bench):
     scan = list(TreeDiff(os.fsencode(bench.tree), bench.last, bench.rules, bench.settled, faults))
     (bench.tree / "f").unlink()
     staged = Staged(bench.staged_path, "test", bench.clock.nanoseconds)
-    reader = FileReader(bench.store, bench.encoder)
+    reader = FileReader(bench.store, bench.store, bench.encoder)
     with Ingest(os.fsencode(bench.tree), reader, bench.rules, bench.last, staged, faults, Silent(), 1) as ingest:
         assert [change.path for change in ingest.complete(scan)] == [ROOT]
     staged.close()
@@ -418,7 +449,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again(bench):
     """The encoder is where the race is lost: it appends to the file that it has been given."""
     path = bench.tree / "f"
     path.write_bytes(b"1")
-    reader = FileReader(bench.store, bench.encoder, ChunkSizes(64, 64, 64))
+    reader = FileReader(bench.store, bench.store, bench.encoder, ChunkSizes(64, 64, 64))
     source = os.fsencode(path)
     path.write_bytes(b"x" * 300)
     appended = threading.Event()
@@ -434,7 +465,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again(bench):
         future.set_result(function())
         return future
 
-    stored = reader.store_file(source, 300, submit)
+    stored = reader.store_file(source, 300, submit=submit)
     assert stored.status.st_size == 310
     assert sum(chunk.size for chunk in stored.content.chunks) == 310
 
@@ -444,7 +475,7 @@ def test_a_file_that_never_rests_is_an_error(bench):
 
     path = bench.tree / "log"
     path.write_bytes(b"x" * 300)
-    reader = FileReader(bench.store, bench.encoder, ChunkSizes(64, 64, 64))
+    reader = FileReader(bench.store, bench.store, bench.encoder, ChunkSizes(64, 64, 64))
 
     def submit(function):
         from concurrent.futures import Future
@@ -456,7 +487,7 @@ def test_a_file_that_never_rests_is_an_error(bench):
         return future
 
     with pytest.raises(UnstableFileError, match="changed while it was read, 3 times"):
-        reader.store_file(os.fsencode(path), 300, submit)
+        reader.store_file(os.fsencode(path), 300, submit=submit)
 
 
 def test_what_was_staged_is_not_read_again(bench):

@@ -15,17 +15,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from swrepo.format.dirent import Dirent, Flag
+from swrepo.format.dirent import Dirent
 from swrepo.publish.changes import Change, Identity, Left, Put
+from swrepo.publish.comparison import Previous
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
 from swrepo.publish.last_revision import LastRevision
 from swrepo.publish.progress import Progress
-from swrepo.publish.reader import FileReader, Stored
+from swrepo.publish.reader import FileReader, Stored, Submit, at_once
 from swrepo.publish.source_file import UnstableFileError
 from swrepo.publish.staged import Content, Staged
 
-_CHUNKED = int(Flag.CHUNKED)
 _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20
 _AHEAD = 5000
@@ -39,6 +39,7 @@ class _Task(NamedTuple):
 
     path: bytes
     size: int
+    previous: Previous | None
 
 
 @dataclass(slots=True)
@@ -119,11 +120,11 @@ class Ingest:
         if found is not None and self._is_stored(put.entry, found):
             return _Waiting(put, found)
         now = self._staged.now_ns()
-        path = self._source + put.path
+        task = _Task(self._source + put.path, identity.size, self._previous(put))
         if identity.size > self._reader.whole_limit:
-            return _Waiting(put, self._store_large(path, identity.size), asked_at_ns=now)
+            return _Waiting(put, _store_one(self._reader, task, self._submit_chunk), asked_at_ns=now)
         batch = self._open_batch
-        batch.tasks.append(_Task(path, identity.size))
+        batch.tasks.append(task)
         batch.size += identity.size
         waiting = _Waiting(put, None, batch, len(batch.tasks) - 1, now)
         if len(batch.tasks) >= _BATCH_FILES or batch.size >= _BATCH_SIZE:
@@ -137,11 +138,11 @@ class Ingest:
             return whole is not None and self._reader.store.has(whole)
         return all(self._reader.store.has(entry.chunk_id(chunk)) for chunk in content.chunks)
 
-    def _store_large(self, path: bytes, size: int) -> Outcome:
-        try:
-            return self._reader.store_file(path, size, self._submit_chunk)
-        except (OSError, UnstableFileError) as error:
-            return error
+    def _previous(self, put: Put) -> Previous | None:
+        old = put.old
+        if old is None or not old.is_regular:
+            return None
+        return Previous(old, self._last.chunks(put.path) if old.is_chunked else ())
 
     def _submit_chunk(self, function: Callable[[], bytes]) -> Future[bytes]:
         self._chunk_slots.acquire()  # given back by whoever has done the work
@@ -188,8 +189,7 @@ class Ingest:
                 entry = self._rules.restamp(entry, outcome.status)
             self._staged.add(now, content, asked_at_ns)
         self._progress.advance(1, entry.size)
-        flags = entry.flags | _CHUNKED if content.chunks else entry.flags
-        entry = entry._replace(digest=content.digest, flags=flags)
+        entry = entry._replace(digest=content.digest, flags=content.flags)
         return put._replace(entry=entry, chunks=content.chunks, read=None)
 
     def _is_as_before(self, put: Put) -> bool:
@@ -208,8 +208,8 @@ def _store_batch(reader: FileReader, tasks: list[_Task]) -> list[Outcome]:
     return [_store_one(reader, task) for task in tasks]
 
 
-def _store_one(reader: FileReader, task: _Task) -> Outcome:
+def _store_one(reader: FileReader, task: _Task, submit: Submit = at_once) -> Outcome:
     try:
-        return reader.store_file(task.path, task.size)
+        return reader.store_file(task.path, task.size, task.previous, submit)
     except (OSError, UnstableFileError) as error:
         return error

@@ -32,6 +32,13 @@ class Span:
         self._left -= len(data)
         return data
 
+    def read_fully(self, size: int) -> bytes:
+        """The same, fewer bytes only at the end."""
+        data = self.read(size)
+        while len(data) < size and (more := self.read(size - len(data))):
+            data += more
+        return data
+
 
 @contextmanager
 def steady(path: bytes) -> Iterator[tuple[Span, os.stat_result]]:
@@ -53,20 +60,13 @@ def read_whole(path: bytes) -> tuple[bytes, os.stat_result]:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with steady(path) as (file, status):
-                data = _all(file, status.st_size)
+                data = file.read_fully(status.st_size)
                 if len(data) == status.st_size:
                     return data, status
         except UnstableFileError:
             if attempt == ATTEMPTS:
                 raise
     raise UnstableFileError("has another number of bytes than its size says")
-
-
-def _all(span: Span, size: int) -> bytes:
-    data = span.read(size)
-    while len(data) < size and (more := span.read(size - len(data))):
-        data += more
-    return data
 
 
 def _open(path: str, flags: int) -> int:

@@ -21,7 +21,8 @@ from swrepo.publish.settled import CLOCK_GRAIN_NS
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS contents (
-    device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, digest BLOB, chunks BLOB,
+    device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
+    digest BLOB, chunks BLOB, flags INTEGER,
     PRIMARY KEY (device, inode)) WITHOUT ROWID;
 """
 _CHUNK = struct.Struct("<QQ20s")
@@ -30,10 +31,11 @@ _SIGN = 1 << 63
 
 
 class Content(NamedTuple):
-    """What a file's content is stored as: one object, or chunks."""
+    """What a file's content is stored as: one object, or chunks; and the flags that say so."""
 
     digest: bytes | None
-    chunks: tuple[Chunk, ...] = ()
+    chunks: tuple[Chunk, ...]
+    flags: int
 
 
 class Staged:
@@ -56,13 +58,13 @@ class Staged:
         if self._is_empty:
             return None
         row = self._database.execute(
-            "SELECT digest, chunks FROM contents WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? "
+            "SELECT digest, chunks, flags FROM contents WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? "
             "AND ctime_ns = ?",
             _signed(identity),
         ).fetchone()
         if row is None:
             return None
-        return Content(row[0], tuple(Chunk(*fields) for fields in _CHUNK.iter_unpack(row[1])))
+        return Content(row[0], tuple(Chunk(*fields) for fields in _CHUNK.iter_unpack(row[1])), row[2])
 
     def add(self, identity: Identity, content: Content, read_at_ns: int) -> None:
         """Keep the content of a file that was read after `read_at_ns`."""
@@ -70,8 +72,8 @@ class Staged:
             return  # it may have been written to once more without any trace in its times
         chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks)
         self._database.execute(
-            "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*_signed(identity), content.digest, chunks),
+            "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_signed(identity), content.digest, chunks, content.flags),
         )
         self._uncommitted += 1
         if self._uncommitted >= _COMMIT_EVERY:

@@ -55,7 +55,7 @@ def survey(
         last = Published(revision)
         known = settled.load(repository.places.scan_record, manifest.root_catalog, source)
         scan = TreeDiff(tree, last, settings.rules, known, faults)
-        reader = FileReader(storage.store, settings.encoder, settings.chunks)
+        reader = FileReader(storage.source, storage.store, settings.encoder, settings.chunks)
         try:
             with Ingest(tree, reader, settings.rules, last, staged, faults, progress, threads) as ingest:
                 yield Survey(ingest.complete(scan), revision, scan, faults, staged, source, start_ns)
