@@ -98,18 +98,18 @@ class NodeTable:
                 span.known += 1
             span.counts[row] += 1
 
-    def forget(self, number: int, times: int) -> None:
-        """Note that the kernel forgot a number that it was told `times` times."""
+    def forget(self, number: int, times: int) -> bool:
+        """Note that the kernel forgot `times` of the times that it was told a number; whether it has forgotten all."""
         span = self.span(number)
         if span is None:
-            return
+            return False
         row = number - span.base
         before = span.counts[row]
         if not before:
-            return
+            return False
         span.counts[row] = max(0, before - times)
         if span.counts[row]:
-            return
+            return False
         span.known -= 1
         span.frozen.pop(row, None)
         target = span.moved.pop(row, None)
@@ -117,6 +117,7 @@ class NodeTable:
             target[0].alias.pop(target[1], None)
         if span.catalog is None:
             self.release(span)
+        return True
 
     def release(self, span: Span) -> None:
         """Free a superseded span that the kernel knows no number of."""

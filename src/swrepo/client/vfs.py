@@ -187,8 +187,13 @@ class Vfs:
         return found
 
     def forget(self, number: int, times: int) -> None:
-        """The kernel forgot a number that it was told `times` times."""
-        self.nodes.forget(number, times)
+        """The kernel forgot `times` of the times that it was told a number."""
+        if self.nodes.forget(number, times):
+            # The number may come to stand for another file.
+            self._recent.pop(number, None)
+            content = self._contents.pop(number, None)
+            if content is not None:
+                content.close()
 
     def usage(self) -> Usage:
         """Sums over the repositories that are shown."""
