@@ -18,7 +18,8 @@ from demo.evidence import Fetched, Tree
 from demo.machine import ROOT, CannotRun, Isolation, Machine
 from demo.terminal import StepFailed, Terminal
 
-WORK = ROOT / ".demo"
+RUNS = ROOT / ".demo"
+"""Each run has a directory of its own here, named by its process."""
 
 
 def main() -> int:
@@ -40,17 +41,21 @@ def main() -> int:
 def _play(terminal: Terminal, isolation: Isolation, *, short: bool) -> int:
     _introduce(terminal, isolation)
     began = time.monotonic()
-    _clear(WORK)
+    work = RUNS / str(os.getpid())
+    for left in RUNS.iterdir() if RUNS.is_dir() else ():
+        if not Path("/proc", left.name).exists():
+            _clear(left)
+    work.mkdir(parents=True)
     _adopt_orphans()
     machines: list[Machine] = []
     try:
-        machines.append(Machine("server", WORK / "server", isolation))
-        machines.append(Machine("client", WORK / "client", isolation))
+        machines.append(Machine("server", work / "server", isolation))
+        machines.append(Machine("client", work / "client", isolation))
         stage = story.Stage(machines[0], machines[1], _free_port(), terminal)
         story.publish_sample(stage)
         story.use_sample(stage)
         story.add_application(stage)
-        table = None if short else _real_application(stage)
+        table = None if short else _real_application(stage, work / "python")
         story.finish(stage)
     finally:
         for machine in machines:
@@ -59,7 +64,7 @@ def _play(terminal: Terminal, isolation: Isolation, *, short: bool) -> int:
     if table is not None:
         terminal.console.print(table)
     terminal.say(f"All of it worked, in {time.monotonic() - began:.0f} s.")
-    _clear(WORK)
+    _clear(work)
     return 0
 
 
@@ -74,9 +79,8 @@ def _introduce(terminal: Terminal, isolation: Isolation) -> None:
     )
 
 
-def _real_application(stage: story.Stage) -> Table:
-    installation = WORK / "python"
-    with stage.terminal.timed("copy a Python (not part of publishing)"):
+def _real_application(stage: story.Stage, installation: Path) -> Table:
+    with stage.terminal.timed("copy a Python, to be published"):
         python_tree.build(installation)
     story.publish_python(stage, installation)
     story.use_python(stage)
@@ -92,11 +96,10 @@ def _table(source: Tree, stored: Tree, fetched: Fetched, verified: str, times: l
     table.add_row("size of the installation", f"{source.files:,} files, {_megabytes(source.size)}")
     table.add_row("stored on the server", f"{stored.files:,} objects, {_megabytes(stored.size)}")
     table.add_row("fetched by the client", f"{fetched.objects:,} objects, {_megabytes(fetched.wire)}")
-    share = f"{fetched.objects / stored.files:.1%} of the objects, {fetched.wire / stored.size:.1%} of the bytes"
+    share = f"{fetched.objects / stored.files:.1%} of objects, {fetched.wire / stored.size:.1%} of bytes"
     table.add_row("  its share of what is stored", share)
-    table.add_row(
-        "compared with the server's", f"{fetched.equal:,} of {fetched.objects:,} objects equal, byte for byte"
-    )
+    table.add_row("  the same as the server's", f"{fetched.equal:,} of {fetched.objects:,} objects, byte for byte")
+    table.add_row("verified at the end", verified)
     table.add_section()
     for step, seconds in times:
         table.add_row(step, f"{seconds:.2f} s")
@@ -115,7 +118,7 @@ def _free_port() -> int:
 
 
 def _clear(directory: Path) -> None:
-    """Remove what an earlier run left; read-only directories of published software are no obstacle."""
+    """Remove what an earlier run left; directories that cannot be written are no obstacle."""
 
     def open_and_retry(function: object, path: str, _error: object) -> None:
         os.chmod(os.path.dirname(path), 0o700)

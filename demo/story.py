@@ -67,7 +67,7 @@ def use_sample(stage: Stage) -> None:
     )
     _carry_key(stage, SAMPLE)
     terminal.type(client, f"ls /{_KEYS}", f"{SAMPLE}.pub")
-    with terminal.timed("PointToCVMFS: configure, check, mount"):
+    with terminal.timed("PointToCVMFS: check and mount"):
         terminal.type(client, f"PointToCVMFS 127.0.0.1:{stage.port}", SAMPLE)
     terminal.say("/cvmfs is empty until it is touched")
     terminal.type(client, "ls /cvmfs", absent=(SAMPLE,))

@@ -1,0 +1,38 @@
+"""The shell examples of the documents run as they stand (blocks after `<!-- runs -->`, in the order of their file)."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"<!-- runs -->\n```sh\n(.*?)```", re.DOTALL)
+DOCUMENTS = ["README.md", "docs/getting-started.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_examples_run(document, tmp_path):
+    blocks = BLOCK.findall((ROOT / document).read_text("utf-8"))
+    assert blocks
+    programs = Path(sys.executable).parent
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["sh", "-eu", "-c", "\n".join(blocks)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Hello" in done.stdout
+
+
+def test_every_link_between_documents_leads_somewhere():
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8")):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"

@@ -1,0 +1,70 @@
+"""What the documents say about parameters, exit codes, commands and control commands is what the program has."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from swrepo.cli.exits import guarded
+from swrepo.cli.reference import commands, documents, error_classes
+from swrepo.client import worker
+from swrepo.config.original import NAMES
+from swrepo.config.parameters import TABLE
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", ["configuration.md", "errors.md"])
+def test_the_generated_documents_are_current(name):
+    assert (DOCS / name).read_text("utf-8") == documents()[name], "run `make docs`"
+
+
+def test_every_command_has_its_section():
+    text = (DOCS / "commands.md").read_text("utf-8")
+    for words, _ in commands():
+        assert f"## swrepo {' '.join(words)}\n" in text, "run `make docs`"
+
+
+def test_every_parameter_is_documented_once_and_none_counts_as_missing():
+    text = (DOCS / "configuration.md").read_text("utf-8")
+    for parameter in TABLE:
+        assert text.count(f"| `{parameter.name}` |") == 1
+        assert parameter.name not in NAMES
+
+
+def test_every_error_class_gives_the_code_that_is_documented():
+    text = (DOCS / "errors.md").read_text("utf-8")
+    for error in error_classes():
+        assert f"| {error.exit_code} | `{error.__name__}` |" in text
+
+        def fail(kind=error):
+            raise kind("message")
+
+        assert guarded(fail, "test") == error.exit_code
+
+
+def test_every_refusal_of_the_trust_document_has_the_code_it_says():
+    codes = {error.__name__: error.exit_code for error in error_classes()}
+    rows = re.findall(r"\| ((?:`\w+`(?:, )?)+) \| ([\d, ]+) \|", (DOCS / "trust.md").read_text("utf-8"))
+    assert len(rows) > 10
+    for names, numbers in rows:
+        found = {codes[name] for name in re.findall(r"\w+", names)}
+        assert found == {int(number) for number in numbers.split(",")}
+
+
+def test_every_control_command_is_documented():
+    text = (DOCS / "semantics.md").read_text("utf-8")
+    source = Path(worker.__file__).read_text("utf-8")
+    names = re.findall(r'^        "([a-z ]+)": ', source, re.MULTILINE)
+    assert {"remount", "counters"} <= set(names)
+    for name in names:
+        assert f"`{name}`" in text
+
+
+def test_every_lock_is_in_the_document_on_concurrency():
+    text = (DOCS / "concurrency.md").read_text("utf-8")
+    source = DOCS.parent / "src/swrepo"
+    for file in source.rglob("*.py"):
+        if re.search(r"threading\.(R?Lock|Condition|Semaphore)\(", file.read_text("utf-8")):
+            module = ".".join(file.relative_to(source).with_suffix("").parts)
+            assert f"`{module}`" in text, f"{module} has a lock that docs/concurrency.md does not name"
