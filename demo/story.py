@@ -73,7 +73,7 @@ def use_sample(stage: Stage) -> None:
     terminal.type(client, "ls /cvmfs", absent=(SAMPLE,))
     terminal.type(client, f"ls -l /cvmfs/{SAMPLE}/*", "Hello", "cvmfs", absent=("Goodbye",))
     terminal.type(client, f"/cvmfs/{SAMPLE}/Hello", f"Hello from /cvmfs/{SAMPLE}")
-    terminal.type(client, "ls /cvmfs")
+    terminal.type(client, "ls /cvmfs", SAMPLE)
 
 
 def add_application(stage: Stage) -> None:

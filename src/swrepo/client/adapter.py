@@ -82,7 +82,9 @@ class Adapter:
                         continue
                     if not self.session.answer(request, payload):
                         self._undelivered(request, payload)
-                    return
+                if request.node == ROOT_NODE and self.vfs.is_synthetic:
+                    self.session.forget_inode(ROOT_NODE)  # its listing has one repository more
+                return
             raise SwrepoError("a directory lies below more catalogs than there can be")
         except Exception as error:  # noqa: BLE001 - the request gets its answer; the session logs it
             self.session.answer(request, error)
