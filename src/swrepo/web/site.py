@@ -36,9 +36,8 @@ class Site:
         """Answer one request."""
         response = await self._answer(request)
         if self._log is not None:
-            self._log(
-                f'{request.remote} "{request.method} {request.raw_path}" {response.status} {response.body_length}'
-            )
+            size = response.content_length or 0
+            self._log(f'{request.remote} "{request.method} {request.raw_path}" {response.status} {size}')
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
