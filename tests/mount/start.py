@@ -12,22 +12,22 @@ from swrepo.client.mount import MountRequest, mount
 from swrepo.errors import PathNotFound, SwrepoError
 
 
-def access_request(given: dict, clock) -> AccessRequest:
+def access_request(given: dict, default_clock: str) -> AccessRequest:
+    clock = datetime.fromisoformat(given.get("clock", default_clock))
     return AccessRequest(
         urls=tuple(given["urls"]),
         keys=tuple(map(Path, given["keys"])),
         cache=Path(given["cache"]),
+        fqrn=given.get("fqrn"),
         tag=given.get("tag"),
         variables=given.get("variables", {}),
-        clock=clock,
+        clock=lambda: clock,
     )
 
 
 def main() -> int:
     given = json.loads(sys.argv[1])
-
-    def clock() -> datetime:
-        return datetime.fromisoformat(given["clock"])
+    clock = given["clock"]
 
     def resolve(fqrn: str) -> AccessRequest:
         if fqrn not in given["repositories"]:
@@ -44,7 +44,7 @@ def main() -> int:
         dev=given.get("dev", False),
         control=Path(given["control"]),
         log=Path(given["log"]),
-        clock=clock,
+        clock=lambda: datetime.fromisoformat(clock),
     )
     try:
         return mount(request)

@@ -67,7 +67,10 @@ class Repositories(Protocol):
 
 
 class Vfs:
-    """See the module. Every method wants `lock` to be held, which makes each see one revision from start to end."""
+    """See the module. Every method wants `lock` to be held, which makes each see one revision from start to end.
+
+    `on_new_volume` is called, without the lock, when the synthetic root has got another entry.
+    """
 
     def __init__(self, *, started: int = 0) -> None:
         """An empty tree; `mount_root` or `mount_many` gives it something to show. `started`: time of synthetic dirs."""
@@ -77,6 +80,7 @@ class Vfs:
         self.fixed = Span(ROOT_NODE, 1, None, None)
         self._repositories: Repositories | None = None
         self._started = started
+        self.on_new_volume: Callable[[], object] = lambda: None
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._recent: OrderedDict[int, Dirent] = OrderedDict()
 
@@ -305,8 +309,11 @@ class Vfs:
         assert self._repositories is not None  # noqa: S101 - only a synthetic root has volumes to open
         revision, variables = self._repositories.open(name)
         with self.lock:
-            if name not in self.volumes:
+            is_new = name not in self.volumes
+            if is_new:
                 self._add(name, revision, variables)
+        if is_new:
+            self.on_new_volume()
 
     def _volume_root(self, volume: Volume) -> tuple[int, Dirent]:
         root = _root_entry(volume.revision)

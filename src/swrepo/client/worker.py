@@ -25,7 +25,7 @@ from swrepo.client.guard import Report
 from swrepo.client.refresh import Refresher, Timer
 from swrepo.client.repositories import Repositories
 from swrepo.client.request import MountRequest
-from swrepo.client.vfs import Vfs
+from swrepo.client.vfs import ROOT_NODE, Vfs
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
 from swrepo.fuse.mount import MountOptions
@@ -64,6 +64,8 @@ class Mounted:
         self.adapter = Adapter(self.device, self.vfs, self.pool, request.validity)
         self.session = self.adapter.session
         self._refreshers: dict[str, Refresher] = {}
+        # The kernel keeps the listing of the synthetic root too.
+        self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
 
     @property
     def accesses(self) -> dict[str, Access]:
