@@ -6,6 +6,7 @@
     ├── NotFound
     │   ├── PathNotFound           no such path in the repository (ENOENT)
     │   └── ObjectNotFound         a server does not have an object or document (EIO for a reader)
+    │       └── RepositoryNotFound no server has a repository of this name (ENOENT)
     ├── NotADirectory, IsADirectory, NotASymlink, NoAttribute, ReadOnly
     ├── Unreachable                every route failed; carries the list of tries
     ├── FormatError                bytes that are not what the format says
@@ -75,6 +76,12 @@ class ObjectNotFound(NotFound):
 
     errno = _errno.EIO
     exit_code = 5
+
+
+class RepositoryNotFound(ObjectNotFound):
+    """No server has a repository of this name."""
+
+    errno = _errno.ENOENT
 
 
 class NotADirectory(SwrepoError):

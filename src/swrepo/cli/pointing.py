@@ -45,7 +45,7 @@ def server_url(text: str) -> str:
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not host or (colon and not port.isdigit()):
         host, colon, port = text, "", ""
-    if not host or any(character in host for character in "/ ?#@"):
+    if not host or host.startswith(":") or any(character in host for character in "/ ?#@"):
         raise UsageError(f"{text!r} is not HOST or HOST:PORT")
     return f"http://{host}{colon}{port}{URL_PREFIX.rstrip('/')}"
 
