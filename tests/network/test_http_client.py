@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -264,6 +265,34 @@ def test_a_request_can_be_cancelled_while_somebody_waits(server: FaultServer) ->
         request.cancel()
         with pytest.raises(TransferFailed, match="given up"):
             waiting.result(60)
+    assert got(client, server.url + "/small") == b"a small one"
+    client.close()
+
+
+class Interrupted(Exception):
+    """What the handler of a signal raises, as that of Ctrl-C does."""
+
+
+def test_a_signal_that_raises_ends_the_waiting_and_the_request(server: FaultServer) -> None:
+    def handler(_number: int, _frame: object) -> None:
+        raise Interrupted
+
+    def interrupt(exchange: Exchange) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        exchange.connection.recv(1)  # until the client hangs up
+        hung_up.set()
+        exchange.keep_alive = False
+
+    hung_up = threading.Event()
+    server.next("/small", interrupt)
+    client = HttpClient()
+    previous = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(Interrupted):
+            client.stream(server.url + "/small")
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert hung_up.wait(60)
     assert got(client, server.url + "/small") == b"a small one"
     client.close()
 
