@@ -108,7 +108,8 @@ class TreeBuilder:
             writer.set_nested(reference)
             writer.subtree += total
         total = writer.own + writer.subtree
-        size = writer.finish(self._facts)
+        # A publisher does not rewrite a nested catalog in which nothing changed: nothing in it tells the revision.
+        size = writer.finish(self._facts if root == ROOT else {schema.KEY_REVISION: "1"})
         return Catalog(self._put(file.read_bytes(), Kind.CATALOG, Compression.ZLIB), size, total)
 
     def _mount(self, folder: Path, path: bytes) -> tuple[NestedRef, Counters]:

@@ -128,7 +128,7 @@ def _wait_until_it_answers(mounted: Mounted) -> None:
         raise MountFailed(f"the kernel did not begin to talk about {mounted.request.mountpoint}")
     if not mounted.request.is_given_connection:
         try:
-            os.stat(mounted.request.mountpoint)
+            mounting.read_ahead(mounted.request.mountpoint)
         except OSError as error:
             raise MountFailed(f"{mounted.request.mountpoint} does not answer: {error.strerror}") from error
 

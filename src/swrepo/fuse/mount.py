@@ -15,6 +15,7 @@ import shutil
 import socket
 import stat
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 
 from swrepo.errors import MountFailed, PermissionRefused
@@ -96,6 +97,13 @@ def umount(mountpoint: str, *, lazy: bool = False) -> None:
     raise MountFailed(message)
 
 
+def read_ahead(mountpoint: str) -> None:
+    """Let the kernel read ahead by the largest request, where we may set that (root); INIT cannot raise it."""
+    device = os.stat(mountpoint).st_dev
+    with suppress(OSError), open(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb", "w") as knob:
+        knob.write(str(MAX_PAGES * PAGE_SIZE >> 10))
+
+
 def mounted_at(mountpoint: str) -> str | None:
     """The type of the topmost file system mounted exactly on this (absolute) path; None where there is none.
 
@@ -121,12 +129,10 @@ def is_dead(mountpoint: str) -> bool:
 
 
 def _given_connection(number: int) -> int:
-    try:
+    with suppress(OSError):
         if stat.S_ISCHR(os.fstat(number).st_mode):
             os.set_inheritable(number, False)  # noqa: FBT003  # the function takes it so
             return number
-    except OSError:
-        pass
     message = f"/dev/fd/{number} is not an open FUSE connection"
     raise MountFailed(message)
 
