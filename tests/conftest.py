@@ -6,6 +6,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, however slow the machine is at the moment.
+settings.register_profile("swrepo", deadline=None, derandomize=True)
+settings.load_profile("swrepo")
 
 
 class _Collector(logging.Handler):
