@@ -208,6 +208,17 @@ def test_root_hands_everything_over_to_the_owner(tmp_path):
         assert revision.lookup(ROOT).uid == owner.pw_uid
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can publish for somebody else")
+def test_the_owner_can_go_on_where_root_published(tmp_path):
+    owner = next(entry for entry in pwd.getpwall() if entry.pw_uid != 0)
+    server = Server(tmp_path, fast_options(owner=owner.pw_name))
+    (server.tree / "f").write_bytes(b"1")
+    server.publish()
+    # Files are replaced by renaming, so it is enough to own the directories; the lock and the scratch are used.
+    paths = [server.places.lock, *(path for path in server.places.spool.rglob("*") if path.is_dir())]
+    assert {path.stat().st_uid for path in paths} == {owner.pw_uid}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may do it")
 def test_an_ordinary_user_cannot_create_for_somebody_else(tmp_path):
     with pytest.raises(UsageError, match="only root"):

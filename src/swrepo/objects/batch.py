@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -37,11 +37,16 @@ class ObjectBatch:
     Safe from any thread. One process at a time: it removes what a predecessor that was killed left in `data/txn`.
     """
 
-    def __init__(self, root: Path, store: ObjectStore) -> None:
-        self._root = root
+    def __init__(self, root: Path, store: ObjectStore, sync: Callable[[Path], bool] = sync_filesystem) -> None:
+        """`sync` makes all of a file system durable, or says that it cannot: then each file is synced by itself."""
+        self._sync = sync
+        # Strings: for each small object, Path objects would take as long as the file system.
+        self._root = os.fspath(root)
+        self._border = root
+        self._prefix = f"{self._root}/{_TXN}/{_PREFIX}{os.getpid()}."
         self._store = store
         self._lock = threading.Lock()
-        self._pending: dict[ObjectId, Path] = {}  # guarded by _lock
+        self._pending: dict[ObjectId, str] = {}  # guarded by _lock
         self._pending_bytes = 0  # guarded by _lock
         self._counter = itertools.count()
         self.stored_objects = 0
@@ -53,14 +58,15 @@ class ObjectBatch:
         with self._lock:
             if object_id in self._pending:
                 return True
-        return self._store.has(object_id)
+        # Asked first, because it is quick and the answer is mostly no.
+        return os.path.exists(f"{self._root}/{object_id.path}") and self._store.has(object_id)
 
     def put(self, object_id: ObjectId, stored: bytes | BinaryIO) -> None:
         """Write to be named by the next flush. CorruptObject where the bytes are not those of that name."""
         if self.has(object_id):
             return
-        temporary = self._root / _TXN / f"{_PREFIX}{os.getpid()}.{next(self._counter)}"
-        with writing(temporary):
+        temporary = f"{self._prefix}{next(self._counter)}"
+        with writing(self._border):
             size = self._write(temporary, object_id, stored)
         with self._lock:
             taken = self._pending.setdefault(object_id, temporary) is not temporary
@@ -70,7 +76,7 @@ class ObjectBatch:
                 self.stored_bytes += size
             full = len(self._pending) >= _MAX_PENDING or self._pending_bytes >= _MAX_PENDING_BYTES
         if taken:  # another thread wrote the same content meanwhile
-            temporary.unlink()
+            os.unlink(temporary)
         if full:
             self.flush()
 
@@ -78,7 +84,7 @@ class ObjectBatch:
         with self._lock:
             temporary = self._pending.pop(object_id, None)
         if temporary is not None:
-            temporary.unlink()
+            os.unlink(temporary)
         self._store.delete(object_id)
 
     def list(self) -> Iterator[ObjectId]:
@@ -87,27 +93,28 @@ class ObjectBatch:
 
     def flush(self) -> None:
         """Make everything that was put durable under its name."""
-        with self._lock, writing(self._root):
+        with self._lock, writing(self._border):
             if not self._pending:
                 return
-            if not sync_filesystem(self._root):
+            if not self._sync(self._border):
                 self._sync_each()
             # A crash from here on leaves some objects named, all of them complete.
             directories = {self._name(temporary, object_id) for object_id, temporary in self._pending.items()}
-            if not sync_filesystem(self._root):
+            if not self._sync(self._border):
                 for directory in directories:
                     sync_directory(directory)
             self._pending.clear()
             self._pending_bytes = 0
 
-    def _name(self, temporary: Path, object_id: ObjectId) -> Path:
-        target = self._root / object_id.path
+    def _name(self, temporary: str, object_id: ObjectId) -> Path:
+        target = f"{self._root}/{object_id.path}"
+        directory = os.path.dirname(target)
         try:
             os.rename(temporary, target)
         except FileNotFoundError:  # data/XX is made on demand by some tools
-            target.parent.mkdir(exist_ok=True)
+            os.makedirs(directory, exist_ok=True)
             os.rename(temporary, target)
-        return target.parent
+        return Path(directory)
 
     def _sync_each(self) -> None:
         for temporary in self._pending.values():
@@ -117,24 +124,26 @@ class ObjectBatch:
             finally:
                 os.close(descriptor)
 
-    def _write(self, temporary: Path, object_id: ObjectId, stored: bytes | BinaryIO) -> int:
+    def _write(self, temporary: str, object_id: ObjectId, stored: bytes | BinaryIO) -> int:
         hasher, size = object_id.algorithm.hasher(), 0
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
         try:
-            with open(descriptor, "wb", buffering=0) as out:
-                for block in [stored] if isinstance(stored, bytes) else iter(lambda: stored.read(_BLOCK), b""):
-                    hasher.update(block)
-                    _write_all(out.fileno(), block)
-                    size += len(block)
+            for block in [stored] if isinstance(stored, bytes) else iter(lambda: stored.read(_BLOCK), b""):
+                hasher.update(block)
+                _write_all(descriptor, block)
+                size += len(block)
             if hasher.digest() != object_id.digest:
                 raise CorruptObject(f"refusing to store bytes as {object_id} that do not match this name")
         except BaseException:
-            temporary.unlink()
+            os.unlink(temporary)
             raise
+        finally:
+            os.close(descriptor)
         return size
 
     def _remove_leftovers(self) -> None:
-        with writing(self._root / _TXN), os.scandir(self._root / _TXN) as entries:
+        txn = f"{self._root}/{_TXN}"
+        with writing(self._border), os.scandir(txn) as entries:
             for entry in entries:
                 if entry.name.startswith(_PREFIX):
                     with suppress(FileNotFoundError):
@@ -142,6 +151,6 @@ class ObjectBatch:
 
 
 def _write_all(descriptor: int, block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    written = os.write(descriptor, block)
+    while written < len(block):
+        written += os.write(descriptor, memoryview(block)[written:])

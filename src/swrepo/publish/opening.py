@@ -18,6 +18,7 @@ from swrepo.publish.settings import RepositorySettings
 from swrepo.publish.storage import OpenStorage, Storage
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.system.atomic import make_directory
+from swrepo.system.ownership import leave_to_owner
 from swrepo.trust.chain import TrustAnchors
 from swrepo.trust.keys import Certificate, PublicKey
 from swrepo.trust.signer import SigningKey
@@ -83,3 +84,4 @@ def _empty(scratch: Path) -> None:
     if scratch.exists():
         shutil.rmtree(scratch)
     make_directory(scratch, 0o700)
+    leave_to_owner(scratch)

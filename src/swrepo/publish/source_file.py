@@ -14,6 +14,9 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 ATTEMPTS = 3
 """How often a file that changes while it is read is read again before that is an error."""
 
+_NO_FILE = "was a file when the directory was read and is none any more"
+_UNSTEADY = f"changed while it was read, {ATTEMPTS} times; publish when it is at rest"
+
 
 class UnstableFileError(Exception):
     """The file changed while it was read. Never leaves this package: it becomes a fault of the path."""
@@ -49,24 +52,27 @@ def steady(path: bytes) -> Iterator[tuple[Span, os.stat_result]]:
     with open(path, "rb", buffering=0, opener=_open) as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
-            raise UnstableFileError("was a file when the directory was read and is none any more")
+            raise UnstableFileError(_NO_FILE)
         yield Span(file, before.st_size), before
         if Identity.of(os.fstat(file.fileno())) != Identity.of(before):
-            raise UnstableFileError(f"changed while it was read, {ATTEMPTS} times; publish when it is at rest")
+            raise UnstableFileError(_UNSTEADY)
 
 
 def read_whole(path: bytes) -> tuple[bytes, os.stat_result]:
     """All bytes of a small file, with the status that goes with them."""
-    for attempt in range(1, ATTEMPTS + 1):
+    for _ in range(ATTEMPTS):
+        # What `steady` does, without its objects: for small files they would take longer than the reading.
+        descriptor = os.open(path, _FLAGS)
         try:
-            with steady(path) as (file, status):
-                data = file.read_fully(status.st_size)
-                if len(data) == status.st_size:
-                    return data, status
-        except UnstableFileError:
-            if attempt == ATTEMPTS:
-                raise
-    raise UnstableFileError("has another number of bytes than its size says")
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise UnstableFileError(_NO_FILE)
+            data = os.read(descriptor, before.st_size) if before.st_size else b""
+            if len(data) == before.st_size and Identity.of(os.fstat(descriptor)) == Identity.of(before):
+                return data, before
+        finally:
+            os.close(descriptor)
+    raise UnstableFileError(_UNSTEADY)
 
 
 def _open(path: str, flags: int) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from swrepo.errors import Busy, PermissionRefused
 from swrepo.system.atomic import make_directory
+from swrepo.system.ownership import leave_to_owner
 
 _OWNER_LIMIT = 4096
 
@@ -26,6 +27,7 @@ def exclusive(path: Path, purpose: str, clock: Callable[[], float] = time.time) 
     make_directory(path.parent)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        leave_to_owner(path)  # else a lock that root once held would keep the owner out
     except PermissionError as error:
         raise PermissionRefused(f"{purpose}: cannot open the lock {path}; run as the repository's owner") from error
     try:

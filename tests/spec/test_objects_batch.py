@@ -1,0 +1,89 @@
+"""objects.batch: objects get their names together, once all of them are durable."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from swrepo.errors import CacheFull
+from swrepo.format.object_id import ObjectId
+from swrepo.objects.batch import ObjectBatch
+from swrepo.objects.directory import DirectoryObjects
+
+
+@pytest.fixture
+def directory(tmp_path):
+    objects = DirectoryObjects(tmp_path)
+    objects.create()
+    return objects
+
+
+def put(batch, *contents):
+    for content in contents:
+        batch.put(ObjectId.of(content), content)
+
+
+def test_nothing_has_its_name_before_the_flush(directory):
+    batch = ObjectBatch(directory.root, directory)
+    put(batch, b"one", b"two")
+    assert list(directory.list()) == []
+    assert batch.has(ObjectId.of(b"one"))
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one"), ObjectId.of(b"two")}
+    assert list((directory.root / "data/txn").iterdir()) == []
+
+
+def test_only_new_objects_are_counted(directory):
+    put(directory, b"known")
+    batch = ObjectBatch(directory.root, directory)
+    put(batch, b"known", b"new!", b"new!")
+    batch.flush()
+    assert (batch.stored_objects, batch.stored_bytes) == (1, 4)
+
+
+def test_what_a_killed_predecessor_left_is_removed_and_other_files_are_not(directory):
+    put(ObjectBatch(directory.root, directory), b"never flushed")
+    other = directory.root / "data/txn/upload"
+    other.touch()
+    ObjectBatch(directory.root, directory)
+    assert list((directory.root / "data/txn").iterdir()) == [other]
+    assert list(directory.list()) == []
+
+
+def test_the_sync_comes_before_the_names_and_once_more_after_them(directory):
+    seen = []
+    batch = ObjectBatch(directory.root, directory, lambda _: seen.append(len(list(directory.list()))) or True)
+    put(batch, b"one", b"two", b"three")
+    batch.flush()
+    assert seen == [0, 3]
+    batch.flush()
+    assert seen == [0, 3]  # nothing waits, nothing is synced
+
+
+def test_where_a_file_system_cannot_be_synced_files_are(directory):
+    batch = ObjectBatch(directory.root, directory, lambda _: False)
+    put(batch, b"one", b"two")
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one"), ObjectId.of(b"two")}
+
+
+def test_a_disk_that_fills_up_while_syncing_names_nothing(directory):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    batch = ObjectBatch(directory.root, directory, full)
+    put(batch, b"one")
+    with pytest.raises(CacheFull, match="No space left"):
+        batch.flush()
+    assert list(directory.list()) == []
+
+
+def test_directories_that_are_missing_are_made(directory):
+    content = b"one"
+    name = ObjectId.of(content)
+    (directory.root / name.path).parent.rmdir()
+    batch = ObjectBatch(directory.root, directory)
+    put(batch, content)
+    batch.flush()
+    assert directory.has(name)
