@@ -19,6 +19,7 @@ from swrepo.errors import (
 )
 from swrepo.format.object_id import Algorithm, Kind
 from swrepo.format.wellknown import MANIFEST, REFLOG, WHITELIST
+from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish import keyring, settings
 from swrepo.publish.changes import Verb
 from swrepo.publish.info import info
@@ -191,9 +192,9 @@ def test_tags_follow_the_revisions(server):
     server.publish()
     tags = server.tags()
     automatic = set(tags) - {"trunk", "trunk-previous"}
-    assert [re.fullmatch(r"generic-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", name) is not None for name in automatic] == [
-        True
-    ]
+    assert [
+        re.fullmatch(r"generic-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", name) is not None for name in automatic
+    ] == [True]
     assert (tags["trunk"].revision, tags["trunk"].root) == (2, server.manifest().root_catalog)
     assert (tags["trunk-previous"].revision, tags["trunk-previous"].root) == (1, first.root_catalog)
     (server.tree / "f").write_bytes(b"2")
@@ -262,6 +263,18 @@ def test_an_expired_whitelist_is_refused_before_any_work(server):
     with pytest.raises(WhitelistExpired, match="expired"):
         server.publish()
     assert server.objects() == before
+
+
+def test_a_whitelist_is_signed_again_before_or_after_it_expired(server):
+    (server.tree / "f").write_bytes(b"1")
+    server.clock.ns += 40 * 86400 * 10**9
+    documents = DirectoryObjects(server.places.storage)
+    expires = keyring.renew_whitelist(server.places, documents, server.now(), 7)
+    assert server.publish().published
+    assert info(server.layout, server.fqrn, server.now()).whitelist_expires == expires
+    server.places.keys.master.unlink()
+    with pytest.raises(NotFound, match="needs the master key"):
+        keyring.renew_whitelist(server.places, documents, server.now(), 7)
 
 
 def renew(server, directory):

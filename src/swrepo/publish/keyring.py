@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from swrepo.errors import PublishError, UsageError
+from swrepo.errors import NotFound, PublishError, UsageError
 from swrepo.format.object_id import Algorithm
+from swrepo.format.wellknown import WHITELIST
 from swrepo.format.whitelist import Whitelist
-from swrepo.publish.layout import KeyFiles
+from swrepo.objects.store import WritableDocuments
+from swrepo.publish import settings
+from swrepo.publish.layout import KeyFiles, RepositoryPlaces
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.trust.keys import Certificate
 from swrepo.trust.signer import SigningKey, sign_whitelist
@@ -59,6 +62,17 @@ def import_keys(origin: KeyFiles, files: KeyFiles) -> None:
         if source != target:
             mode = _SECRET if target in (files.master, files.signing) else _PUBLIC
             _write(target, source.read_bytes(), mode, "a key", source)
+
+
+def renew_whitelist(places: RepositoryPlaces, documents: WritableDocuments, now: datetime, days: int) -> datetime:
+    """Sign the whitelist again, for so many days from now; when it expires. Needs the master key."""
+    found = settings.load(places.server_conf)
+    for path in (places.keys.master, places.keys.certificate):
+        if not path.exists():
+            raise NotFound(f"the key file {path} is missing; signing a whitelist needs the master key")
+    keys = prepare(places.keys, places.fqrn, now)
+    documents.write(WHITELIST, keys.whitelist(places.fqrn, now, found.algorithm, days))
+    return now + timedelta(days=days)
 
 
 def _key(path: Path) -> SigningKey:

@@ -28,10 +28,7 @@ class Found(NamedTuple):
     name: bytes
     status: os.stat_result
     old: Dirent | None
-
-    @property
-    def is_directory(self) -> bool:
-        return stat.S_ISDIR(self.status.st_mode)
+    is_directory: bool
 
 
 @dataclass(frozen=True, slots=True)

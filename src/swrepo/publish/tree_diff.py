@@ -49,7 +49,7 @@ class TreeDiff:
 
     def __iter__(self) -> Iterator[Change]:
         # A stack of generators and not recursion: a tree may be deeper than Python's stack.
-        root = Found(b"", os.stat(self._source or b"/"), self._last.lookup(ROOT))
+        root = Found(b"", os.stat(self._source or b"/"), self._last.lookup(ROOT), is_directory=True)
         stack = [self._directory(ROOT, root)]
         while stack:
             for step in stack[-1]:
@@ -71,11 +71,12 @@ class TreeDiff:
         note(self.directories, path, found.status)
         nested = self._is_nested(path, present)
         yield self._own_entry(path, found, present, known=known, nested=nested)
-        kept = {item.name for item in present if not _turned(item)}
-        for name, entry in old.items():
-            if name not in kept:
-                yield Removed(join(path, name), entry)
-        present = [item._replace(old=None) if _turned(item) else item for item in present]
+        if old:
+            kept = {item.name for item in present if not _turned(item)}
+            for name, entry in old.items():
+                if name not in kept:
+                    yield Removed(join(path, name), entry)
+            present = [item._replace(old=None) if _turned(item) else item for item in present]
         siblings = Siblings(path, self._comparison, known=known)
         yield from siblings.compare((item for item in present if not item.is_directory), old.values())
         self.linked_elsewhere += siblings.linked_elsewhere
@@ -95,7 +96,8 @@ class TreeDiff:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue  # removed since the directory was read: it is not there
-                    found.append(Found(entry.name, status, old.get(entry.name)))
+                    is_directory = stat.S_ISDIR(status.st_mode)
+                    found.append(Found(entry.name, status, old.get(entry.name), is_directory))
         except OSError as error:
             self._faults.add_os(path, error)
             return None
