@@ -161,6 +161,15 @@ def test_info_tells_size_and_trust(filled):
     assert "whitelist ends:" in filled.run("info", program=cvmfs_server)
 
 
+def test_a_whitelist_is_signed_again_for_so_many_days(filled):
+    before = filled.json("server", "info")["whitelist_ends"]
+    assert "valid until" in filled.run("resign", "-d", "90", program=cvmfs_server)
+    found = filled.json("server", "info")
+    assert found["whitelist_ends"] > before
+    assert found["trusted"] == "yes"
+    filled.run("server", "resign", "-d", "0", code=UsageError.exit_code)
+
+
 def test_tags_are_listed_for_people_programs_and_as_the_original_does(filled):
     assert "first words" in filled.run("tag", "-l", program=cvmfs_server)
     names = {tag["name"] for tag in filled.json("server", "tag")}

@@ -37,7 +37,6 @@ _NOT_YET = {
             "merge-stats",
             "migrate",
             "print-stats",
-            "resign",
             "rmfs",
             "rollback",
             "skeleton",

@@ -57,6 +57,7 @@ COMMANDS: dict[str, Entry] = {
             "info": Entry("show a repository's state", "server_info"),
             "list": Entry("list the repositories of this server", "server_list"),
             "tag": Entry("list named revisions", "server_tag"),
+            "resign": Entry("sign the whitelist for another 30 days", "server_resign"),
         },
     ),
 }

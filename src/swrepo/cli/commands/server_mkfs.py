@@ -72,4 +72,4 @@ def run(args: argparse.Namespace) -> None:
     print(f"  work in     {places.worktree}, then: cvmfs_server publish {places.fqrn}")
     print(f"  serve       swrepo serve {places.storage.parent}")
     print(f"  clients     need the public key {places.keys.public}")
-    print(f"  keep safe   {places.keys.master} signs the whitelist again before it ends in 30 days")
+    print(f"  keep safe   {places.keys.master} signs the whitelist again within 30 days (resign)")
