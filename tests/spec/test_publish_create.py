@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from swrepo.errors import ConfigError, NotFound, PublishError, UsageError
+from swrepo.errors import ConfigError, NotFound, PermissionRefused, PublishError, SwrepoError, UsageError
 from swrepo.format import envelope, whitelist
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import Algorithm, Kind
@@ -223,6 +223,20 @@ def test_the_owner_can_go_on_where_root_published(tmp_path):
 def test_an_ordinary_user_cannot_create_for_somebody_else(tmp_path):
     with pytest.raises(UsageError, match="only root"):
         create_repository(ServerLayout(tmp_path), FQRN, fast_options(owner="root"))
+
+
+def test_a_place_where_nothing_can_be_made_is_named(tmp_path):
+    (tmp_path / "etc").write_bytes(b"a file where a directory should be")
+    with pytest.raises(SwrepoError, match="cannot write"):
+        create_repository(ServerLayout(tmp_path), FQRN, fast_options())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_that_belongs_to_somebody_else_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionRefused, match="owner"):
+        create_repository(ServerLayout(tmp_path), FQRN, fast_options())
+    tmp_path.chmod(0o700)
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path):

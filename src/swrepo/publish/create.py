@@ -33,7 +33,7 @@ from swrepo.format.servermeta import Offer
 from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, REPOSITORIES_INFO, WHITELIST
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
-from swrepo.objects.directory import DirectoryObjects
+from swrepo.objects.directory import DirectoryObjects, writing
 from swrepo.publish import keyring
 from swrepo.publish.encoder import Compressor
 from swrepo.publish.entries import DIRECTORY_SIZE
@@ -118,7 +118,7 @@ def create_repository(
     places = layout.repository(fqrn)
     owner = _owner(options.owner)
     settings = options.settings(fqrn, owner.name)  # checks what it was given
-    with exclusive(places.lock, f"creating {fqrn}", lambda: clock_ns() / _NANOSECONDS):
+    with exclusive(places.lock, f"creating {fqrn}", lambda: clock_ns() / _NANOSECONDS), writing(places.storage):
         _refuse_existing(places)
         write_atomically(places.unfinished, b"")
         now = datetime.fromtimestamp(clock_ns() // _NANOSECONDS, UTC)

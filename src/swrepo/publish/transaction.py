@@ -20,6 +20,7 @@ from swrepo.errors import UsageError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
+from swrepo.objects.directory import writing
 from swrepo.publish import settled
 from swrepo.publish.catalogs import CatalogEditor
 from swrepo.publish.changes import Difference, Verb, difference
@@ -78,7 +79,7 @@ class Publisher:
         """
         places = self.layout.repository(fqrn)
         _check_tag_name(tag.name)
-        with exclusive(places.lock, f"publishing {fqrn}", lambda: self.clock_ns() / _NANOSECONDS):
+        with exclusive(places.lock, f"publishing {fqrn}", self._clock), writing(places.spool):
             repository = self._open(fqrn)
             _check_tag_is_new(repository, tag.name)
             with survey(repository, source or places.worktree, self.progress, self.clock_ns, self.threads) as found:
@@ -91,7 +92,7 @@ class Publisher:
         Nothing of it becomes visible. `publish` then finds the contents stored.
         """
         places = self.layout.repository(fqrn)
-        with exclusive(places.lock, f"preparing {fqrn}", lambda: self.clock_ns() / _NANOSECONDS):
+        with exclusive(places.lock, f"preparing {fqrn}", self._clock), writing(places.spool):
             repository = self._open(fqrn)
             with survey(repository, source or places.worktree, self.progress, self.clock_ns, self.threads) as found:
                 self.progress.phase(Phase.FILES)
@@ -99,6 +100,9 @@ class Publisher:
                 found.faults.raise_any()
                 repository.storage.store.flush()
                 return _outcome(repository, found, count, repository.manifest, 0, published=False)
+
+    def _clock(self) -> float:
+        return self.clock_ns() / _NANOSECONDS
 
     def _open(self, fqrn: str) -> OpenRepository:
         self.progress.phase(Phase.CHECKING)

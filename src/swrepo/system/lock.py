@@ -24,8 +24,8 @@ def exclusive(path: Path, purpose: str, clock: Callable[[], float] = time.time) 
     The kernel's flock: it is freed when the holder ends, kill -9 included, so a leftover file never blocks anybody. The
     file stays, because removing it would let two holders lock two files of the same name.
     """
-    make_directory(path.parent)
     try:
+        make_directory(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         leave_to_owner(path)  # else a lock that root once held would keep the owner out
     except PermissionError as error:
