@@ -19,7 +19,9 @@ from typing import BinaryIO
 
 import pytest
 
+from swrepo.cache.anchored import AnchoredDirectory
 from swrepo.cache.disk import DiskCache
+from swrepo.cache.named import NamedDirectory
 from swrepo.errors import CacheFull, CorruptObject, PermissionRefused, TruncatedObject, Unreachable, UsageError
 from swrepo.format.breadcrumb import Breadcrumb
 from swrepo.format.compression import Compression
@@ -47,9 +49,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def cache(root: Path, repository: RepositorySimulator) -> Iterator[DiskCache]:
-    found = DiskCache(root, repository)
+@pytest.fixture(params=[AnchoredDirectory, NamedDirectory])
+def cache(root: Path, repository: RepositorySimulator, request: pytest.FixtureRequest) -> Iterator[DiskCache]:
+    """Every way of keeping a directory; tests/interop/test_foreign_systems.py has what is particular to Windows."""
+    found = DiskCache(root, repository, request.param)
     yield found
     found.close()
 
@@ -68,8 +71,9 @@ def fetches(repository: RepositorySimulator, want: Want) -> int:
 
 
 def files(root: Path) -> list[str]:
-    """Every file in the cache, `txn` included, relative to it."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
+    """Every file in the cache, `txn` included but not a session's lock, relative to it."""
+    found = [path for path in root.rglob("*") if not path.is_dir() or path.is_symlink()]
+    return sorted(str(path.relative_to(root)) for path in found if path.name != "lock")
 
 
 @pytest.mark.parametrize("plain", [b"", PLAIN, LARGE], ids=["empty", "small", "large"])

@@ -1,137 +1,59 @@
-"""The cache's directory and its unfinished files: every path is opened step by step, so no symlink in it is followed.
+"""What a cache needs of the directory it lies in, and which way of it this system offers.
 
-Unfinished files lie in `txn/SESSION/`, one session for each process (and its forks), which holds a lock on its
-directory as long as it lives: what a killed process left is told from what a living one is writing, and removed.
 Nothing here says what the files hold.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import itertools
 import os
-import secrets
-import stat
-import threading
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from swrepo.errors import CacheFull, PermissionRefused, SwrepoError
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a planted fifo must not block us
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_TXN = "txn"
-_SESSION = "swrepo."
-_SYMLINK_OR_FILE = (errno.ELOOP, errno.ENOTDIR)
 
-
-class CacheDirectory:
-    """Descriptors of the directory and of this process's session in it. Safe from any thread."""
-
-    def __init__(self, root: Path) -> None:
-        """Make (mode 0700) or take over the directory `root`; remove what killed processes left. OSError."""
-        self.root = root
-        self._numbers = itertools.count()
-        self._lock = threading.Lock()  # guards the start of the session
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._root = os.open(root, _DIRECTORY & ~os.O_NOFOLLOW)
-        self._session = -1
-        self._session_name = ""
-        try:
-            _refuse_foreign(root, os.fstat(self._root))
-        except BaseException:
-            self.close()
-            raise
+class CacheDirectory(Protocol):
+    """A directory that many processes share, each with unfinished files of its own. Safe from any thread."""
 
     def open(self, directory: str, name: str) -> tuple[int, int] | None:
         """Descriptor and size of a regular file; None where there is none (whatever else may lie there)."""
-        try:
-            parent = os.open(directory, _DIRECTORY, dir_fd=self._root)
-        except OSError:
-            return None
-        try:
-            return _open_regular(name, parent)
-        finally:
-            os.close(parent)
+        ...
 
     def was_removed(self) -> bool:
         """Whether the directory has no name any more (another one may have its place)."""
-        return os.fstat(self._root).st_nlink == 0
+        ...
 
     def create(self) -> tuple[int, str]:
         """A new unfinished file: descriptor and name. OSError; FileNotFoundError where the directory was removed."""
-        with self._lock:
-            if self._session < 0:
-                self._session = self._begin_session()
-        name = f"{os.getpid()}.{next(self._numbers)}"
-        return os.open(name, _CREATE, 0o600, dir_fd=self._session), name
+        ...
 
     def commit(self, unfinished: str, directory: str, name: str) -> None:
-        """Give an unfinished file its name, atomically, in place of whatever has it now. OSError."""
-        parent = self._make(directory)
-        try:
-            # A crash before this line leaves a file in txn/, which the next start removes; after it, the whole object.
-            os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=parent)
-        finally:
-            os.close(parent)
+        """Give an unfinished file, closed by now, its name, atomically, in place of whatever has it now. OSError."""
+        ...
 
     def discard(self, unfinished: str) -> None:
         """Remove an unfinished file."""
-        with suppress(OSError):
-            os.unlink(unfinished, dir_fd=self._session)
+        ...
 
     def close(self) -> None:
-        """End the session; unfinished files of this process are gone with it."""
-        if self._session >= 0:
-            with suppress(OSError), _Opened(_TXN, self._root) as txn:
-                os.close(self._session)  # and with it the lock, unless a fork holds it still
-                _remove_session(self._session_name, txn)
-        if self._root >= 0:
-            os.close(self._root)
-        self._root = self._session = -1
-
-    def _make(self, name: str, parent: int | None = None) -> int:
-        """Open a directory in the cache, making it where it is missing, or where something else has its name."""
-        where = self._root if parent is None else parent
-        while True:
-            try:
-                return os.open(name, _DIRECTORY, dir_fd=where)
-            except FileNotFoundError:
-                with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=where)
-            except OSError as error:
-                if error.errno not in _SYMLINK_OR_FILE:
-                    raise
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=where)
-
-    def _begin_session(self) -> int:
-        txn = self._make(_TXN)
-        try:
-            for left in os.listdir(txn):
-                _remove_session(left, txn)
-            while True:
-                self._session_name = _SESSION + secrets.token_hex(8)
-                session = _lock_session(self._session_name, txn)
-                if session is not None:
-                    return session
-        finally:
-            os.close(txn)
+        """Let go; unfinished files of this process are gone with it."""
+        ...
 
 
-class _Opened:
-    """A directory's descriptor for a `with`."""
+Enter = Callable[[Path], CacheDirectory]
+"""Makes (for this user alone) or takes over a cache's directory. OSError, PermissionRefused."""
 
-    def __init__(self, name: str, parent: int) -> None:
-        self._descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+enter: Enter
+if os.open in os.supports_dir_fd:
+    from swrepo.cache.anchored import AnchoredDirectory
 
-    def __enter__(self) -> int:
-        return self._descriptor
+    enter = AnchoredDirectory
+else:
+    from swrepo.cache.named import NamedDirectory
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+    enter = NamedDirectory
 
 
 def refusal(root: Path, error: OSError) -> SwrepoError:
@@ -142,49 +64,3 @@ def refusal(root: Path, error: OSError) -> SwrepoError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermissionRefused(f"cannot write to the cache {root}: {reason}; check its owner or choose another")
     return SwrepoError(f"the cache {root} cannot be used: {reason}; choose another --cache")
-
-
-def _open_regular(name: str, parent: int) -> tuple[int, int] | None:
-    try:
-        descriptor = os.open(name, _READ, dir_fd=parent)
-    except OSError:
-        return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        return None
-    return descriptor, status.st_size
-
-
-def _lock_session(name: str, txn: int) -> int | None:
-    """Make a session's directory and lock it; None where a cleaner took it for a dead one between the two."""
-    os.mkdir(name, 0o700, dir_fd=txn)
-    with suppress(FileNotFoundError, BlockingIOError):
-        session = os.open(name, _DIRECTORY, dir_fd=txn)
-        try:
-            fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.stat(name, dir_fd=txn, follow_symlinks=False)  # still there, and now nobody removes it
-        except BaseException:
-            os.close(session)
-            raise
-        return session
-    return None
-
-
-def _remove_session(name: str, txn: int) -> None:
-    """Remove what a session left, if no process holds its lock any more."""
-    if not name.startswith(_SESSION):
-        return
-    with suppress(OSError), _Opened(name, txn) as session:
-        fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for unfinished in os.listdir(session):
-            os.unlink(unfinished, dir_fd=session)
-        os.rmdir(name, dir_fd=txn)
-
-
-def _refuse_foreign(root: Path, status: os.stat_result) -> None:
-    """Whoever can write to the directory decides what readers see: objects are checked on arrival only."""
-    if status.st_uid not in (os.geteuid(), 0):
-        raise PermissionRefused(f"the cache {root} belongs to user {status.st_uid}; choose another --cache")
-    if status.st_mode & stat.S_IWOTH:
-        raise PermissionRefused(f"everybody can write to the cache {root}: chmod o-w, or choose another --cache")

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from swrepo.cache.directory import CacheDirectory, refusal
+from swrepo.cache.directory import CacheDirectory, Enter, enter, refusal
 from swrepo.errors import FormatError, SwrepoError, TruncatedObject, UsageError
 from swrepo.format.breadcrumb import Breadcrumb
 from swrepo.format.wellknown import is_fqrn
@@ -49,9 +49,10 @@ class DiskCache:
     `_lock` guards the counters and the exchange of `_directory`; nothing else is acquired under it.
     """
 
-    def __init__(self, root: Path, source: ObjectSource) -> None:
+    def __init__(self, root: Path, source: ObjectSource, enter_directory: Enter = enter) -> None:
         """Raises PermissionRefused or CacheFull where `root` cannot be made or used."""
         self._source = source
+        self._enter_directory = enter_directory
         self._combine: Combine[str, None] = Combine()
         self._lock = threading.Lock()
         self._hits = self._fetched = self._failed = self._bytes = 0
@@ -183,7 +184,7 @@ class DiskCache:
 
     def _enter(self) -> CacheDirectory:
         try:
-            return CacheDirectory(self.root)
+            return self._enter_directory(self.root)
         except OSError as error:
             raise refusal(self.root, error) from error
 

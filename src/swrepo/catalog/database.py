@@ -5,7 +5,8 @@ bounded in time and rows, views, triggers and virtual tables are refused, and wh
 FormatError.
 
 One connection, one lock: each statement runs under it, so an instance may be used from any thread. SQLite opens the
-file once and never locks or writes it (`immutable`): deleting the name later does no harm.
+file once and never locks or writes it (`immutable`): deleting the name later does no harm. It opens files by name only;
+where the system does not tell the name of a descriptor, it gets a copy, whose name goes as soon as the system allows.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class Database:
         except BaseException:
             database.close()
             raise
+        database._drop_name()
         return database
 
     def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
@@ -127,6 +129,12 @@ class Database:
         # Catalogs are let go of while other threads may still read them (CatalogTree.forget): the last one closes.
         self._connection.close()
         _remove(self._scratch)
+
+    def _drop_name(self) -> None:
+        """Remove the copy's name while SQLite has it open, where that can be done: then nothing is left by a crash."""
+        with contextlib.suppress(PermissionError):
+            _remove(self._scratch)
+            self._scratch = None
 
     def _prepare(self) -> None:
         for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "temp_store = MEMORY"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from swrepo.format.dirent import Dirent
+from swrepo.format.dirent import Dirent, device_numbers
 from swrepo.format.variant import expand
 from swrepo.repository.status import status
 
@@ -44,8 +43,8 @@ def long_line(entry: Dirent, name: str, variables: Mapping[str, str], *, numeric
     """A line like that of `ls -l`, in local time."""
     shown = status(entry, variables)
     owner, group = (str(shown.uid), str(shown.gid)) if numeric else (_user(shown.uid), _group(shown.gid))
-    size = f"{os.major(shown.rdev)}, {os.minor(shown.rdev)}" if entry.is_device else str(shown.size)
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(shown.mtime))
+    size = "{}, {}".format(*device_numbers(shown.rdev)) if entry.is_device else str(shown.size)
+    when = local_time(shown.mtime, "%Y-%m-%d %H:%M")
     arrow = f" -> {printable(expand(entry.symlink, variables))}" if entry.is_symlink else ""
     return f"{stat.filemode(shown.mode)} {shown.nlink:>3} {owner:<8} {group:<8} {size:>10} {when} {name}{arrow}"
 
@@ -67,11 +66,19 @@ def record(path: bytes, entry: Dirent, variables: Mapping[str, str]) -> dict[str
     if entry.is_symlink:
         found["target"] = text(entry.symlink)
     if entry.is_device:
-        found["device"] = [os.major(shown.rdev), os.minor(shown.rdev)]
+        found["device"] = list(device_numbers(shown.rdev))
     content = entry.content
     if entry.is_regular and content is not None:
         found["hash"] = content.text
     return found
+
+
+def local_time(seconds: int, style: str) -> str:
+    """A time since 1970 as strftime writes it; as `@SECONDS` where this system does not know such a date."""
+    try:
+        return time.strftime(style, time.localtime(seconds))
+    except (OSError, OverflowError, ValueError):  # Windows: all before 1970
+        return f"@{seconds}"
 
 
 def xattr_record(attributes: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -85,19 +92,19 @@ def _escaped(character: str) -> str:
 
 @cache
 def _user(uid: int) -> str:
-    import pwd
-
     try:
+        import pwd
+
         return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
+    except (ImportError, KeyError, OverflowError):  # Windows has no such names
         return str(uid)
 
 
 @cache
 def _group(gid: int) -> str:
-    import grp
-
     try:
+        import grp
+
         return grp.getgrgid(gid).gr_name
-    except (KeyError, OverflowError):
+    except (ImportError, KeyError, OverflowError):
         return str(gid)

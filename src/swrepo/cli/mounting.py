@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from swrepo.config.files import load
 from swrepo.config.parameters import interpret
 from swrepo.errors import ConfigError, MountFailed, PathNotFound, UsageError
 from swrepo.format.wellknown import is_fqrn
+from swrepo.system.user import is_root
 
 SOCKET_PREFIX = "cvmfs_io."
 _ASKING = 5.0
@@ -85,7 +85,7 @@ def _mount(
             repository=repository,
             resolve=resolve,
             # What root mounts is for everybody, as with the original; the modes of files decide.
-            allow_other=options.allow_other or os.geteuid() == 0,
+            allow_other=options.allow_other or is_root(),
             suid=options.suid,
             dev=options.dev,
             foreground=args.foreground,

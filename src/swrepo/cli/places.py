@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from swrepo.system.user import is_root
+
 PREFIX_VARIABLE = "SWREPO_PREFIX"
 
 
@@ -36,7 +38,7 @@ def current(environment: Mapping[str, str] | None = None, uid: int | None = None
     env = os.environ if environment is None else environment
     if prefix := env.get(PREFIX_VARIABLE):
         return _below(Path(prefix).absolute())
-    if (os.geteuid() if uid is None else uid) == 0:
+    if is_root() if uid is None else uid == 0:
         return _below(Path("/"))
     return _of_an_ordinary_user(env)
 

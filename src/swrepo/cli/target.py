@@ -9,6 +9,7 @@ sw.example.org/lib, /cvmfs/sw.example.org/lib    by its name: the configuration 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,9 @@ def parse(text: str, is_published: Callable[[Path], bool] | None = None) -> Targ
     if text.startswith(_HTTP):
         return _of_url(text)
     if text.startswith(_FILE):
-        return _of_directory(text, unquote(urlsplit(text).path), published)
+        path = unquote(urlsplit(text).path)
+        drive = os.path.splitdrive(path[1:])[0]  # Windows: file:///C:/srv
+        return _of_directory(text, path[1:] if drive else path, published)
     if "://" in text:
         raise UsageError(f"{text}: only http://, https:// and file:// URLs are understood")
     if text.startswith(("/", "./", "../")) or text in (".", ".."):
@@ -88,7 +91,7 @@ def _of_directory(text: str, path: str, is_published: Callable[[Path], bool]) ->
     start = Path("/" + root_text if path.startswith("/") else root_text) if divided else Path(path)
     for root in [start] if divided else [start, *start.parents]:
         if is_published(root):
-            inner = inner_text if divided else str(start.relative_to(root))
+            inner = inner_text if divided else start.relative_to(root).as_posix()
             name = root.absolute().name
             return Target(root.absolute().as_uri(), name if is_fqrn(name) else None, normalise(inner))
     if start.parts[:2] == ("/", _CVMFS) and len(start.parts) > 2 and is_fqrn(start.parts[2]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Access:
     def __init__(self, request: AccessRequest) -> None:
         """Fetch, check and open. Raises TrustError, CorruptObject, ObjectNotFound, Unreachable, ConfigError."""
         self.request = request
-        self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": os.uname().machine}
+        self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
         self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
         self._lock = threading.Lock()  # one refresh at a time
         self.client: HttpClient | None = None
@@ -143,7 +144,7 @@ class Access:
         if directories:
             if len(request.urls) > 1:
                 raise UsageError("a file:// URL cannot be one of several servers")
-            return DirectoryObjects(Path(unquote(urlsplit(directories[0]).path)))
+            return DirectoryObjects(_directory(directories[0]))
         self.client = HttpClient(timeouts=request.timeouts)
         routes = Routes(request.urls, request.proxies)
         return RemoteRepository(routes, self.client, patience=Patience(request.max_retries))
@@ -211,6 +212,12 @@ def tagged_revision(found: Manifest, tag: str, objects: LocalObjects) -> Revisio
     if entry is None:
         raise PathNotFound(f"the repository {found.fqrn} has no tag {tag}")
     return Revision(entry.root, objects, entry.size or None)
+
+
+def _directory(url: str) -> Path:
+    """The directory of a file:// URL. Windows writes its drive after the slash: file:///C:/srv."""
+    path = unquote(urlsplit(url).path)
+    return Path(path[1:] if os.path.splitdrive(path[1:])[0] else path)
 
 
 def _keys(paths: tuple[Path, ...]) -> tuple[PublicKey, ...]:

@@ -166,3 +166,10 @@ class Dirent(NamedTuple):
     def rdev(self) -> int:
         """Device number (Linux dev_t) of a block or character device, else 0."""
         return self.size if self.is_device else 0
+
+
+def device_numbers(rdev: int) -> tuple[int, int]:
+    """Major and minor number of a Linux dev_t, on whatever system."""
+    major = (rdev >> 8 & 0xFFF) | (rdev >> 32 & 0xFFFFF000)
+    minor = (rdev & 0xFF) | (rdev >> 12 & 0xFFFFFF00)
+    return major, minor

@@ -93,7 +93,8 @@ class HttpClient:
         self._thread: NetworkThread | None = None
         self._closed = False
         self._of_parents: list[NetworkThread] = []
-        os.register_at_fork(after_in_child=_weak_call(self))
+        if hasattr(os, "register_at_fork"):  # a system that cannot fork has no children to care for
+            os.register_at_fork(after_in_child=_weak_call(self))
 
     def start(
         self, url: str, proxy: str | None = None, *, headers: tuple[str, ...] = (), keep_head: bool = True

@@ -1,4 +1,4 @@
-"""The network thread: libcurl's multi interface over epoll, driving every transfer of one client.
+"""The network thread: libcurl's multi interface, driving every transfer of one client.
 
 It owns all handles of libcurl; other threads reach it through `attend` and `close` only. Whatever ends it (closing,
 an error in this code) fails every transfer that waits, so nobody hangs.
@@ -6,24 +6,16 @@ an error in this code) fails every transfer that waits, so nobody hangs.
 
 from __future__ import annotations
 
-import os
-import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 
 import pycurl
 
 from swrepo.net.easy import Easy, EasyOptions, fault_of
 from swrepo.net.faults import Fault, TransferFailed
+from swrepo.net.readiness import Readiness
 from swrepo.net.transfer import Transfer
-
-_EVENTS = {
-    pycurl.POLL_IN: select.EPOLLIN,
-    pycurl.POLL_OUT: select.EPOLLOUT,
-    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
-}
 
 
 class NetworkThread:
@@ -37,9 +29,7 @@ class NetworkThread:
         self._closing = False
         self._ended = False
         self._wake_lock = threading.Lock()
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll = select.epoll()
-        self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self._readiness = Readiness()
         self._deadline: float | None = None
         self._running: dict[Transfer, Easy] = {}
         self._eager: list[Easy] = []
@@ -72,7 +62,7 @@ class NetworkThread:
         with self._wake_lock:
             if not self._ended:
                 self._asleep = False
-                os.eventfd_write(self._wake_fd, 1)
+                self._readiness.ring()
 
     # -- the network thread --
 
@@ -86,7 +76,6 @@ class NetworkThread:
         finally:
             with self._wake_lock:
                 self._ended = True
-                os.close(self._wake_fd)
             self._fail_all(reason)
             self._release()
 
@@ -99,13 +88,10 @@ class NetworkThread:
             self._asleep = True
             if self._inbox or self._closing:
                 timeout = 0.0
-        events = self._epoll.poll(timeout)
+        ready = self._readiness.wait(timeout)
         self._asleep = False
-        for descriptor, mask in events:
-            if descriptor == self._wake_fd:
-                os.eventfd_read(self._wake_fd)
-            else:
-                self._multi.socket_action(descriptor, _curl_mask(mask))
+        for descriptor, events in ready:
+            self._multi.socket_action(descriptor, events)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._deadline = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -198,15 +184,8 @@ class NetworkThread:
         multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         return multi
 
-    def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        if what == pycurl.POLL_REMOVE:
-            # libcurl may have closed the descriptor already, which took it out of the set.
-            _ignore_missing(self._epoll.unregister, descriptor)
-            return
-        try:
-            self._epoll.register(descriptor, _EVENTS[what])
-        except FileExistsError:
-            self._epoll.modify(descriptor, _EVENTS[what])
+    def _watch(self, wish: int, descriptor: int, _multi: object, _data: object) -> None:
+        self._readiness.watch(descriptor, wish)
 
     def _set_timer(self, milliseconds: int) -> None:
         self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
@@ -236,29 +215,11 @@ class NetworkThread:
         self._running.clear()
         self._idle.clear()
         self._multi.close()
-        self._epoll.close()
+        self._readiness.close()
 
 
 def _fail(transfer: Transfer, reason: str) -> None:
     transfer.finish(TransferFailed(f"{transfer.request.url}: {reason}", Fault.CANCELLED))
-
-
-def _curl_mask(mask: int) -> int:
-    wanted = 0
-    if mask & select.EPOLLIN:
-        wanted |= pycurl.CSELECT_IN
-    if mask & select.EPOLLOUT:
-        wanted |= pycurl.CSELECT_OUT
-    if mask & (select.EPOLLERR | select.EPOLLHUP):
-        wanted |= pycurl.CSELECT_ERR
-    return wanted
-
-
-def _ignore_missing(unregister: Callable[[int], None], descriptor: int) -> None:
-    try:
-        unregister(descriptor)
-    except OSError:
-        return
 
 
 def _peer(transfer: Transfer) -> str:

@@ -16,6 +16,7 @@ from typing import Self
 from swrepo.errors import FormatError, IsADirectory, ObjectNotFound, TruncatedObject
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.objects.store import LocalObjects, Want
+from swrepo.system.positional import read_at
 
 _OPEN_PIECES = 8
 """Objects of one file that stay open: a read touches one or two, read-ahead a few more."""
@@ -106,11 +107,9 @@ class Content:
         return range(bisect_right(self._offsets, offset) - 1, bisect_right(self._offsets, end - 1))
 
     def _exactly(self, piece: _Piece, offset: int, size: int) -> bytes:
-        found = os.pread(piece.descriptor, size, offset)
-        while (
-            len(found) < size
-        ):  # the kernel may give less at a time; our objects are never shorter than they should be
-            more = os.pread(piece.descriptor, size - len(found), offset + len(found))
+        found = piece.read(size, offset)
+        while len(found) < size:  # a read may give less; our objects are never shorter than they should be
+            more = piece.read(size - len(found), offset + len(found))
             if not more:
                 raise TruncatedObject(
                     f"the local copy of an object of {self.entry.name!r} became shorter; check the cache directory"
@@ -158,10 +157,11 @@ class Content:
 class _Piece:
     """An open object with those who read from it at the moment; all under the lock of its Content."""
 
-    __slots__ = ("descriptor", "retired", "users")
+    __slots__ = ("descriptor", "read", "retired", "users")
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self.read = read_at(descriptor)
         self.users = 0
         self.retired = False
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import TYPE_CHECKING, Any
 
-from swrepo.cli.describe import record, xattr_record
+from swrepo.cli.describe import local_time, record, xattr_record
 from swrepo.cli.output import write_json
 from swrepo.cli.selection import add_selection_options
 
@@ -57,7 +56,7 @@ def _describe(opened: Opened) -> dict[str, Any]:
 
 def _line(name: str, value: Any) -> str:
     if name == "mtime":
-        return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(value))
+        return local_time(value, "%Y-%m-%d %H:%M:%S %z")
     if name == "chunks":
         rows = [f"{chunk['offset']:>12} {chunk['size']:>10} {chunk['hash']}" for chunk in value]
         return "\n".join([str(len(rows)), *rows])
