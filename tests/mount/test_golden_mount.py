@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,22 +35,66 @@ def test_a_mount_of_a_tag_shows_that_revision(tag: str, tmp_path: Path) -> None:
 
 def compare(rows: list[Row], point: Path) -> None:
     elsewhere = {row.path for row in rows if not variants_of_this_machine(row)}
-    found = [row for row in walk(os.fsencode(point)) if row.path not in elsewhere]
-    assert differences([row for row in rows if row.path not in elsewhere], found) == []
+    closed: set[bytes] = set()
+    found = [row for row in walk(os.fsencode(point), closed) if row.path not in elsewhere]
+    if is_privileged():
+        assert closed == set()
+    expected = [as_seen_here(row, closed) for row in rows if row.path not in elsewhere and not below(row.path, closed)]
+    assert differences(expected, found) == []
 
 
-def walk(point: bytes) -> list[Row]:
-    """All of a mounted tree as rows of a manifest, in the original's order."""
+def below(path: bytes, directories: set[bytes]) -> bool:
+    """Whether a path lies in one of the directories that this user may not look into."""
+    return any(path.startswith(directory + b"/") for directory in directories)
+
+
+def as_seen_here(row: Row, closed: set[bytes]) -> Row:
+    """What an ordinary user, or root of a user namespace, sees of a row: all of it, as the real root."""
+    return row._replace(
+        uid=mapped(row.uid, "uid"),
+        gid=mapped(row.gid, "gid"),
+        sha256=None if row.path in closed else row.sha256,
+        xattrs={
+            name: value for name, value in row.xattrs.items() if is_privileged() or not name.startswith(b"trusted.")
+        },
+    )
+
+
+@cache
+def mapped(number: int, kind: str) -> int:
+    """A user or group as this namespace knows it: one that it does not have is shown as "nobody"."""
+    for line in Path(f"/proc/self/{kind}_map").read_text().splitlines():
+        inside, _, count = map(int, line.split())
+        if count == 4294967295:
+            return number
+        if inside <= number < inside + count:
+            return number
+    return int(Path(f"/proc/sys/kernel/overflow{kind}").read_text())
+
+
+@cache
+def is_privileged() -> bool:
+    """Whether we are root of the machine."""
+    return os.geteuid() == 0 and "4294967295" in Path("/proc/self/uid_map").read_text()
+
+
+def walk(point: bytes, closed: set[bytes]) -> list[Row]:
+    """All of a mounted tree as rows of a manifest, in the original's order.
+
+    Notes in `closed` what this user may not read: files, and directories, whose contents are left out.
+    """
     groups: dict[int, bytes] = {}
     rows = []
 
     def visit(path: bytes) -> None:
-        row = describe(point, path, groups)
+        row = describe(point, path, groups, closed)
         rows.append(row)
         if row.type == "d":
             try:
                 names = os.listdir(point + path)
+                os.lstat(point + path + b"/.")
             except PermissionError:
+                closed.add(path)
                 return
             assert len(set(names)) == len(names)
             for name in sorted(names):
@@ -59,7 +104,7 @@ def walk(point: bytes) -> list[Row]:
     return rows
 
 
-def describe(point: bytes, path: bytes, groups: dict[int, bytes]) -> Row:
+def describe(point: bytes, path: bytes, groups: dict[int, bytes], closed: set[bytes]) -> Row:
     full = point + (b"" if path == b"/" else path)
     status = os.lstat(full)
     kind = stat.filemode(status.st_mode)[0].replace("-", "f")
@@ -80,17 +125,21 @@ def describe(point: bytes, path: bytes, groups: dict[int, bytes]) -> Row:
         nlink=status.st_nlink,
         rdev=(os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in "cb" else None,
         hlgroup=group,
-        sha256=digest(full) if kind == "f" else None,
+        sha256=digest(full, path, closed) if kind == "f" else None,
         target=os.readlink(full) if kind == "l" else None,
         xattrs=attributes(full),
     )
 
 
-def digest(path: bytes) -> str:
+def digest(full: bytes, path: bytes, closed: set[bytes]) -> str | None:
     hasher = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
+    try:
+        with open(full, "rb", buffering=0) as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
+    except PermissionError:
+        closed.add(path)
+        return None
     return hasher.hexdigest()
 
 

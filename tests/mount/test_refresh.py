@@ -13,7 +13,7 @@ import pytest
 
 from tests.golden import golden
 from tests.mount.mounted import Mount, mounted, repository, wait_until
-from tests.mount.test_golden_mount import compare
+from tests.mount.test_golden_mount import compare, walk
 from tests.simulated_trees import Directory, File, Symlink
 from tests.simulator import NOW, RepositorySimulator
 
@@ -251,7 +251,7 @@ def test_one_revision_of_the_original_after_another(tmp_path: Path) -> None:
         shutil.copytree(state, served, dirs_exist_ok=True)
     with mounted(tmp_path, **{**repository(repo), "urls": [served.as_uri()]}) as mount:
         revision = int(mount.ask("revision"))
-        contents(mount.point)
+        walk(os.fsencode(mount.point), set())
         for state in (repo.served_before("gc"), repo.served):
             shutil.copytree(state, served, dirs_exist_ok=True)
             assert "error" not in mount.ask("remount")

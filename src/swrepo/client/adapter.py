@@ -27,16 +27,21 @@ _CATALOGS_PER_REQUEST = 300
 _BLOCK_SIZE = 4096
 _NAME_MAX = 255
 _NO_ATTRIBUTES = (0,) * 16
+_TRUSTED = b"trusted."
 
 
 class Adapter:
-    """Serves `device` from a Vfs. `validity`: seconds for which the kernel may keep what it was told."""
+    """Serves `device` from a Vfs. `validity`: seconds for which the kernel may keep what it was told.
 
-    def __init__(self, device: int, vfs: Vfs, pool: Executor, validity: int) -> None:
+    `knows_root`: user 0 of a request is root of the machine, and not of a user namespace.
+    """
+
+    def __init__(self, device: int, vfs: Vfs, pool: Executor, validity: int, *, knows_root: bool = True) -> None:
         self.vfs = vfs
         self._pool = pool
         self._reads = Reads(pool)
         self._validity = validity
+        self._knows_root = knows_root
         handlers: dict[Opcode, Handler] = {
             Opcode.LOOKUP: self._or_later(self._lookup),
             Opcode.GETATTR: self._or_later(self._getattr),
@@ -152,7 +157,12 @@ class Adapter:
 
     def _listxattr(self, request: Request) -> bytes:
         size, _ = wire.XATTR_IN.unpack_from(request.body)
-        return _sized(b"".join(name + b"\0" for name in self.vfs.xattrs(request.node)), size)
+        names = [name for name in self.vfs.xattrs(request.node) if self._may_see(name, request)]
+        return _sized(b"".join(name + b"\0" for name in names), size)
+
+    def _may_see(self, name: bytes, request: Request) -> bool:
+        """As on other file systems, only the machine's root gets to see `trusted.` attributes listed."""
+        return not name.startswith(_TRUSTED) or (request.uid == 0 and self._knows_root)
 
     # Bytes
 

@@ -63,9 +63,12 @@ class Succession:
         """Show the new revision; with the lock held. None when `prepare` has to run again: the kernel learned more."""
         if self._missing():
             return None
-        root = self._volume.number(self._old.tree.root, _root(self._old))
+        before, after = _root(self._old), _root(self._new)
+        root = self._volume.number(self._old.tree.root, before)
         pending = [(ROOT, root)]
-        self._adopt(root, self._new.tree.root, _root(self._new))
+        self._adopt(root, self._new.tree.root, after)
+        if _looks_different(before, after):
+            self._stale.nodes.append(root)
         while pending:
             path, number = pending.pop()
             pending += self._succeed(path, number, self._directories[path])
@@ -129,7 +132,7 @@ class Succession:
             self._adopt(known, directory.new, new)
             if not old.flags & 1:
                 continue
-            if old[1:9] != new[1:9]:
+            if _looks_different(old, new):
                 self._stale.nodes.append(known)
             place = path + b"/" + old.name
             if self._is_same(place):
@@ -215,6 +218,11 @@ def _continues(old: CatalogFile, new: CatalogFile, path: bytes, before: Dirent, 
         return False
     place = path + b"/" + before.name
     return not before.is_chunked or old.chunks(place) == new.chunks(place)
+
+
+def _looks_different(before: Dirent, after: Dirent) -> bool:
+    """Whether the kernel's attributes of a directory are no longer right: mode to hard links; it keeps no others."""
+    return before[1:9] != after[1:9]
 
 
 def _root(revision: Revision) -> Dirent:

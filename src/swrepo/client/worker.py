@@ -61,7 +61,8 @@ class Mounted:
         except BaseException:
             self.close()
             raise
-        self.adapter = Adapter(self.device, self.vfs, self.pool, request.validity)
+        knows_root = mounting.is_initial_namespace()
+        self.adapter = Adapter(self.device, self.vfs, self.pool, request.validity, knows_root=knows_root)
         self.session = self.adapter.session
         self._refreshers: dict[str, Refresher] = {}
         # The kernel keeps the listing of the synthetic root too.

@@ -104,6 +104,15 @@ def read_ahead(mountpoint: str) -> None:
         knob.write(str(MAX_PAGES * PAGE_SIZE >> 10))
 
 
+def is_initial_namespace() -> bool:
+    """Whether user numbers are those of the machine: we are in no user namespace that maps them."""
+    try:
+        with open("/proc/self/uid_map", "rb") as table:
+            return table.read().split() == [b"0", b"0", b"4294967295"]
+    except OSError:
+        return True  # a kernel without user namespaces
+
+
 def mounted_at(mountpoint: str) -> str | None:
     """The type of the topmost file system mounted exactly on this (absolute) path; None where there is none.
 
