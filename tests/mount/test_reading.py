@@ -9,7 +9,9 @@ import http.server
 import mmap
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -152,6 +154,43 @@ def test_a_killed_program_leaves_a_slow_look_up(server: Server, tmp_path: Path) 
         assert not server.go.is_set()
         server.go.set()
         assert os.listdir(str(mount.point) + nested), "and the catalog is there for others"
+
+
+def test_a_signal_that_a_program_handles_does_not_fail_its_call(server: Server, tmp_path: Path) -> None:
+    repo = golden("nested")
+    nested = next(row.path.decode() for row in repo.rows if row.path.endswith(b"/.cvmfscatalog")).rpartition("/")[0]
+    script = """
+import os, signal, sys
+came = []
+signal.signal(signal.SIGURG, lambda *_: came.append(1))
+libc = __import__("ctypes").CDLL(None)  # Python itself would try again after EINTR
+found = libc.access((sys.argv[1] + "/.cvmfscatalog").encode(), 0)
+print(found, len(came))
+"""
+    with mounted(tmp_path, **over_http(server, repo, tmp_path)) as mount:
+        server.requests.clear()
+        server.go.clear()
+        user = subprocess.Popen([sys.executable, "-c", script, str(mount.point) + nested], stdout=subprocess.PIPE)
+        wait_until(lambda: len(server.requests) > 0)
+        before = mount.counters().get("requests INTERRUPT", 0)
+        user.send_signal(signal.SIGURG)
+        wait_until(lambda: mount.counters().get("requests INTERRUPT", 0) > before)
+        server.go.set()
+        assert user.communicate(timeout=60)[0] == b"0 1\n"
+
+
+def test_a_program_that_is_killed_after_a_harmless_signal_is_let_go(server: Server, tmp_path: Path) -> None:
+    repo = golden("nested")
+    nested = next(row.path.decode() for row in repo.rows if row.path.endswith(b"/.cvmfscatalog")).rpartition("/")[0]
+    with mounted(tmp_path, **over_http(server, repo, tmp_path)) as mount:
+        server.requests.clear()
+        server.go.clear()
+        user = subprocess.Popen(["ls", str(mount.point) + nested], stdout=subprocess.DEVNULL)
+        wait_until(lambda: len(server.requests) > 0)
+        user.send_signal(signal.SIGURG)  # ignored by default: the kernel does not even report it
+        user.kill()
+        assert user.wait(20) == -signal.SIGKILL
+        assert not server.go.is_set()
 
 
 def test_a_dead_server_gives_eio_and_its_return_is_noticed(server: Server, tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ from swrepo.fuse.mount import MountOptions
 log = logging.getLogger(__name__)
 
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_KILLED_AFTER = 2.0
+"""Seconds after which a program that was killed while it waits for us is let go at the latest."""
+
 _LAST_ANSWERS = 2.0
 """Seconds that the loop has for going on with who still uses a mount that was detached."""
 
@@ -105,7 +108,7 @@ def serve(request: MountRequest, report: Report, guard: int, *, in_foreground: b
         control = _control(mounted)
         timer.start()
         report.ready()
-        _wait_for_the_end(wake, ended[0], guard if in_foreground else -1, timer)
+        _wait_for_the_end(wake, ended[0], guard if in_foreground else -1, mounted, timer)
     finally:
         timer.stop()
         _unmount(mounted, loop)
@@ -144,10 +147,14 @@ def _signal_pipe() -> int:
     return receiver
 
 
-def _wait_for_the_end(wake: int, ended: int, guard: int, timer: Timer) -> None:
+def _wait_for_the_end(wake: int, ended: int, guard: int, mounted: Mounted, timer: Timer) -> None:
     watched = [descriptor for descriptor in (wake, ended, guard) if descriptor >= 0]
     while True:
-        ready, _, _ = select.select(watched, [], [])
+        ready, _, _ = select.select(watched, [], [], _KILLED_AFTER)
+        # The kernel reports only the first signal of a program that waits; a later one may be the one that kills it.
+        mounted.session.release_killed()
+        if wake not in ready and ended not in ready and guard not in ready:
+            continue
         if ended in ready or guard in ready:
             return
         numbers = os.read(wake, 64)
