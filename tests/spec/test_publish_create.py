@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import stat
+import zlib
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,16 @@ def test_the_first_revision_is_an_empty_directory(tmp_path):
         Kind.METAINFO,
     }
     assert {name: tag.revision for name, tag in server.tags().items()} == {"trunk": 1}
+
+
+@pytest.mark.parametrize("compressor", list(Compressor))
+def test_certificate_and_metainfo_survive_the_original_s_replication_which_packs_them_again(tmp_path, compressor):
+    server = Server(tmp_path, fast_options(compressor=compressor, level=9))
+    manifest = server.manifest()
+    for name in (manifest.certificate, manifest.metainfo):
+        stored = (server.places.storage / name.path).read_bytes()
+        assert zlib.compress(zlib.decompress(stored)) == stored
+    assert zlib.decompress((server.places.storage / manifest.certificate.path).read_bytes()).startswith(b"-----BEGIN")
 
 
 def test_the_whitelist_lists_the_certificate_for_thirty_days(tmp_path):

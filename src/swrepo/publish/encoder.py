@@ -10,6 +10,9 @@ from swrepo.format.compression import Compression
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.objects import codec
 
+_PACKED_AGAIN = frozenset((Kind.CERTIFICATE, Kind.METAINFO))
+"""Objects that the original's replication unpacks and packs again, with zlib's defaults, under the name they had."""
+
 
 class Compressor(StrEnum):
     """Who makes zlib streams. Every client reads both; only zlib's are, byte for byte, those of the original."""
@@ -37,6 +40,10 @@ class Encoder:
         if self.compressor is Compressor.ZLIB or not plain:
             return zlib.compress(plain, self.level)
         return codec.encode(plain, Compression.ZLIB, self.level)
+
+    def pack(self, plain: bytes, kind: Kind) -> bytes:
+        """The stored form of a catalog or its like, such that the original's replicas hold the same bytes."""
+        return zlib.compress(plain) if kind in _PACKED_AGAIN else self.deflate(plain)
 
     def named(self, stored: bytes, kind: Kind) -> ObjectId:
         """The name of stored bytes."""

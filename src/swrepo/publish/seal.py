@@ -82,7 +82,7 @@ class Sealer:
 
     def save(self, plain: bytes, kind: Kind) -> ObjectId:
         """Store a catalog or its like: always zlib. Source: format.md 2."""
-        stored = self.encoder.deflate(plain)
+        stored = self.encoder.pack(plain, kind)
         name = self.encoder.named(stored, kind)
         self.store.put(name, stored)
         return name
