@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 
 from swrepo.errors import SwrepoError
 
@@ -18,6 +19,8 @@ DEBUG_VARIABLE = "SWREPO_DEBUG"
 
 def guarded(body: Callable[[], int], program: str) -> int:
     """Run `body`; its result, or the exit code of what it raised."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every system's encoding has every character of a name
     try:
         code = body()
         sys.stdout.flush()

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from swrepo.cli.exits import guarded
+from swrepo.cli.linux import require_linux
 from swrepo.cli.main import Parser
 
 PROGRAM = "mount.cvmfs"
@@ -23,6 +24,7 @@ def _run(words: list[str]) -> int:
     args = _parser().parse_args(words)
     if args.fake:
         return 0
+    require_linux(PROGRAM)
     from swrepo.cli import mounting, options
 
     return mounting.mount_one(args, options.parse(args.options))

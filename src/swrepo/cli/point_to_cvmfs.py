@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from swrepo.cli.exits import guarded
+from swrepo.cli.linux import require_linux
 from swrepo.cli.main import Parser
 from swrepo.cli.places import Places, current
 from swrepo.errors import MountFailed, NotFound, SwrepoError, TrustError
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     args = _arguments(words)
+    require_linux(PROGRAM)
     from swrepo.cli import pointing
 
     places = current()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from swrepo.cli.linux import require_linux
 from swrepo.cli.places import current
 from swrepo.cli.selection import add_access_options
 from swrepo.errors import UsageError
@@ -26,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    require_linux("swrepo mount")
     from swrepo.cli import mounting, options
 
     chosen = options.parse(args.options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from swrepo.cli.linux import require_linux
 from swrepo.cli.places import current
 from swrepo.errors import SwrepoError
 
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    require_linux("swrepo talk")
     from swrepo.cli.mounting import find_socket
     from swrepo.client.control import ask
 

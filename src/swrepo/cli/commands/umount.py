@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from swrepo.cli.linux import require_linux
+
 EXAMPLE = "swrepo umount /mnt"
 
 
@@ -14,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    require_linux("swrepo umount")
     from swrepo.fuse.mount import umount
 
     for mountpoint in args.mountpoints:
