@@ -40,13 +40,14 @@ class World:
     def key(self, fqrn=FQRN):
         return self.server / "etc/cvmfs/keys" / f"{fqrn}.pub"
 
-    def run(self, program, *words, code=0):
+    def run(self, program, *words, code=0, cwd=None):
         self.shown = subprocess.run(
             [PROGRAMS / program, *map(str, words)],
             env={"PATH": os.environ["PATH"], "SWREPO_PREFIX": str(self.client)},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
+            cwd=cwd,
             timeout=60,
             check=False,
         )
@@ -83,6 +84,15 @@ def point(world):
 
 def mount_one(world, point, *words, **checks):
     return world.run("swrepo", "mount", f"{world.url}/{FQRN}", point, "--key", world.key(), *words, **checks)
+
+
+def test_keys_cache_and_directory_are_meant_from_where_one_is(world, point):
+    (world.client / "trusted.pub").write_bytes(world.key().read_bytes())
+    words = ("--key", "trusted.pub", "--cache", "cache", f"{world.url}/{FQRN}", "mnt")
+    world.run("swrepo", "mount", *words, cwd=world.client)
+    assert (point / "hello").read_text() == "hello\n"
+    assert (world.client / "cache").is_dir()
+    world.run("swrepo", "umount", "mnt", cwd=world.client)
 
 
 def test_mount_returns_when_the_mount_answers_and_umount_takes_it_away(world, point):

@@ -35,13 +35,17 @@ class Selection:
         return self.parameters.variables or {}
 
 
+def from_here(text: str) -> str:
+    """A path that stays right when the process that mounts leaves the current directory."""
+    return str(Path(text).absolute()) if text else text
+
+
 def add_access_options(parser: argparse.ArgumentParser) -> None:
     """The options that every program has which reads repositories."""
     group = parser.add_argument_group("repository")
-    group.add_argument(
-        "--key", action="append", default=[], metavar="FILE", help="a master public key that is trusted (repeatable)"
-    )
-    group.add_argument("--cache", metavar="DIR", help="where verified objects are kept")
+    help_key = "a master public key that is trusted (repeatable)"
+    group.add_argument("--key", action="append", default=[], type=from_here, metavar="FILE", help=help_key)
+    group.add_argument("--cache", type=from_here, metavar="DIR", help="where verified objects are kept")
     group.add_argument("--proxy", metavar="PROXIES", help="like CVMFS_HTTP_PROXY: 'http://host:3128', 'DIRECT', ...")
 
 
