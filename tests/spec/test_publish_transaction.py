@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -17,7 +19,7 @@ from swrepo.errors import (
     UsageError,
     WhitelistExpired,
 )
-from swrepo.format.object_id import Algorithm, Kind
+from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST, REFLOG, WHITELIST
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish import keyring, settings
@@ -344,6 +346,18 @@ def test_a_tree_with_faults_leaves_the_last_revision(server):
     assert server.manifest() == before
     (server.tree / "bad" / ".cvmfscatalog").rmdir()
     server.publish()
+    server.check()
+
+
+def test_after_a_garbage_collection_the_log_is_believed_with_the_checksum_that_it_left(server):
+    (server.tree / "f").write_bytes(b"1")
+    log = server.places.storage / REFLOG
+    with closing(sqlite3.connect(log)) as database, database:
+        database.execute("DELETE FROM refs WHERE rowid = 1")
+    with pytest.raises(PublishError, match=f"bring its checksum along, to {server.places.reflog_checksum}"):
+        server.publish()
+    server.places.reflog_checksum.write_text(f"{ObjectId.of(log.read_bytes(), Algorithm.SHA1)}\n")
+    assert server.publish().published
     server.check()
 
 

@@ -159,7 +159,8 @@ class Sealer:
             allowed.add(ObjectId.parse(self.checksum_file.read_text("ascii").strip()))
         if allowed and all(ObjectId.of(data, name.algorithm) != name for name in allowed):
             raise PublishError(
-                f"{REFLOG} of {self.fqrn} is not the one that was written last; restore it from a backup or replica"
+                f"{REFLOG} of {self.fqrn} is not the one that was written last; restore it from a backup or replica "
+                f"(after a garbage collection by CernVM-FS: bring its checksum along, to {self.checksum_file})"
             )
 
     def _write_alternatives(self, draft: Manifest) -> None:
