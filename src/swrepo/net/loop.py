@@ -14,7 +14,7 @@ import pycurl
 
 from swrepo.net.easy import Easy, EasyOptions, fault_of
 from swrepo.net.faults import Fault, TransferFailed
-from swrepo.net.readiness import Readiness
+from swrepo.net.readiness import new_readiness
 from swrepo.net.transfer import Transfer
 
 
@@ -29,7 +29,7 @@ class NetworkThread:
         self._closing = False
         self._ended = False
         self._wake_lock = threading.Lock()
-        self._readiness = Readiness()
+        self._readiness = new_readiness()
         self._deadline: float | None = None
         self._running: dict[Transfer, Easy] = {}
         self._eager: list[Easy] = []
