@@ -21,6 +21,10 @@ def test_parameters_are_kept_in_their_order():
     )
 
 
+def test_the_quota_of_the_cache_is_short_for_its_parameter():
+    assert parse(["quota=500"]).parameters == ("CVMFS_QUOTA_LIMIT=500",)
+
+
 def test_what_mount_passes_on_from_fstab_does_no_harm():
     assert parse(["rw,_netdev,nofail,noauto,x-systemd.automount,comment=systemd"]) == MountOptions()
 

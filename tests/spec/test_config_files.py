@@ -110,6 +110,9 @@ def test_servers_are_split_and_cleaned():
 
 def test_max_ttl_is_given_in_minutes():
     assert interpret(settings_of(CVMFS_MAX_TTL="2")).max_ttl == 120
+    assert interpret(settings_of(CVMFS_QUOTA_LIMIT="2")).quota_limit == 2 << 20
+    assert interpret(settings_of(CVMFS_QUOTA_LIMIT="-1")).quota_limit is None
+    assert interpret({}).quota_limit == 4000 << 20
 
 
 def test_every_setting_is_seen_by_variant_symlinks():
@@ -126,6 +129,9 @@ def test_every_setting_is_seen_by_variant_symlinks():
         ("CVMFS_TIMEOUT", "0"),
         ("CVMFS_MAX_RETRIES", "-1"),
         ("CVMFS_MAX_TTL", "٣"),
+        ("CVMFS_QUOTA_LIMIT", "-2"),
+        ("CVMFS_QUOTA_LIMIT", "0"),
+        ("CVMFS_QUOTA_LIMIT", "4G"),
         ("CVMFS_SHARED_CACHE", "perhaps"),
         ("CVMFS_SERVER_URL", "example.org"),
         ("CVMFS_HTTP_PROXY", "auto"),
@@ -137,9 +143,7 @@ def test_a_value_that_does_not_fit_names_its_parameter_and_place(name, value):
 
 
 def test_a_parameter_that_is_not_honoured_yet_is_named():
-    assert warnings(settings_of(CVMFS_QUOTA_LIMIT="4000")) == [
-        "f:1: CVMFS_QUOTA_LIMIT is not honoured yet; it has no effect"
-    ]
+    assert warnings(settings_of(CVMFS_NFILES="4000")) == ["f:1: CVMFS_NFILES is not honoured yet; it has no effect"]
 
 
 def test_a_misspelt_parameter_gets_a_suggestion():

@@ -45,7 +45,7 @@ class AnchoredDirectory:
             self.close()
             raise
 
-    def open(self, directory: str, name: str) -> tuple[int, int] | None:
+    def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
         """See CacheDirectory."""
         try:
             parent = os.open(directory, _DIRECTORY, dir_fd=self._root)
@@ -134,7 +134,7 @@ class _Opened:
         os.close(self._descriptor)
 
 
-def _open_regular(name: str, parent: int) -> tuple[int, int] | None:
+def _open_regular(name: str, parent: int) -> tuple[int, os.stat_result] | None:
     try:
         descriptor = os.open(name, _READ, dir_fd=parent)
     except OSError:
@@ -143,7 +143,7 @@ def _open_regular(name: str, parent: int) -> tuple[int, int] | None:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         return None
-    return descriptor, status.st_size
+    return descriptor, status
 
 
 def _lock_session(name: str, txn: int) -> int | None:

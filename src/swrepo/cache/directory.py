@@ -17,8 +17,8 @@ from swrepo.errors import CacheFull, PermissionRefused, SwrepoError
 class CacheDirectory(Protocol):
     """A directory that many processes share, each with unfinished files of its own. Safe from any thread."""
 
-    def open(self, directory: str, name: str) -> tuple[int, int] | None:
-        """Descriptor and size of a regular file; None where there is none (whatever else may lie there)."""
+    def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
+        """Descriptor and status of a regular file; None where there is none (whatever else may lie there)."""
         ...
 
     def was_removed(self) -> bool:

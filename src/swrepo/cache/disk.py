@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedWriter, BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from swrepo.cache.directory import CacheDirectory, Enter, enter, refusal
-from swrepo.errors import FormatError, SwrepoError, TruncatedObject, UsageError
+from swrepo.cache.passing import Detour, Passing
+from swrepo.cache.quota import Quota
+from swrepo.cache.writing import install, sync
+from swrepo.errors import CacheFull, FormatError, SwrepoError, TruncatedObject, UsageError
 from swrepo.format.breadcrumb import Breadcrumb
+from swrepo.format.object_id import Kind
 from swrepo.format.wellknown import is_fqrn
 from swrepo.objects.combine import Combine
 from swrepo.objects.store import ObjectSource, Want
@@ -35,12 +38,16 @@ _PATIENCE = 3
 
 @dataclass(frozen=True, slots=True)
 class CacheCounters:
-    """Since this process opened the cache: objects found here, fetched, that could not be, and plain bytes fetched."""
+    """Since this process opened the cache: objects found here, fetched, that could not be, plain bytes fetched.
+
+    `unkept`: objects among those fetched for which there was no room.
+    """
 
     hits: int = 0
     fetched: int = 0
     failed: int = 0
     fetched_bytes: int = 0
+    unkept: int = 0
 
 
 class DiskCache:
@@ -49,13 +56,23 @@ class DiskCache:
     `_lock` guards the counters and the exchange of `_directory`; nothing else is acquired under it.
     """
 
-    def __init__(self, root: Path, source: ObjectSource, enter_directory: Enter = enter) -> None:
-        """Raises PermissionRefused or CacheFull where `root` cannot be made or used."""
+    def __init__(
+        self,
+        root: Path,
+        source: ObjectSource,
+        enter_directory: Enter = enter,
+        *,
+        quota: Quota | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Without `quota` it grows as the disk lets it. PermissionRefused or CacheFull where `root` cannot be used."""
         self._source = source
         self._enter_directory = enter_directory
-        self._combine: Combine[str, None] = Combine()
+        self.quota = quota
+        self._detour = Detour(root, clock)
+        self._combine: Combine[str, Passing | None] = Combine()
         self._lock = threading.Lock()
-        self._hits = self._fetched = self._failed = self._bytes = 0
+        self._hits = self._fetched = self._failed = self._bytes = self._unkept = 0
         self.root = root
         self._one_at_a_time = threading.Lock()
         self._directory = self._enter()
@@ -67,8 +84,8 @@ class DiskCache:
         for _ in range(_PATIENCE):
             if descriptor is not None:
                 return descriptor
-            self._combine.run(want.id.cache_path, lambda: self._fill(want))
-            descriptor = self._find(want)
+            passing = self._combine.run(want.id.cache_path, lambda: self._fill(want))
+            descriptor = self._find(want) if passing is None else passing.open()
         if descriptor is None:
             raise SwrepoError(f"object {want.id} vanishes at once from the cache {self.root}: who cleans it?")
         return descriptor
@@ -94,48 +111,58 @@ class DiskCache:
             return None
 
     def write_breadcrumb(self, fqrn: str, breadcrumb: Breadcrumb) -> None:
-        """Remember a manifest, durably: it guards against going back."""
+        """Remember a manifest, durably: it guards against going back. A full disk keeps the one before."""
 
         def write(file: BinaryIO) -> None:
             file.write(breadcrumb.text.encode("ascii"))
-            _sync(file)
+            sync(file)
 
-        self._install(write, ".", _breadcrumb_name(fqrn))
+        try:
+            self._install(write, ".", _breadcrumb_name(fqrn))
+        except CacheFull as error:
+            self._detour.begin(error)
 
     @property
     def counters(self) -> CacheCounters:
         with self._lock:
-            return CacheCounters(self._hits, self._fetched, self._failed, self._bytes)
+            return CacheCounters(self._hits, self._fetched, self._failed, self._bytes, self._unkept)
 
     def close(self) -> None:
         """Remove this process's unfinished files. The cache is not to be used afterwards."""
         with self._lock:
             places, self._left = [self._directory, *self._left], []
+        if self.quota is not None:
+            self.quota.close()
         for place in places:
             place.close()
 
     def _find(self, want: Want) -> int | None:
         """A descriptor of what is here; a file of another size than announced was damaged by somebody else."""
-        opened = self._directory.open(*want.id.cache_path.split("/"))
+        path = want.id.cache_path
+        opened = self._directory.open(path[:2], path[3:])
         if opened is None:
             return None
-        descriptor, size = opened
+        descriptor, status = opened
         # Nothing whose size is not announced (certificates, catalogs of tags) is ever empty.
-        if size == want.size or (want.size is None and size):
-            return descriptor
-        os.close(descriptor)
-        return None
+        if status.st_size != want.size and (want.size is not None or not status.st_size):
+            os.close(descriptor)
+            return None
+        if self.quota is not None:
+            self.quota.used(path, status.st_atime)
+            if want.id.kind is Kind.CATALOG:
+                self.quota.pins.pin(path, descriptor)
+        return descriptor
 
-    def _fill(self, want: Want) -> None:
-        """Fetch; under Combine, so by one thread at a time for each object."""
+    def _fill(self, want: Want) -> Passing | None:
+        """Fetch; under Combine, so by one thread at a time for each object. The object itself where it is not kept."""
         if self._directory.was_removed():
             self._enter_again(self._directory)
         descriptor = self._find(want)
         if descriptor is not None:  # another process, or a fetch that ended between our looking and our asking
             os.close(descriptor)
-            return
+            return None
         try:
-            size = self._fetch_small(want) if want.size is not None and want.size <= _SMALL else self._fetch_large(want)
+            size, passing = self._fetch(want)
         except BaseException:
             with self._lock:
                 self._failed += 1
@@ -143,6 +170,36 @@ class DiskCache:
         with self._lock:
             self._fetched += 1
             self._bytes += size
+            self._unkept += passing is not None
+        return passing
+
+    def _fetch(self, want: Want) -> tuple[int, Passing | None]:
+        """Keep the object, evicting others if need be; where that is no use, hand it through."""
+        fits = self.quota is None or want.size is None or self.quota.admit(want.size)
+        if not fits or self._detour.is_on():
+            return self._fetch_past(want)
+        try:
+            size = self._fetch_here(want)
+        except CacheFull as full:
+            try:
+                if self.quota is None or not self.quota.clean(at_once=True):
+                    raise
+                size = self._fetch_here(want)
+            except CacheFull:
+                self._detour.begin(full)
+                return self._fetch_past(want)
+        self._detour.end()
+        return size, None
+
+    def _fetch_here(self, want: Want) -> int:
+        return self._fetch_small(want) if want.size is not None and want.size <= _SMALL else self._fetch_large(want)
+
+    def _fetch_past(self, want: Want) -> tuple[int, Passing]:
+        try:
+            passing = Passing(want.size)
+            return _checked(want, passing.fill(lambda file: self._source.fetch(want, file))), passing
+        except OSError as error:
+            raise refusal(self.root, error) from error
 
     def _fetch_small(self, want: Want) -> int:
         """By way of memory, so that the file is a few short system calls, made by one thread at a time.
@@ -166,7 +223,9 @@ class DiskCache:
             size = _checked(want, file.tell())
             if want.size is None:
                 # At every opening the size tells what a power cut left of a file; where it is not known, we must sync.
-                _sync(file)
+                sync(file)
+                if self.quota is not None:
+                    self.quota.admit(size)
 
         self._install(write, *want.id.cache_path.split("/"))
         return size
@@ -176,9 +235,9 @@ class DiskCache:
         place = self._directory
         try:
             try:
-                _install_in(place, write, directory, name)
+                install(place, write, directory, name)
             except FileNotFoundError:
-                _install_in(self._enter_again(place), write, directory, name)
+                install(self._enter_again(place), write, directory, name)
         except OSError as error:
             raise refusal(self.root, error) from error
 
@@ -196,43 +255,11 @@ class DiskCache:
             return self._directory
 
 
-def _install_in(place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str) -> None:
-    descriptor, unfinished = place.create()
-    try:
-        with _Writer(descriptor) as file:
-            write(file)
-        place.commit(unfinished, directory, name)
-    except BaseException:
-        place.discard(unfinished)
-        raise
-
-
-class _Writer(BufferedWriter):
-    """A file whose closing after an error does not raise another one: its bytes are not wanted any more."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(FileIO(descriptor, "wb"))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-            return
-        with suppress(OSError):
-            self.close()
-
-
 def _checked(want: Want, size: int) -> int:
     """A source that keeps its promise never fails here; what it says is not taken on trust all the same."""
     if want.size is not None and size != want.size:
         raise TruncatedObject(f"object {want.id} came as {size} of {want.size} bytes; it was not kept")
     return size
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _breadcrumb_name(fqrn: str) -> str:

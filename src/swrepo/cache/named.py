@@ -46,7 +46,7 @@ class NamedDirectory:
         self._lock = -1
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def open(self, directory: str, name: str) -> tuple[int, int] | None:
+    def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
         """See CacheDirectory."""
         parent = self.root / directory
         path = parent / name
@@ -56,7 +56,7 @@ class NamedDirectory:
             descriptor = os.open(path, _READ)
         except OSError:
             return None
-        return descriptor, os.fstat(descriptor).st_size
+        return descriptor, os.fstat(descriptor)
 
     def was_removed(self) -> bool:
         """See CacheDirectory."""

@@ -95,6 +95,7 @@ def access_request(selection: Selection, tag: str | None = None, root_hash: str 
         urls=selection.urls,
         keys=selection.keys,
         cache=selection.cache,
+        quota=parameters.quota_limit,
         fqrn=selection.fqrn,
         tag=tag or parameters.repository_tag,
         root_hash=root_hash or parameters.root_hash,

@@ -17,6 +17,8 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
 _SWITCHES = ("allow_other", "suid", "dev")
 _VALUES = ("tag", "hash", "root_hash")
+_PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT"}
+"""Options that are short for a parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,12 @@ def parse(words: Iterable[str]) -> MountOptions:
             switches.add(word)
         elif given and name in _VALUES:
             values["hash" if name == "root_hash" else name] = value
+        elif given and name in _PARAMETERS:
+            parameters.append(f"{_PARAMETERS[name]}={value}")
         elif given and name.isupper():
             parameters.append(word)
         elif word not in OF_MOUNT_8 and not word.startswith(_IGNORED_PREFIXES):
-            known = ", ".join([*_SWITCHES, "tag=NAME", "hash=HASH", "PARAMETER=VALUE"])
+            known = ", ".join([*_SWITCHES, "tag=NAME", "hash=HASH", "quota=MB", "PARAMETER=VALUE"])
             raise UsageError(f"-o {word} is unknown; there are {known}")
     return MountOptions(
         allow_other="allow_other" in switches,

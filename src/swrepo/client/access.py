@@ -17,6 +17,7 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from swrepo.cache.disk import DiskCache
+from swrepo.cache.quota import Quota
 from swrepo.errors import ConfigError, FormatError, PathNotFound, Unreachable, UsageError, WrongRepository
 from swrepo.format import blacklist, envelope, manifest
 from swrepo.format.blacklist import Blacklist
@@ -54,7 +55,7 @@ class AccessRequest:
 
     `urls`: the repository at its servers, in order; or one file:// URL. `keys`: files of master public keys. `fqrn`:
     None takes the name from the manifest, which the keys then vouch for. `tag` or `root_hash` fix the revision.
-    `variables`: what variant symlinks see.
+    `variables`: what variant symlinks see. `quota`: bytes that the cache may take; None for no limit.
     """
 
     urls: tuple[str, ...]
@@ -69,6 +70,7 @@ class AccessRequest:
     max_retries: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now
+    quota: int | None = None
 
 
 class Access:
@@ -82,7 +84,8 @@ class Access:
         self._lock = threading.Lock()  # one refresh at a time
         self.client: HttpClient | None = None
         self.documents = self._source()
-        self.cache = DiskCache(request.cache, AlternativePaths(self.documents, self.documents))
+        quota = None if request.quota is None else Quota(request.cache, request.quota)
+        self.cache = DiskCache(request.cache, AlternativePaths(self.documents, self.documents), quota=quota)
         try:
             self.manifest: Manifest | None = None
             self.fqrn = request.fqrn or self._claimed_name()

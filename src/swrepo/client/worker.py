@@ -215,8 +215,11 @@ def _counters(mounted: Mounted) -> str:
     seen: set[Path] = set()
     for access in mounted.accesses.values():
         prefix = f"cache {access.cache.root}"
-        if access.cache.root not in seen:
-            seen.add(access.cache.root)
+        quota = access.cache.quota
+        if access.cache.root not in seen and quota is not None:
+            limits = quota.counters
+            lines += [f"{prefix} {name} {getattr(limits, name)}" for name in limits.__dataclass_fields__]
+        seen.add(access.cache.root)
         counters = access.cache.counters
         lines += [f"{prefix} {name} {getattr(counters, name)}" for name in counters.__dataclass_fields__]
     return "\n".join(lines)

@@ -57,6 +57,12 @@ TABLE = (
         "`yes`",
         "One cache (`shared`) for all repositories, or one named like the repository for each.",
     ),
+    Parameter(
+        "CVMFS_QUOTA_LIMIT",
+        "megabytes",
+        "`4000`",
+        'How large the cache may get; `-1` for as large as the disk lets it. See "Cache" in [semantics](semantics.md).',
+    ),
     Parameter("CVMFS_TIMEOUT", "seconds", "`5`", "How long a connection through a proxy may take to come about."),
     Parameter("CVMFS_TIMEOUT_DIRECT", "seconds", "`10`", "The same without a proxy."),
     Parameter("CVMFS_MAX_RETRIES", "number", "`1`", "How often a failed request is repeated on the same route."),
@@ -91,13 +97,14 @@ TABLE = (
 )
 
 _BY_NAME = {parameter.name: parameter for parameter in TABLE}
+DEFAULT_QUOTA_LIMIT = 4000 << 20
 _TRUE = frozenset({"yes", "on", "1", "true"})
 _FALSE = frozenset({"no", "off", "0", "false", ""})
 
 
 @dataclass(frozen=True, slots=True)
 class ClientParameters:
-    """The table's values for one repository, checked. Times are in seconds.
+    """The table's values for one repository, checked. Times are in seconds, `quota_limit` in bytes (None: no limit).
 
     `proxies` is what net.routes reads. `variables` is what variant symlinks see: every
     setting of the configuration, whatever its name.
@@ -109,6 +116,7 @@ class ClientParameters:
     public_keys: tuple[str, ...] = ()
     cache_base: str | None = None
     shared_cache: bool = True
+    quota_limit: int | None = DEFAULT_QUOTA_LIMIT
     timeout: float = 5.0
     timeout_direct: float = 10.0
     max_retries: int = 1
@@ -131,6 +139,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         public_keys=tuple(_split(settings, "CVMFS_PUBLIC_KEY", ":")),
         cache_base=_text(settings, "CVMFS_CACHE_BASE"),
         shared_cache=_switch(settings, "CVMFS_SHARED_CACHE", default=True),
+        quota_limit=_quota_limit(settings),
         timeout=float(_number(settings, "CVMFS_TIMEOUT", 5, least=1)),
         timeout_direct=float(_number(settings, "CVMFS_TIMEOUT_DIRECT", 10, least=1)),
         max_retries=_number(settings, "CVMFS_MAX_RETRIES", 1),
@@ -186,6 +195,17 @@ def _number(settings: Mapping[str, Setting], name: str, default: int, least: int
     if not (text.isascii() and text.isdigit()) or not least <= int(text) < 1 << 31:
         raise _refuse(settings, name, f"a whole number from {least} up")
     return int(text)
+
+
+def _quota_limit(settings: Mapping[str, Setting]) -> int | None:
+    text = _text(settings, "CVMFS_QUOTA_LIMIT")
+    if text is None:
+        return DEFAULT_QUOTA_LIMIT
+    if text == "-1":
+        return None
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1 << 31:
+        raise _refuse(settings, "CVMFS_QUOTA_LIMIT", "a whole number of megabytes from 1 up, or -1 for no limit")
+    return int(text) << 20
 
 
 def _switch(settings: Mapping[str, Setting], name: str, *, default: bool) -> bool:
