@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from swrepo.cache.boots import boot_id
 from swrepo.cache.directory import CacheDirectory, Enter, enter, refusal
 from swrepo.cache.passing import Detour, Passing
 from swrepo.cache.quota import Quota
@@ -69,6 +70,7 @@ class DiskCache:
         self._source = source
         self._enter_directory = enter_directory
         self.quota = quota
+        self._boot = boot_id()
         self._detour = Detour(root, clock)
         self._combine: Combine[str, Passing | None] = Combine()
         self._lock = threading.Lock()
@@ -235,9 +237,9 @@ class DiskCache:
         place = self._directory
         try:
             try:
-                install(place, write, directory, name)
+                install(place, write, directory, name, self._boot)
             except FileNotFoundError:
-                install(self._enter_again(place), write, directory, name)
+                install(self._enter_again(place), write, directory, name, self._boot)
         except OSError as error:
             raise refusal(self.root, error) from error
 

@@ -10,14 +10,21 @@ from types import TracebackType
 from typing import BinaryIO
 
 from swrepo.cache.directory import CacheDirectory
+from swrepo.cache.record import Record, crc32
 
 
-def install(place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str) -> None:
-    """Have `write` fill a file and name it `directory/name`. OSError, and what `write` raises: then nothing is left."""
+def install(place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str, boot: bytes) -> None:
+    """Have `write` fill a file, note what it is checked by later, and name it `directory/name`.
+
+    OSError, and what `write` raises: then nothing is left.
+    """
     descriptor, unfinished = place.create()
     try:
         with _Writer(descriptor) as file:
             write(file)
+            found = file.record(boot)
+            if found is not None:
+                found.write(descriptor)
         place.commit(unfinished, directory, name)
     except BaseException:
         place.discard(unfinished)
@@ -31,10 +38,30 @@ def sync(file: BinaryIO) -> None:
 
 
 class _Writer(BufferedWriter):
-    """A file whose closing after an error does not raise another one: its bytes are not wanted any more."""
+    """A file that sums up what is written to it, as long as that is one byte after the other.
+
+    Closing it after an error does not raise another one: its bytes are not wanted any more.
+    """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(FileIO(descriptor, "wb"))
+        self._checksum = self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]
+        self._checksum = crc32(data, self._checksum)
+        self._size += memoryview(data).nbytes
+        return super().write(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if (offset, whence) == (0, os.SEEK_SET):  # who fetches again begins again
+            self._checksum = self._size = 0
+        return super().seek(offset, whence)
+
+    def record(self, boot: bytes) -> Record | None:
+        """What to note on the file; None where the sum is not that of its bytes."""
+        self.flush()
+        whole = self._size == self.tell() == os.fstat(self.fileno()).st_size
+        return Record(self._checksum, self._size, boot) if whole else None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "tags": Entry("list the named revisions of a repository", "tags"),
     "verify": Entry("fetch everything that a revision reaches and check it", "verify"),
     "talk": Entry("ask a running mount, or tell it what to do", "talk"),
+    "fsck": Entry("check everything in the cache and remove what is damaged", "fsck"),
     "serve": Entry("serve repositories over HTTP", "serve"),
     "config": Entry("show which configuration holds for a repository, and who set it", "config"),
     "server": Entry(
