@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows. An addition may get lost there between two processes; the next clean-up counts anew.
-    fcntl = None  # type: ignore[assignment]
+from swrepo.cache.locking import locked
 
 _WIDTH = 20
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT
+for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_BINARY"):  # as far as the system has them
+    _FLAGS |= getattr(os, _name, 0)
 _NUMBER = "swrepo.usage"
 _CLEANING = "swrepo.cleanup"
 
@@ -38,7 +37,7 @@ class Ledger:
 
     def add(self, amount: int) -> int | None:
         """Add `amount`, which may be negative, and return the sum; None where there is no number to add to. OSError."""
-        with _locked(self._root / _NUMBER) as descriptor:
+        with locked(self._root / _NUMBER) as descriptor:
             known = _parse(descriptor)
             if known is None or not amount:
                 return known
@@ -46,7 +45,7 @@ class Ledger:
 
     def correct(self, seen_at_start: int | None, counted: int) -> int:
         """Set the number to what was `counted` and what others added since the counting started. OSError."""
-        with _locked(self._root / _NUMBER) as descriptor:
+        with locked(self._root / _NUMBER) as descriptor:
             now = _parse(descriptor)
             since = now - seen_at_start if now is not None and seen_at_start is not None else 0
             return _write(descriptor, counted + since)
@@ -54,7 +53,7 @@ class Ledger:
     @contextmanager
     def cleaning(self) -> Iterator[None]:
         """Hold the lock of those who clean up: one process at a time, freed by the kernel when it dies. OSError."""
-        with _locked(self._root / _CLEANING):
+        with locked(self._root / _CLEANING):
             yield
 
 
@@ -69,14 +68,3 @@ def _write(descriptor: int, number: int) -> int:
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.write(descriptor, b"%0*d" % (_WIDTH, number))
     return number
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, _FLAGS, 0o600)
-    try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
