@@ -32,7 +32,7 @@ PLAIN = bytes(range(256)) * 40
 LARGE = bytes(range(256)) * 20_000
 """More than what passes through memory."""
 
-OWN = {"swrepo.usage", "swrepo.cleanup", "swrepo.boots"}
+OWN = {"swrepo.usage", "swrepo.cleanup", "swrepo.boots", "swrepo.writers"}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from swrepo.cache.boots import boot_id
+from swrepo.cache.boots import Boots, boot_id
 from swrepo.cache.directory import CacheDirectory, Enter, enter, refusal
 from swrepo.cache.passing import Detour, Passing
 from swrepo.cache.quota import Quota
@@ -64,13 +64,13 @@ class DiskCache:
         enter_directory: Enter = enter,
         *,
         quota: Quota | None = None,
+        boot: bytes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Without `quota` it grows as the disk lets it. PermissionRefused or CacheFull where `root` cannot be used."""
         self._source = source
         self._enter_directory = enter_directory
         self.quota = quota
-        self._boot = boot_id()
         self._detour = Detour(root, clock)
         self._combine: Combine[str, Passing | None] = Combine()
         self._lock = threading.Lock()
@@ -78,6 +78,7 @@ class DiskCache:
         self.root = root
         self._one_at_a_time = threading.Lock()
         self._directory = self._enter()
+        self._boots = Boots(root, boot_id() if boot is None else boot)
         self._left: list[CacheDirectory] = []
 
     def open(self, want: Want) -> int:
@@ -129,8 +130,13 @@ class DiskCache:
         with self._lock:
             return CacheCounters(self._hits, self._fetched, self._failed, self._bytes, self._unkept)
 
+    def settle(self) -> None:
+        """Bring to the disk what came, so that nothing of it is suspect after a restart. May take a while."""
+        self._boots.settle()
+
     def close(self) -> None:
         """Remove this process's unfinished files. The cache is not to be used afterwards."""
+        self._boots.close()
         with self._lock:
             places, self._left = [self._directory, *self._left], []
         if self.quota is not None:
@@ -147,6 +153,9 @@ class DiskCache:
         descriptor, status = opened
         # Nothing whose size is not announced (certificates, catalogs of tags) is ever empty.
         if status.st_size != want.size and (want.size is not None or not status.st_size):
+            os.close(descriptor)
+            return None
+        if self._boots.suspects and not self._boots.vouches_for(path, descriptor):
             os.close(descriptor)
             return None
         if self.quota is not None:
@@ -191,6 +200,7 @@ class DiskCache:
                 self._detour.begin(full)
                 return self._fetch_past(want)
         self._detour.end()
+        self._boots.fetched(want.id.cache_path)
         return size, None
 
     def _fetch_here(self, want: Want) -> int:
@@ -237,11 +247,17 @@ class DiskCache:
         place = self._directory
         try:
             try:
-                install(place, write, directory, name, self._boot)
+                self._install_in(place, write, directory, name)
             except FileNotFoundError:
-                install(self._enter_again(place), write, directory, name, self._boot)
+                self._install_in(self._enter_again(place), write, directory, name)
         except OSError as error:
             raise refusal(self.root, error) from error
+
+    def _install_in(
+        self, place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str
+    ) -> None:
+        self._boots.begin()
+        install(place, write, directory, name, self._boots.boot)
 
     def _enter(self) -> CacheDirectory:
         try:
@@ -254,6 +270,7 @@ class DiskCache:
             if self._directory is left:
                 self._left.append(left)  # other threads may be using its descriptors
                 self._directory = self._enter()
+                self._boots.begin_again()
             return self._directory
 
 

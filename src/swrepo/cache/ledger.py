@@ -14,9 +14,6 @@ from pathlib import Path
 from swrepo.cache.locking import locked
 
 _WIDTH = 20
-_FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_BINARY"):  # as far as the system has them
-    _FLAGS |= getattr(os, _name, 0)
 _NUMBER = "swrepo.usage"
 _CLEANING = "swrepo.cleanup"
 

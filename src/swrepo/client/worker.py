@@ -85,7 +85,9 @@ class Mounted:
         return list(self._refreshers.values())
 
     def close(self) -> None:
-        """Let go of caches and connections."""
+        """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""
+        for access in self.accesses.values():
+            access.cache.settle()
         if self._access is not None:
             self._access.close()
         if self.repositories is not None:
