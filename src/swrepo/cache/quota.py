@@ -230,5 +230,7 @@ class Quota:
 
 def room_of(root: Path) -> Room:
     """The file system that `root` lies on. OSError."""
+    if not hasattr(shutil, "disk_usage"):  # a system that does not tell
+        return Room(0, 1 << 62)
     usage = shutil.disk_usage(root)
     return Room(usage.total, usage.free)
