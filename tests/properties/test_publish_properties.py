@@ -72,7 +72,8 @@ def act(top: bytes, verb: str, path: bytes, rest: list) -> None:
     elif verb == "rename" and b".cvmfscatalog" not in rest[0]:
         os.rename(path, top + b"/" + rest[0])
     elif verb == "chmod":
-        os.chmod(path, rest[0])
+        # A directory that its owner may not enter cannot be published by an ordinary user; that has a test of its own.
+        os.chmod(path, rest[0] | (0o700 if os.path.isdir(path) else 0))
     elif verb == "utime":
         os.utime(path, ns=(rest[0], rest[0]), follow_symlinks=False)
     elif verb == "xattr":
