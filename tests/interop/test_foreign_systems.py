@@ -168,6 +168,7 @@ def test_cp_copies_all_that_the_system_can_hold_and_names_the_rest(
         status = os.lstat(here)
         assert {"d": stat.S_ISDIR, "f": stat.S_ISREG, "l": stat.S_ISLNK}[row.type](status.st_mode), row.path
         if row.type == "f":
+            os.chmod(here, 0o600)  # an ordinary user may not read all that was copied with its mode
             assert hashlib.sha256(Path(os.fsdecode(here)).read_bytes()).hexdigest() == row.sha256, row.path
     below = [path for path in missing if os.path.dirname(path) in missing]
     unset = [path for path in missing if path.startswith(b"/links/var-")]
