@@ -124,7 +124,8 @@ def main() -> None:
         lines = measure(tree, Publisher(layout))
         show(lines, tree)
         if theirs is not None:
-            print(f"the original, its whole command, first time: {theirs:.2f} s; ours takes {lines[0].ours / theirs:.2f} of it")
+            ratio = lines[0].ours / theirs
+            print(f"the original's whole command, first time: {theirs:.2f} s; ours takes {ratio:.2f} of it")
 
 
 if __name__ == "__main__":
