@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 
 from swrepo.errors import FormatError, ReadOnly, SwrepoError
 from swrepo.fuse import wire
-from swrepo.fuse.wire import IN_HEADER, OUT_HEADER, READ_BUFFER, Opcode
+from swrepo.fuse.inflight import InFlight
+from swrepo.fuse.wire import IN_HEADER, OUT_HEADER, Opcode
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ Handler = Callable[[Request], bytes | Later]
 InterruptRule = Callable[[Request], bool]
 
 _HIGHEST_OPCODE = 64
+_TRIES = 2
+"""Processes that may die with one request in their hands before it is answered with an error."""
 
 
 class Session:
@@ -60,8 +63,10 @@ class Session:
         handlers: Mapping[Opcode, Handler],
         interrupted: InterruptRule = lambda _request: True,
         undelivered: Callable[[Request, bytes], None] = lambda _request, _payload: None,
+        inflight: InFlight | None = None,
     ) -> None:
         self.device = device
+        self._inflight = inflight or InFlight()
         self.agreement: wire.Agreement | None = None
         self.ready = threading.Event()
         self.counts = [0] * _HIGHEST_OPCODE
@@ -79,25 +84,34 @@ class Session:
             self._handlers[opcode] = handler
         self._handlers[Opcode.INIT] = self._init
 
+    def go_on(self, agreement: wire.Agreement) -> None:
+        """Take over a connection on which another process agreed on `agreement`; before `run`."""
+        self.agreement = agreement
+        self._switch_open_off(agreement)
+        self.ready.set()
+
     def run(self) -> None:
         """Serve until the file system is unmounted or the connection is aborted."""
+        for data, attempts in self._inflight.inherited:
+            self._handle_inherited(data, attempts)
         device, handlers, counts = self.device, self._handlers, self.counts
+        buffers, received = [self._inflight.buffer], self._inflight.received
         unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
         while True:
             try:
-                data = os.read(device, READ_BUFFER)
+                length = os.readv(device, buffers)
             except OSError as error:
                 if error.errno in (errno.ENODEV, errno.ECONNABORTED):
                     return
                 if error.errno in (errno.ENOENT, errno.EAGAIN):  # the caller was killed before we read its request
                     continue
                 raise
-            _, opcode, unique, node, uid, gid, pid, _, _ = unpack(data)
+            _, opcode, unique, node, uid, gid, pid, _, _ = unpack(buffers[0])
             if opcode >= _HIGHEST_OPCODE:
                 self.reply_error(unique, errno.ENOSYS)
                 continue
             counts[opcode] += 1
-            request = Request(unique, opcode, node, uid, gid, pid, data[body_at:])
+            request = Request(unique, opcode, node, uid, gid, pid, received(body_at, length))
             try:
                 payload = handlers[opcode](request)
             except Exception as error:  # noqa: BLE001  # the loop outlives everything
@@ -105,6 +119,24 @@ class Session:
                 continue
             if isinstance(payload, bytes):
                 self._deliver(request, payload)
+
+    def _handle_inherited(self, data: bytes, attempts: int) -> None:
+        """What another process left without an answer; FORGETs may have been counted, and losing one does no harm."""
+        _, opcode, unique, node, uid, gid, pid, _, _ = IN_HEADER.unpack_from(data)
+        request = Request(unique, opcode, node, uid, gid, pid, data[IN_HEADER.size :])
+        payload: bytes | Later = LATER
+        if opcode not in wire.SILENT and opcode < _HIGHEST_OPCODE:
+            try:
+                if attempts >= _TRIES:
+                    raise SwrepoError(f"{attempts} processes died while they answered it")
+                payload = self._handlers[opcode](request)
+            except Exception as error:  # noqa: BLE001  # as above
+                self._fail(request, error)
+        if isinstance(payload, bytes):
+            self._deliver(request, payload)
+        with self._lock:
+            if unique not in self._pending:
+                self._inflight.answered(unique)
 
     def requests(self) -> dict[str, int]:
         """How many requests of each kind have reached us."""
@@ -114,6 +146,7 @@ class Session:
     def defer(self, request: Request) -> Later:
         """Note that `request` is answered later, so that it can be interrupted; a handler returns what this returns."""
         with self._lock:
+            self._inflight.defer(request.unique)
             self._pending[request.unique] = request
         return LATER
 
@@ -122,10 +155,13 @@ class Session:
         with self._lock:
             if self._pending.pop(request.unique, None) is None:
                 return False
-        if isinstance(outcome, bytes):
-            return self._deliver(request, outcome)
-        self._fail(request, outcome)
-        return True
+        try:
+            if isinstance(outcome, bytes):
+                return self._deliver(request, outcome)
+            self._fail(request, outcome)
+            return True
+        finally:
+            self._settled(request)
 
     def deliver(self, request: Request, payload: bytes) -> Later:
         """Answer at once, from within a handler that holds a lock meanwhile; it returns what this returns."""
@@ -233,6 +269,11 @@ class Session:
             if self._pending.pop(request.unique, None) is None:
                 return
         self.reply_error(request.unique, errno.EINTR)
+        self._settled(request)
+
+    def _settled(self, request: Request) -> None:
+        with self._lock:
+            self._inflight.answered(request.unique)
 
     def _no_ioctl(self, request: Request) -> Later:
         self.reply_error(request.unique, errno.ENOTTY)  # `isatty` of every program that opens a file
