@@ -8,47 +8,29 @@ Directories always show the current revision. A file's number stays with the byt
 
 from __future__ import annotations
 
-import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
+from swrepo.client import listings
+from swrepo.client.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
+from swrepo.client.many import ManyRepositories, Repositories
 from swrepo.client.nodes import Frozen, NodeTable, Span
 from swrepo.client.volume import Volume
-from swrepo.errors import IsADirectory, NotADirectory, NotASymlink, PathNotFound, SwrepoError
+from swrepo.errors import IsADirectory, NotASymlink, PathNotFound, SwrepoError
 from swrepo.format import xattr
 from swrepo.format.dirent import Dirent
-from swrepo.format.paths import ROOT
 from swrepo.format.variant import expand
 from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
 
-ROOT_NODE = 1
+__all__ = ["ROOT_NODE", "Listed", "NotHere", "StaleNode", "Usage", "Vfs"]
+
 _OPEN_CONTENTS = 256
 _RECENT_ENTRIES = 4096
-_EPOCH_BITS = 6
-_AFTER_DOT, _AFTER_DOTS = 1, 2
-
-
-class NotHere(Exception):
-    """Something must be fetched first: run `fetch` (which may block, and raise), then ask again."""
-
-    def __init__(self, fetch: Callable[[], object]) -> None:
-        self.fetch = fetch
-        super().__init__()
-
-
-class Listed(NamedTuple):
-    """An entry of a listing. `cookie` continues after it. Without `status` only name and type are known."""
-
-    name: bytes
-    number: int
-    mode: int
-    cookie: int
-    status: Status | None
 
 
 class Usage(NamedTuple):
@@ -56,14 +38,6 @@ class Usage(NamedTuple):
 
     size: int
     entries: int
-
-
-class Repositories(Protocol):
-    """What lies below a synthetic root."""
-
-    def open(self, name: str) -> tuple[Revision, Mapping[str, str]]:
-        """Open a repository, fetching what is needed; PathNotFound where there is none of that name."""
-        ...
 
 
 class Vfs:
@@ -78,23 +52,24 @@ class Vfs:
         self.nodes = NodeTable(ROOT_NODE + 1)
         self.volumes: dict[str, Volume] = {}
         self.fixed = Span(ROOT_NODE, 1, None, None)
-        self._repositories: Repositories | None = None
+        self._many: ManyRepositories | None = None
         self._started = started
         self.on_new_volume: Callable[[], object] = lambda: None
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._recent: OrderedDict[int, Dirent] = OrderedDict()
+        self._usages: dict[str, tuple[Revision, Usage]] = {}
 
     # What is mounted
 
     @property
     def is_synthetic(self) -> bool:
         """Whether the root is ours, with repositories below it."""
-        return self._repositories is not None
+        return self._many is not None
 
     def mount_root(self, revision: Revision, variables: Mapping[str, str]) -> Volume:
         """Show one repository as the whole tree."""
         volume = self._add("", revision, variables)
-        root = _root_entry(revision)
+        root = root_entry(revision)
         span = volume.span(revision.tree.root)
         span.alias[root.rowid] = ROOT_NODE
         self.fixed.moved[0] = (span, root.rowid)
@@ -102,7 +77,7 @@ class Vfs:
 
     def mount_many(self, repositories: Repositories) -> None:
         """Show repositories below a synthetic root, each at its first look-up."""
-        self._repositories = repositories
+        self._many = ManyRepositories(repositories, self.volumes, self._started)
 
     def _add(self, name: str, revision: Revision, variables: Mapping[str, str]) -> Volume:
         volume = Volume(name, revision, variables, self.nodes)
@@ -113,56 +88,43 @@ class Vfs:
 
     def lookup(self, parent: int, name: bytes) -> tuple[int, Status]:
         """Number and status of an entry of a directory; PathNotFound, NotADirectory."""
-        if parent == ROOT_NODE and self.is_synthetic:
-            return self._lookup_volume(name)
+        if parent == ROOT_NODE and self._many is not None:
+            return self._lookup_volume(self._many, name.decode("ascii", "replace"))
         place = self._place(parent)
         if isinstance(place, Frozen):
             raise PathNotFound(f"the directory that held {name!r} was removed from the repository")
         span, row = place
         volume = _volume(span)
         directory = volume.path(span, row)
-        catalog = self._catalog(volume.revision, directory)
+        catalog = catalog_of(volume.revision, directory)
         path = directory + b"/" + name
         entry = catalog.lookup(path)
         if entry is None:
             raise PathNotFound(f"no such file or directory: {path!r}")
         number = volume.number(catalog, entry)
         if entry.flags & 1:
-            self._note_directory(volume, catalog, entry, path)
+            volume.note_path(volume.span(catalog).base + entry.rowid, path)
         else:
             self._note_entry(number, entry)
         return number, status(entry, volume.variables)
 
     def status(self, number: int) -> Status:
         """Attributes of a node."""
-        if number == ROOT_NODE and self.is_synthetic:
-            return Status(stat.S_IFDIR | 0o555, 2 + len(self.volumes), 0, 0, 0, 4096, self._started, 0)
+        if number == ROOT_NODE and self._many is not None:
+            return self._many.status()
         entry, variables = self._entry(number)
         return status(entry, variables)
 
     def listing(self, number: int, cookie: int, limit: int) -> list[Listed]:
         """Up to `limit` entries of a directory after `cookie` (0: from the start), `.` and `..` first."""
-        if number == ROOT_NODE and self.is_synthetic:
-            return self._list_volumes(cookie)
+        if number == ROOT_NODE and self._many is not None:
+            return self._many.listing(cookie)
         place = self._place(number)
         if isinstance(place, Frozen):
             return []
         span, row = place
         volume = _volume(span)
-        directory = volume.path(span, row)
-        after = cookie >> _EPOCH_BITS
-        if after and cookie & (1 << _EPOCH_BITS) - 1 != volume.epoch & (1 << _EPOCH_BITS) - 1:
-            return self._list_previous(volume, directory, cookie, limit)
-        found = self._dots(volume, number, directory, cookie) if cookie < _AFTER_DOTS else []
-        catalog = self._catalog(volume.revision, directory)
-        home, variables, epoch = volume.span(catalog), volume.variables, volume.epoch & (1 << _EPOCH_BITS) - 1
-        for entry in catalog.listing(directory, after, limit):
-            row = entry.rowid
-            listed = volume.number(catalog, entry) if entry.hardlinks >> 32 else home.number(row)
-            found.append(Listed(entry.name, listed, entry.mode, row << _EPOCH_BITS | epoch, status(entry, variables)))
-            if entry.flags & 1:
-                self._note_directory(volume, catalog, entry, directory + b"/" + entry.name)
-        return found
+        return listings.listing(volume, number, volume.path(span, row), cookie, limit)
 
     def readlink(self, number: int) -> bytes:
         """The target of a symlink, variables filled in; NotASymlink."""
@@ -201,12 +163,19 @@ class Vfs:
 
     def usage(self) -> Usage:
         """Sums over the repositories that are shown."""
-        totals = [volume.revision.tree.root.counters().total for volume in self.volumes.values()]
-        return Usage(sum(total.file_size for total in totals), sum(total.entries for total in totals))
+        found = [self._usage_of(volume.name, volume.revision) for volume in self.volumes.values()]
+        return Usage(sum(usage.size for usage in found), sum(usage.entries for usage in found))
 
     def drop_recent(self) -> None:
         """Let go of what was remembered of rows that have other numbers now."""
         self._recent.clear()
+
+    def _usage_of(self, name: str, revision: Revision) -> Usage:
+        known = self._usages.get(name)
+        if known is None or known[0] is not revision:
+            total = revision.tree.root.counters().total
+            known = self._usages[name] = revision, Usage(total.file_size, total.entries)
+        return known[1]
 
     # From numbers to entries
 
@@ -240,7 +209,7 @@ class Vfs:
             volume = _volume(self.nodes.span(number))
             return Content(place.entry, place.chunks, volume.revision.objects)
         span, row = place
-        catalog, objects = _catalog_of(span), _volume(span).revision.objects
+        catalog, objects = _catalog_behind(span), _volume(span).revision.objects
         entry = self._recent.get(number)
         if entry is None or entry.is_chunked:
             found = catalog.by_rowid(row)
@@ -253,78 +222,28 @@ class Vfs:
             raise IsADirectory(f"{entry.name!r} is a directory")
         return Content(entry, (), objects)
 
-    def _catalog(self, revision: Revision, directory: bytes) -> CatalogFile:
-        """The catalog that lists a directory; NotHere where it is still to be loaded."""
-        catalog = revision.tree.find_loaded(directory)
-        if catalog is None:
-            raise NotHere(lambda: revision.tree.find(directory))
-        return catalog
-
-    def _note_directory(self, volume: Volume, catalog: CatalogFile, entry: Dirent, path: bytes) -> None:
-        volume.note_path(volume.span(catalog).base + entry.rowid, path)
-
     def _note_entry(self, number: int, entry: Dirent) -> None:
         self._recent[number] = entry
         if len(self._recent) > _RECENT_ENTRIES:
             self._recent.popitem(last=False)
 
-    # Listings
+    # Below a synthetic root
 
-    def _dots(self, volume: Volume, number: int, directory: bytes, cookie: int) -> list[Listed]:
-        mode = stat.S_IFDIR
-        dots = [Listed(b".", number, mode, _AFTER_DOT, None), Listed(b"..", ROOT_NODE, mode, _AFTER_DOTS, None)]
-        above = directory.rpartition(b"/")[0]
-        if above != directory and above:
-            catalog = volume.revision.tree.holder(above)
-            entry = catalog.lookup(above)
-            if entry is not None:
-                dots[1] = Listed(b"..", volume.number(catalog, entry), mode, _AFTER_DOTS, None)
-        elif directory and volume.name:
-            dots[1] = Listed(b"..", self._volume_root(volume)[0], mode, _AFTER_DOTS, None)
-        return dots[cookie:]
+    def _lookup_volume(self, many: ManyRepositories, name: str) -> tuple[int, Status]:
+        found = many.lookup(name)
+        if found is None:
+            raise NotHere(lambda: self._open_volume(many, name))
+        return found
 
-    def _list_previous(self, volume: Volume, directory: bytes, cookie: int, limit: int) -> list[Listed]:
-        """Go on with a listing that was begun in the revision before: names only, so that none comes twice."""
-        if volume.previous is None or (cookie + 1) & (1 << _EPOCH_BITS) - 1 != volume.epoch & (1 << _EPOCH_BITS) - 1:
-            return []
-        epoch = cookie & (1 << _EPOCH_BITS) - 1
-        catalog = self._catalog(volume.previous, directory)
-        return [
-            Listed(entry.name, ROOT_NODE, entry.mode, entry.rowid << _EPOCH_BITS | epoch, None)
-            for entry in catalog.listing(directory, cookie >> _EPOCH_BITS, limit)
-        ]
-
-    # The synthetic root
-
-    def _lookup_volume(self, name: bytes) -> tuple[int, Status]:
-        text = name.decode("ascii", "replace")
-        volume = self.volumes.get(text)
-        if volume is None:
-            raise NotHere(lambda: self._open_volume(text))
-        number, entry = self._volume_root(volume)
-        return number, status(entry, volume.variables)
-
-    def _open_volume(self, name: str) -> None:
+    def _open_volume(self, many: ManyRepositories, name: str) -> None:
         """Runs where blocking is allowed, without the lock."""
-        assert self._repositories is not None  # noqa: S101 - only a synthetic root has volumes to open
-        revision, variables = self._repositories.open(name)
+        revision, variables = many.repositories.open(name)
         with self.lock:
             is_new = name not in self.volumes
             if is_new:
                 self._add(name, revision, variables)
         if is_new:
             self.on_new_volume()
-
-    def _volume_root(self, volume: Volume) -> tuple[int, Dirent]:
-        root = _root_entry(volume.revision)
-        return volume.span(volume.revision.tree.root).number(root.rowid), root
-
-    def _list_volumes(self, cookie: int) -> list[Listed]:
-        mode = stat.S_IFDIR
-        found = [Listed(b".", ROOT_NODE, mode, 1, None), Listed(b"..", ROOT_NODE, mode, 2, None)]
-        for index, (name, volume) in enumerate(self.volumes.items()):
-            found.append(Listed(name.encode(), self._volume_root(volume)[0], mode, index + 3, None))
-        return found[cookie:]
 
 
 class StaleNode(SwrepoError):
@@ -339,20 +258,13 @@ def _volume(span: Span | None) -> Volume:
     return span.owner
 
 
-def _catalog_of(span: Span) -> CatalogFile:
+def _catalog_behind(span: Span) -> CatalogFile:
     assert span.catalog is not None  # noqa: S101 - `_place` gives current spans only
     return span.catalog
 
 
 def _row(span: Span, row: int) -> Dirent:
-    found = _catalog_of(span).by_rowid(row)
+    found = _catalog_behind(span).by_rowid(row)
     if found is None:
         raise StaleNode(f"row {row} is not in its catalog")
     return found[0]
-
-
-def _root_entry(revision: Revision) -> Dirent:
-    root = revision.tree.root.lookup(ROOT)
-    if root is None or not root.is_directory:
-        raise NotADirectory("the repository's root catalog has no root directory")
-    return root
