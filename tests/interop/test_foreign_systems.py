@@ -23,7 +23,7 @@ from threading import Thread
 
 import pytest
 
-from swrepo.cli.local_files import folded, folds_case, windows_objection
+from swrepo.client.local_files import folded, folds_case, windows_objection
 from swrepo.errors import MountFailed
 from swrepo.system.positional import SharedPosition
 from tests.golden import CLOCK, golden, variants_of_this_machine

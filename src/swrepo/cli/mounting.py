@@ -11,11 +11,11 @@ from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
 from swrepo.cli.places import Places
 from swrepo.cli.selection import SHARED_CACHE, select
-from swrepo.cli.target import Target, parse
 from swrepo.client import mount as client
 from swrepo.client.access import AccessRequest
 from swrepo.client.control import ask
 from swrepo.client.request import MountRequest
+from swrepo.client.target import Target, parse
 from swrepo.config.files import load
 from swrepo.config.parameters import interpret
 from swrepo.errors import ConfigError, MountFailed, PathNotFound, UsageError

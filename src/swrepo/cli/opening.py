@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from swrepo.cli.describe import printable
 from swrepo.cli.selection import Selection, select
-from swrepo.cli.target import Target, parse
 from swrepo.client.access import Access, AccessRequest, open_access
+from swrepo.client.opening import access_request as request_for
+from swrepo.client.target import Target, parse
 from swrepo.errors import PathNotFound
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, join, parent
-from swrepo.net.http import Timeouts
-from swrepo.net.routes import parse_proxies
 from swrepo.repository.history import Tag, open_history
 from swrepo.repository.revision import Revision
 
@@ -90,21 +89,7 @@ class Opened:
 
 def access_request(selection: Selection, tag: str | None = None, root_hash: str | None = None) -> AccessRequest:
     """What the client needs, for the newest revision or the one that is named."""
-    parameters = selection.parameters
-    return AccessRequest(
-        urls=selection.urls,
-        keys=selection.keys,
-        cache=selection.cache,
-        quota=parameters.quota_limit,
-        fqrn=selection.fqrn,
-        tag=tag or parameters.repository_tag,
-        root_hash=root_hash or parameters.root_hash,
-        blacklists=selection.blacklists,
-        proxies=parse_proxies(parameters.proxies),
-        timeouts=Timeouts(direct=parameters.timeout_direct, proxied=parameters.timeout),
-        max_retries=parameters.max_retries,
-        variables={**os.environ, **selection.variables},
-    )
+    return request_for(selection, os.environ, tag, root_hash)
 
 
 @contextmanager

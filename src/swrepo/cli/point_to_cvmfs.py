@@ -84,7 +84,7 @@ def _check(url: str, names: list[str], places: Places, args: argparse.Namespace)
     """Tell of each repository whether it can be trusted; the names of those that can, at least one."""
     from swrepo.cli import pointing
     from swrepo.cli.selection import select
-    from swrepo.cli.target import Target
+    from swrepo.client.target import Target
 
     trusted: list[str] = []
     refusals: list[str] = []

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swrepo.cli.describe import printable
-from swrepo.cli.local_files import REFUSALS, folded, folds_case, of_this_system
 from swrepo.cli.output import note
 from swrepo.cli.progress import Progress
 from swrepo.cli.selection import add_selection_options
+from swrepo.client.local_files import REFUSALS, folded, folds_case, of_this_system
 from swrepo.errors import IsADirectory, SwrepoError, UsageError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import basename, is_within, path_key

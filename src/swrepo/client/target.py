@@ -1,4 +1,4 @@
-"""What `URL/path` means on a command line: which repository, and which path in it.
+"""What a typed `URL/path` means: which repository, and which path in it.
 
 http://host/cvmfs/sw.example.org/lib/x      the component after `cvmfs` is the repository, the rest a path in it
 http://host/any/where/sw.example.org//lib   `//` divides the two where nothing else tells

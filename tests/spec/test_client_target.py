@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.cli.target import Target, parse
+from swrepo.client.target import Target, parse
 from swrepo.errors import FormatError, UsageError
 
 FQRN = "sw.example.org"

@@ -1,0 +1,64 @@
+"""Where a user's configuration, keys, caches and server directories are.
+
+SWREPO_PREFIX moves everything (`/etc/cvmfs`, `/var/lib/cvmfs`, `/srv/cvmfs`, `/cvmfs`) below another directory. Without
+it root uses the places of CernVM-FS, and an ordinary user those of the XDG rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from swrepo.system.user import is_root
+
+PREFIX_VARIABLE = "SWREPO_PREFIX"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`configurations` in the order of reading; `own_configuration` is the one that this user may write."""
+
+    configurations: tuple[Path, ...]
+    own_configuration: Path
+    cache_base: Path
+    server_prefix: Path
+    mountpoint: Path
+    """Where `/cvmfs` is."""
+
+    @property
+    def keys(self) -> tuple[Path, ...]:
+        """Directories of trusted master keys, the user's own first."""
+        return tuple(directory / "keys" for directory in reversed(self.configurations))
+
+
+def places_in(environment: Mapping[str, str], uid: int | None = None) -> Places:
+    """The places of a user with this environment; by default, of the user who runs this."""
+    if prefix := environment.get(PREFIX_VARIABLE):
+        return _below(Path(prefix).absolute())
+    if is_root() if uid is None else uid == 0:
+        return _below(Path("/"))
+    return _of_an_ordinary_user(environment)
+
+
+def _below(prefix: Path) -> Places:
+    configuration = prefix / "etc/cvmfs"
+    return Places((configuration,), configuration, prefix / "var/lib/cvmfs", prefix, prefix / "cvmfs")
+
+
+def _of_an_ordinary_user(env: Mapping[str, str]) -> Places:
+    home = Path(env.get("HOME") or Path.home())
+    own = _xdg(env, "XDG_CONFIG_HOME", home / ".config")
+    data = _xdg(env, "XDG_DATA_HOME", home / ".local/share")
+    return Places(
+        configurations=(Path("/etc/cvmfs"), own),
+        own_configuration=own,
+        cache_base=_xdg(env, "XDG_CACHE_HOME", home / ".cache"),
+        server_prefix=data,
+        mountpoint=home / "cvmfs",
+    )
+
+
+def _xdg(env: Mapping[str, str], name: str, default: Path) -> Path:
+    value = env.get(name, "")
+    return (Path(value) if value.startswith("/") else default) / "swrepo"
