@@ -28,6 +28,10 @@ _BLOCK_SIZE = 4096
 _NAME_MAX = 255
 _NO_ATTRIBUTES = (0,) * 16
 _TRUSTED = b"trusted."
+_UNSUPPORTED = frozenset(
+    {b"security.capability", b"security.selinux", b"system.posix_acl_access", b"system.posix_acl_default"}
+)
+"""What `ls -l` and its like ask of every entry, until a device says that it has no such thing."""
 
 
 class Adapter:
@@ -152,7 +156,7 @@ class Adapter:
         name = request.body[wire.XATTR_IN.size : request.body.index(0, wire.XATTR_IN.size)]
         value = self.vfs.xattrs(request.node).get(name)
         if value is None:
-            raise NoAttribute(f"no attribute {name!r}")
+            raise NotSupported(f"no {name!r} here") if name in _UNSUPPORTED else NoAttribute(f"no attribute {name!r}")
         return _sized(value, size)
 
     def _listxattr(self, request: Request) -> bytes:
@@ -251,6 +255,12 @@ def _sized(value: bytes, size: int) -> bytes:
     if len(value) > size:
         raise TooSmall(f"{len(value)} bytes do not fit into {size}")
     return value
+
+
+class NotSupported(SwrepoError):
+    """This file system does not know such attributes, so there is no point in asking another entry."""
+
+    errno = 95  # EOPNOTSUPP
 
 
 class TooSmall(SwrepoError):
