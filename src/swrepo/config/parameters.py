@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from swrepo.config.caches import DEFAULT_QUOTA_LIMIT, CacheInstance, PosixCache, cache_instance, is_of_an_instance
 from swrepo.config.files import Setting
 from swrepo.config.original import NAMES as ORIGINAL_NAMES
 from swrepo.errors import ConfigError
@@ -63,6 +64,48 @@ TABLE = (
         "`4000`",
         'How large the cache may get; `-1` for as large as the disk lets it. See "Cache" in [semantics](semantics.md).',
     ),
+    Parameter(
+        "CVMFS_ALIEN_CACHE",
+        "directory",
+        "empty",
+        "A cache that other hosts use too, on a network file system: without a limit, nothing in it is ever removed. "
+        'See "Caches" in [operations](operations.md).',
+    ),
+    Parameter(
+        "CVMFS_CACHE_PRIMARY",
+        "name of a cache",
+        "empty: the one that the parameters above describe",
+        "A cache of another kind, described by the parameters `CVMFS_CACHE_<NAME>_...`.",
+    ),
+    Parameter(
+        "CVMFS_CACHE_<NAME>_TYPE",
+        "`posix`, `ram`, `tiered`",
+        "none: must be set",
+        "What the cache of that name is: a directory, memory, or two other caches.",
+    ),
+    Parameter("CVMFS_CACHE_<NAME>_BASE", "directory", "`CVMFS_CACHE_BASE`", "posix: where its directory lies."),
+    Parameter("CVMFS_CACHE_<NAME>_SHARED", "switch", "`no`", "posix: like `CVMFS_SHARED_CACHE`."),
+    Parameter("CVMFS_CACHE_<NAME>_QUOTA_LIMIT", "megabytes", "`4000`", "posix: like `CVMFS_QUOTA_LIMIT`."),
+    Parameter("CVMFS_CACHE_<NAME>_ALIEN", "directory", "empty", "posix: like `CVMFS_ALIEN_CACHE`."),
+    Parameter("CVMFS_CACHE_<NAME>_SIZE", "megabytes", "none: must be set", "ram: how much memory it may take."),
+    Parameter(
+        "CVMFS_CACHE_<NAME>_UPPER", "name of a cache", "none: must be set", "tiered: the cache that is asked first."
+    ),
+    Parameter(
+        "CVMFS_CACHE_<NAME>_LOWER", "name of a cache", "none: must be set", "tiered: the one that is asked next."
+    ),
+    Parameter(
+        "CVMFS_CACHE_<NAME>_LOWER_READONLY",
+        "switch",
+        "`no`",
+        "tiered: nothing is written to the lower cache; what both lack is kept in the upper one.",
+    ),
+    Parameter(
+        "CVMFS_CACHE_<NAME>_COPY_UP",
+        "switch",
+        "`yes`",
+        "tiered: what the lower cache has is copied to the upper one; `no`: it is read where it is.",
+    ),
     Parameter("CVMFS_TIMEOUT", "seconds", "`5`", "How long a connection through a proxy may take to come about."),
     Parameter("CVMFS_TIMEOUT_DIRECT", "seconds", "`10`", "The same without a proxy."),
     Parameter("CVMFS_MAX_RETRIES", "number", "`1`", "How often a failed request is repeated on the same route."),
@@ -97,7 +140,6 @@ TABLE = (
 )
 
 _BY_NAME = {parameter.name: parameter for parameter in TABLE}
-DEFAULT_QUOTA_LIMIT = 4000 << 20
 _TRUE = frozenset({"yes", "on", "1", "true"})
 _FALSE = frozenset({"no", "off", "0", "false", ""})
 
@@ -117,6 +159,7 @@ class ClientParameters:
     cache_base: str | None = None
     shared_cache: bool = True
     quota_limit: int | None = DEFAULT_QUOTA_LIMIT
+    cache: CacheInstance = field(default_factory=PosixCache)
     timeout: float = 5.0
     timeout_direct: float = 10.0
     max_retries: int = 1
@@ -140,6 +183,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         cache_base=_text(settings, "CVMFS_CACHE_BASE"),
         shared_cache=_switch(settings, "CVMFS_SHARED_CACHE", default=True),
         quota_limit=_quota_limit(settings),
+        cache=cache_instance(settings),
         timeout=float(_number(settings, "CVMFS_TIMEOUT", 5, least=1)),
         timeout_direct=float(_number(settings, "CVMFS_TIMEOUT_DIRECT", 10, least=1)),
         max_retries=_number(settings, "CVMFS_MAX_RETRIES", 1),
@@ -157,7 +201,7 @@ def warnings(settings: Mapping[str, Setting]) -> list[str]:
     """One sentence for each CVMFS_ parameter that has no effect."""
     found = []
     for name, setting in settings.items():
-        if not name.startswith("CVMFS_") or name in _BY_NAME:
+        if not name.startswith("CVMFS_") or name in _BY_NAME or is_of_an_instance(name):
             continue
         if name in ORIGINAL_NAMES:
             found.append(f"{setting.origin}: {name} is not honoured yet; it has no effect")
