@@ -1,9 +1,11 @@
 # `make demo` is the place to start. Each target sets up what it needs (.venv, packages) by itself.
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench bench-client stress docs clean
 
 demo:  ; @.ci/setup && .venv/bin/python -m demo
 test:  ; @.ci/setup test && .venv/bin/python -m pytest $(ARGS)
 check: ; @.ci/setup && .venv/bin/ruff format --check -q . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: ; @.ci/setup && .venv/bin/python -m benchmarks $(ARGS)
+bench-client: ; @.ci/setup test && .venv/bin/python -m benchmarks.client $(ARGS)
+stress: ; @.ci/setup test && SWREPO_STRESS=long .venv/bin/python -m pytest tests/stress $(ARGS)
 docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs
 clean: ; @rm -rf .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find src tests demo benchmarks -name __pycache__ -prune -exec rm -rf {} +
