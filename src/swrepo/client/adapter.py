@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from swrepo.client.deadlines import DEADLINE, Deadlines, describe
 from swrepo.client.interrupts import is_meant_to_stop
 from swrepo.client.reads import Read, Reads
 from swrepo.client.vfs import ROOT_NODE, Listed, NotHere, Vfs
@@ -37,13 +38,22 @@ _UNSUPPORTED = frozenset(
 class Adapter:
     """Serves `device` from a Vfs. `validity`: seconds for which the kernel may keep what it was told.
 
-    `knows_root`: user 0 of a request is root of the machine, and not of a user namespace.
+    `knows_root`: user 0 of a request is root of the machine, and not of a user namespace. `deadline`: seconds without a
+    byte after which a request fails.
     """
 
-    def __init__(self, device: int, vfs: Vfs, pool: Executor, validity: int, *, knows_root: bool = True) -> None:
+    def __init__(
+        self,
+        device: int,
+        vfs: Vfs,
+        pool: Executor,
+        validity: int,
+        *,
+        knows_root: bool = True,
+        deadline: float = DEADLINE,
+    ) -> None:
         self.vfs = vfs
         self._pool = pool
-        self._reads = Reads(pool)
         self._validity = validity
         self._knows_root = knows_root
         handlers: dict[Opcode, Handler] = {
@@ -60,6 +70,9 @@ class Adapter:
             Opcode.BATCH_FORGET: self._batch_forget,
         }
         self.session = Session(device, handlers, is_meant_to_stop, self._undelivered)
+        self.session.describe = lambda request: describe(vfs, request)
+        self.deadlines = Deadlines(self.session, deadline)
+        self._reads = Reads(pool, self.deadlines)
 
     # Now or later
 
@@ -80,9 +93,12 @@ class Adapter:
         return handle
 
     def _fetch_and_answer(self, request: Request, operation: Callable[[Request], bytes], missing: NotHere) -> None:
+        if not self.session.is_pending(request):  # its caller was killed while it waited for this thread
+            return
         try:
             for _ in range(_CATALOGS_PER_REQUEST):
-                missing.fetch()
+                with self.deadlines.working_for(request):
+                    missing.fetch()
                 with self.vfs.lock:
                     try:
                         payload = operation(request)
@@ -258,7 +274,7 @@ def _sized(value: bytes, size: int) -> bytes:
 
 
 class NotSupported(SwrepoError):
-    """This file system does not know such attributes, so there is no point in asking another entry."""
+    """The file system does not know such attributes, so there is no point in asking another entry."""
 
     errno = 95  # EOPNOTSUPP
 
