@@ -14,6 +14,7 @@ from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.paths import ROOT, parent
+from swrepo.system.activity import Gate
 
 _DEEPEST = 256
 """Catalogs above one another. A signed repository cannot be endless, but its snapshots can hold one another's."""
@@ -131,7 +132,7 @@ class _Mount:
         self.prefix = prefix
         self.depth = depth
         self.catalog = catalog
-        self.gate = threading.Lock()  # held while the catalog is loaded
+        self.gate = Gate()  # held while the catalog is loaded
 
 
 def _below(catalog: CatalogFile, depth: int) -> dict[bytes, _Mount]:

@@ -14,6 +14,7 @@ from swrepo.cli.selection import SHARED_CACHE, select
 from swrepo.client import mount as client
 from swrepo.client.access import AccessRequest
 from swrepo.client.control import ask
+from swrepo.client.deadlines import DEADLINE
 from swrepo.client.request import MountRequest
 from swrepo.client.target import Target, parse
 from swrepo.config.files import load
@@ -90,6 +91,7 @@ def _mount(
             dev=options.dev,
             foreground=args.foreground,
             max_ttl=max_ttl,
+            deadline=options.deadline or DEADLINE,
             control=control,
         )
     )

@@ -16,9 +16,11 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
 _SWITCHES = ("allow_other", "suid", "dev")
-_VALUES = ("tag", "hash", "root_hash")
+_VALUES = ("tag", "hash", "root_hash", "deadline")
 _PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT"}
 """Options that are short for a parameter."""
+
+_LONGEST_DEADLINE = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class MountOptions:
     dev: bool = False
     tag: str | None = None
     root_hash: str | None = None
+    deadline: float | None = None
     parameters: tuple[str, ...] = ()
 
 
@@ -49,7 +52,7 @@ def parse(words: Iterable[str]) -> MountOptions:
         elif given and name.isupper():
             parameters.append(word)
         elif word not in OF_MOUNT_8 and not word.startswith(_IGNORED_PREFIXES):
-            known = ", ".join([*_SWITCHES, "tag=NAME", "hash=HASH", "quota=MB", "PARAMETER=VALUE"])
+            known = ", ".join([*_SWITCHES, "tag=NAME", "hash=HASH", "quota=MB", "deadline=SECONDS", "PARAMETER=VALUE"])
             raise UsageError(f"-o {word} is unknown; there are {known}")
     return MountOptions(
         allow_other="allow_other" in switches,
@@ -57,8 +60,15 @@ def parse(words: Iterable[str]) -> MountOptions:
         dev="dev" in switches,
         tag=values.get("tag"),
         root_hash=values.get("hash"),
+        deadline=_seconds(values["deadline"]) if "deadline" in values else None,
         parameters=tuple(parameters),
     )
+
+
+def _seconds(text: str) -> float:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _LONGEST_DEADLINE:
+        raise UsageError(f"-o deadline={text}: a whole number of seconds is needed, from 1 to {_LONGEST_DEADLINE}")
+    return float(text)
 
 
 def _single(words: Iterable[str]) -> Iterable[str]:

@@ -6,9 +6,11 @@ import threading
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+from swrepo.client.deadlines import Deadlines
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Request, Session
 from swrepo.repository.content import Content
+from swrepo.system.activity import ANY, Activity, Working
 
 
 class Read(NamedTuple):
@@ -23,31 +25,41 @@ class Read(NamedTuple):
 class Reads:
     """Reads under way. Safe from any thread; `_lock` guards the lists, nothing is acquired under it."""
 
-    def __init__(self, pool: Executor) -> None:
+    def __init__(self, pool: Executor, deadlines: Deadlines) -> None:
         self._pool = pool
+        self._deadlines = deadlines
         self._lock = threading.Lock()
-        self._waiting: dict[ObjectId, list[Read]] = {}
+        self._waiting: dict[ObjectId, tuple[Activity, list[Read]]] = {}
 
     def wait(self, session: Session, read: Read) -> None:
         """Fetch what `read`, which is deferred, lacks, and answer it."""
         key = read.content.wants(read.offset, read.size)[0].id
+        record = self._deadlines.record(read.request)
         with self._lock:
-            others = self._waiting.get(key)
-            if others is not None:
+            found = self._waiting.get(key)
+            if found is not None:
+                fetching, others = found
                 others.append(read)
+                record.resume(fetching)
                 return
-            self._waiting[key] = [read]
-        self._pool.submit(self._fetch, session, key, read)
+            record.resume(ANY)
+            self._waiting[key] = record, [read]
+        self._pool.submit(self._fetch, session, key, read, record)
 
-    def _fetch(self, session: Session, key: ObjectId, first: Read) -> None:
+    def _fetch(self, session: Session, key: ObjectId, first: Read, record: Activity) -> None:
         """Runs in the pool: fetch for the first, then look who else can be answered now."""
+        with self._lock:
+            if not any(session.is_pending(read.request) for read in self._waiting[key][1]):
+                del self._waiting[key]  # those who waited were killed before there was a thread for them
+                return
         outcome: bytes | Exception
         try:
-            outcome = first.content.pread(first.offset, first.size)
+            with Working(record):
+                outcome = first.content.pread(first.offset, first.size)
         except Exception as error:  # noqa: BLE001 - every request gets its answer; the session logs it
             outcome = error
         with self._lock:
-            waiting = self._waiting.pop(key)
+            _, waiting = self._waiting.pop(key)
         session.answer(first.request, outcome)
         for read in waiting[1:]:
             if isinstance(outcome, Exception):

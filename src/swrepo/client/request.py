@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swrepo.client.access import AccessRequest, Clock, now
+from swrepo.client.deadlines import DEADLINE
 from swrepo.client.repositories import Resolver
 
 HOURS_24 = 86400
@@ -18,7 +19,8 @@ class MountRequest:
     `mountpoint` may be `/dev/fd/N`, a connection that is mounted already. `validity`: seconds for which the kernel may
     keep what it was told; it is told of every change, so the number hardly matters. `max_ttl`: the most seconds between
     two looks for a new revision. `control`: directory of the control socket (default: the repository's cache). `log`:
-    the file that a daemon writes to; without one, syslog.
+    the file that a daemon writes to; without one, syslog. `deadline`: seconds without a byte after which a request of
+    the kernel fails.
     """
 
     mountpoint: str
@@ -30,6 +32,7 @@ class MountRequest:
     foreground: bool = False
     validity: int = HOURS_24
     max_ttl: int | None = None
+    deadline: float = DEADLINE
     control: Path | None = None
     log: Path | None = None
     clock: Clock = now

@@ -12,9 +12,11 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from swrepo import __version__
@@ -22,19 +24,22 @@ from swrepo.client.access import Access
 from swrepo.client.adapter import WORKERS, Adapter
 from swrepo.client.control import Command, ControlSocket
 from swrepo.client.guard import Report
-from swrepo.client.refresh import Refresher, Timer
+from swrepo.client.handover import Connection, Handover
+from swrepo.client.journal import VolumeRecord
+from swrepo.client.refresh import Refresher, Timer, tell_kernel
 from swrepo.client.repositories import Repositories
 from swrepo.client.request import MountRequest
 from swrepo.client.vfs import ROOT_NODE, Vfs
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
 from swrepo.fuse.mount import MountOptions
+from swrepo.repository.revision import Revision
 
 log = logging.getLogger(__name__)
 
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_KILLED_AFTER = 2.0
-"""Seconds after which a program that was killed while it waits for us is let go at the latest."""
+_FAILED = 70
+"""Exit code where this program itself is to blame, as in sysexits.h."""
 
 _LAST_ANSWERS = 2.0
 """Seconds that the loop has for going on with who still uses a mount that was detached."""
@@ -43,30 +48,33 @@ _LAST_ANSWERS = 2.0
 class Mounted:
     """Everything of one live mount. `accesses` are those in use, by the name that they have in the tree."""
 
-    def __init__(self, request: MountRequest) -> None:
-        """Open the repository, or make ready to open many; then mount."""
+    def __init__(self, request: MountRequest, handover: Handover) -> None:
+        """Open the repository, or make ready to open many; then mount, or go on with the mount that was left to us."""
         self.request = request
-        self.vfs = Vfs(started=int(request.clock().timestamp()))
+        self.vfs = Vfs(
+            started=int(request.clock().timestamp()), counts=handover.counts, journal=handover.journal
+        )
         self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
         self.repositories: Repositories | None = None
         self._access: Access | None = None
-        if request.repository is not None:
-            self._access = Access(request.repository)
-            self.vfs.mount_root(self._access.revision, self._access.variables)
-        elif request.resolve is not None:
+        if request.repository is None:
+            if request.resolve is None:
+                raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
             self.repositories = Repositories(request.resolve)
             self.vfs.mount_many(self.repositories)
-        else:
-            raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
-        options = MountOptions(self._source(), request.allow_other, request.suid, request.dev)
         try:
-            self.device = mounting.mount(request.mountpoint, options)
+            self.device = self._mount() if handover.connection is None else self._resume(handover.connection)
         except BaseException:
             self.close()
             raise
         knows_root = mounting.is_initial_namespace()
-        self.adapter = Adapter(self.device, self.vfs, self.pool, request.validity, knows_root=knows_root)
+        self.adapter = Adapter(
+            self.device, self.vfs, self.pool, request.validity, knows_root=knows_root, deadline=request.deadline
+        )
         self.session = self.adapter.session
+        if handover.connection is not None:
+            self.session.go_on(handover.connection.agreement)
+        self.failed = False
         self._refreshers: dict[str, Refresher] = {}
         # The kernel keeps the listing of the synthetic root too.
         self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
@@ -93,37 +101,74 @@ class Mounted:
         if self.repositories is not None:
             self.repositories.close()
 
-    def _source(self) -> str:
-        return self._access.fqrn if self._access is not None else "cvmfs"
+    @property
+    def fqrn(self) -> str | None:
+        """The repository that is the whole mount."""
+        return self._access.fqrn if self._access is not None else None
+
+    def _mount(self) -> int:
+        request = self.request
+        if request.repository is not None:
+            self._access = Access(request.repository)
+            self.vfs.mount_root(self._access.revision, self._access.variables)
+        options = MountOptions(self.fqrn or "cvmfs", request.allow_other, request.suid, request.dev)
+        return mounting.mount(request.mountpoint, options)
+
+    def _resume(self, connection: Connection) -> int:
+        self.vfs.resume(lambda record: self._open_again(record, connection.fqrn))
+        return connection.device
+
+    def _open_again(self, record: VolumeRecord, fqrn: str | None) -> tuple[Revision, Mapping[str, str]]:
+        """Open the revision that the worker before this one showed."""
+        if self.repositories is not None:
+            return self.repositories.open(record.name, record.root)
+        assert self.request.repository is not None  # noqa: S101 - it is one or the other
+        self._access = Access(replace(self.request.repository, fqrn=fqrn), record.root)
+        return self._access.revision, self._access.variables
 
 
-def serve(request: MountRequest, report: Report, guard: int, *, in_foreground: bool) -> int:
-    """Serve until the mount is gone or a signal ends it; the exit code. `guard` ends when the guard process dies."""
+def serve(request: MountRequest, report: Report, guard: int, handover: Handover, *, in_foreground: bool) -> int:
+    """Serve until the mount is gone or a signal ends it; the exit code. `guard` ends when the guard process dies.
+
+    An exit code other than 0 leaves the mount to the next worker.
+    """
     wake, ended = _signal_pipe(), os.pipe()
-    mounted = Mounted(request)
+    mounted = Mounted(request, handover)
     loop = threading.Thread(target=_run_loop, args=(mounted, ended[1]), name="loop", daemon=True)
     loop.start()
-    control: ControlSocket | None = None
     timer = Timer(mounted.refreshers, request.max_ttl)
+    control: ControlSocket | None = None
     try:
-        _wait_until_it_answers(mounted)
+        if handover.connection is None:
+            _wait_until_it_answers(mounted)
         control = _control(mounted)
         timer.start()
-        report.ready()
+        if handover.connection is None:
+            assert mounted.session.agreement is not None  # noqa: S101 - it answers
+            handover.give(Connection(mounted.device, mounted.session.agreement, mounted.fqrn))
+            report.ready()
+        else:
+            tell_kernel(mounted.vfs, mounted.session, mounted.vfs.unsaid)
+            timer.now()
         _wait_for_the_end(wake, ended[0], guard if in_foreground else -1, mounted, timer)
-    finally:
-        timer.stop()
+    except SwrepoError:
         _unmount(mounted, loop)
-        if control is not None:
-            control.close()
-        mounted.close()
+        raise
+    if mounted.failed:
+        return _FAILED
+    timer.stop()
+    _unmount(mounted, loop)
+    if control is not None:
+        control.close()
+    mounted.close()
     return 0
 
 
 def _run_loop(mounted: Mounted, ended: int) -> None:
     try:
         mounted.session.run()
-    except Exception:
+    except BaseException:
+        mounted.failed = True
         log.exception("the loop ended")
     finally:
         os.close(ended)
@@ -152,9 +197,10 @@ def _signal_pipe() -> int:
 def _wait_for_the_end(wake: int, ended: int, guard: int, mounted: Mounted, timer: Timer) -> None:
     watched = [descriptor for descriptor in (wake, ended, guard) if descriptor >= 0]
     while True:
-        ready, _, _ = select.select(watched, [], [], _KILLED_AFTER)
+        ready, _, _ = select.select(watched, [], [], mounted.adapter.deadlines.period)
         # The kernel reports only the first signal of a program that waits; a later one may be the one that kills it.
         mounted.session.release_killed()
+        mounted.adapter.deadlines.check(time.monotonic())
         if wake not in ready and ended not in ready and guard not in ready:
             continue
         if ended in ready or guard in ready:

@@ -70,6 +70,8 @@ class Session:
         self.agreement: wire.Agreement | None = None
         self.ready = threading.Event()
         self.counts = [0] * _HIGHEST_OPCODE
+        self.describe: Callable[[Request], str] = _operation
+        """Names a request in the log; may be exchanged for one that knows paths. It must not raise."""
         self._interrupted = interrupted
         self._undelivered = undelivered
         self._pending: dict[int, Request] = {}
@@ -172,11 +174,14 @@ class Session:
         """Whether somebody still waits for the deferred request."""
         return request.unique in self._pending
 
+    def pending(self) -> list[Request]:
+        """The deferred requests that have no answer yet, the oldest first. From any thread."""
+        with self._lock:
+            return list(self._pending.values())
+
     def release_killed(self) -> None:
         """Let go those whose interrupting signal was no reason once and is one by now. From any thread."""
-        with self._lock:
-            waiting = list(self._pending.values())
-        for request in waiting:
+        for request in self.pending():
             if self._interrupted(request):
                 self._let_go(request)
 
@@ -227,10 +232,10 @@ class Session:
         if isinstance(error, SwrepoError):
             number = error.errno
             if number == errno.EIO:
-                log.error("%s of node %d failed: %s", _name(request.opcode), request.node, error)
+                log.error("%s failed: %s", self.describe(request), _with_notes(error))
         else:
             number = errno.EIO
-            log.error("%s of node %d failed", _name(request.opcode), request.node, exc_info=error)
+            log.error("%s failed", self.describe(request), exc_info=error)
         if request.opcode not in wire.SILENT:
             self.reply_error(request.unique, number)
 
@@ -296,6 +301,15 @@ def _nothing(_request: Request) -> bytes:
 
 def _open_cached(_request: Request) -> bytes:
     return wire.OPEN_OUT.pack(0, wire.FOPEN_KEEP_CACHE | wire.FOPEN_CACHE_DIR, 0)
+
+
+def _operation(request: Request) -> str:
+    return f"{_name(request.opcode)} of node {request.node}"
+
+
+def _with_notes(error: BaseException) -> str:
+    """The message, and what was noted on the error on its way: the servers that were tried, for one."""
+    return "; ".join([str(error), *getattr(error, "__notes__", ())])
 
 
 def _name(opcode: int) -> str:

@@ -21,6 +21,7 @@ from swrepo.net.routes import Route, Routes
 from swrepo.net.walk import Step, Walk
 from swrepo.objects import codec
 from swrepo.objects.store import DOCUMENT_LIMIT, Want
+from swrepo.system import activity
 
 _UNESCAPED = "/:.@+-_~[],"
 _BACK_OFF_LIMIT = 10.0
@@ -29,10 +30,14 @@ _OK, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 400, 404, 410, 429
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Retries over one route, and the seconds of the first pause's upper end (doubled each time, 10 at most)."""
+    """Retries over one route, and the seconds of the first pause's upper end (doubled each time, 10 at most).
+
+    `limit`: seconds without a byte after which no other route is tried; one try is bounded by its `Timeouts`.
+    """
 
     max_retries: int = 1
     back_off: float = 2.0
+    limit: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,12 @@ class RemoteRepository:
         patience: Patience = Patience(),
         pause: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.routes = routes
         self._client = client
         self._patience = patience
-        self._pause, self._uniform = pause, uniform
+        self._pause, self._uniform, self._clock = pause, uniform, clock
         self._lock = threading.Lock()
         self._responses = self._bytes = 0
 
@@ -95,9 +101,16 @@ class RemoteRepository:
     def _get(self, path: str, what: str, receive: Callable[..., None]) -> None:
         """Try the routes until one delivers what `receive` accepts."""
         walk = Walk(self.routes, self._patience.max_retries)
+        record = activity.current()
+        started = self._clock()
         corrupt: CorruptObject | None = None
         while (step := walk.next()) is not None:
             self._back_off(step.back_off)
+            waited = self._clock() - max(started, record.last)
+            if waited > self._patience.limit:
+                walk.tries.append(f"gave up after {waited:.0f} seconds without a byte")
+                break
+            record.begin(_Try(what, step.route, walk.tries))
             try:
                 self._try(step, path, receive, again=bool(walk.tries))
             except TransferFailed as error:
@@ -136,6 +149,19 @@ class RemoteRepository:
     def _back_off(self, retry: int) -> None:
         if retry:
             self._pause(min(_BACK_OFF_LIMIT, self._uniform(0.001, self._patience.back_off) * 2 ** (retry - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """What is tried, and was tried before, in words: only when somebody asks."""
+
+    what: str
+    route: Route
+    before: list[str]
+
+    def __str__(self) -> str:
+        before = f"; before that: {'; '.join(self.before)}" if self.before else ""
+        return f"{self.what} from {self.route}{before}"
 
 
 def _refusal(route: Route, response: Response) -> TransferFailed:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swrepo.net.faults import Fault, TransferFailed
+from swrepo.system import activity
 
 EAGER = 256 << 10
 BUFFER = 2 << 20
@@ -50,6 +51,7 @@ class Transfer:
         "_ready",
         "_signalled",
         "_tell",
+        "_worker",
         "lines",
         "request",
         "status",
@@ -61,6 +63,7 @@ class Transfer:
         self.status = 0
         self.lines: list[bytes] = []
         self._tell = tell
+        self._worker = activity.current()
         self._lock = threading.Lock()
         self._ready = threading.Lock()
         self._ready.acquire()  # released once for each time that a worker has to be woken
@@ -80,6 +83,7 @@ class Transfer:
                 return False
             self._blocks.append(block)
             self._buffered += len(block)
+        self._worker.progress(len(block))  # here: the worker itself may not be woken for a minute
         return True
 
     @property

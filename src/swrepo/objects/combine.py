@@ -8,21 +8,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from swrepo.system import activity
+from swrepo.system.activity import Activity
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
+class _Running(NamedTuple, Generic[T]):
+    outcome: Future[T]
+    activity: Activity
+
+
 class Combine(Generic[K, T]):
     """Runs one `fetch` per key at a time. Safe from any thread; holds its lock only to look into the table.
 
-    A fetch must not ask for its own key again: it would wait for itself.
+    Those who wait follow the activity of the one who fetches. A fetch must not ask for its own key again: it would wait
+    for itself.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[K, Future[T]] = {}  # guarded by _lock
+        self._running: dict[K, _Running[T]] = {}  # guarded by _lock
         self._waiters: dict[K, int] = {}  # guarded by _lock: those that wait for another's fetch
 
     def run(self, key: K, fetch: Callable[[], T]) -> T:
@@ -34,13 +43,15 @@ class Combine(Generic[K, T]):
             with self._lock:
                 running = self._running.get(key)
                 if running is None:
-                    mine = self._running[key] = Future[T]()
+                    mine = Future[T]()
+                    self._running[key] = _Running(mine, activity.current())
                 else:
                     self._waiters[key] = self._waiters.get(key, 0) + 1
             if running is None:
                 return self._fetch(key, fetch, mine)
             try:
-                return running.result()
+                with activity.Following(running.activity):
+                    return running.outcome.result()
             except CancelledError:  # the thread that fetched was interrupted, which is no answer for this one
                 continue
             finally:

@@ -31,6 +31,7 @@ from swrepo.errors import (
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.objects import codec
 from swrepo.objects.store import DOCUMENT_LIMIT, Want
+from swrepo.system import activity
 from swrepo.system.atomic import sync_directory
 
 _READ_BLOCK = 256 << 10
@@ -63,6 +64,7 @@ class DirectoryObjects:
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
         path = self.root / want.id.path
+        activity.current().begin(path)
         with _opened(path) as stored:
             codec.decode(_blocks(stored, path), want, out)
 
@@ -190,6 +192,7 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[bytes]:
             block = file.read(_READ_BLOCK)
         if not block:
             return
+        activity.current().progress(len(block))
         yield block
 
 
