@@ -161,6 +161,16 @@ class Vfs:
             if content is not None:
                 content.close()
 
+    def path(self, number: int) -> bytes:
+        """Where a node is in the mounted tree; of one that is not in this revision any more, its name."""
+        if number == ROOT_NODE and self.is_synthetic:
+            return b"/"
+        place = self._place(number)
+        if isinstance(place, Frozen):
+            return place.entry.name
+        volume = _volume(place[0])
+        return (b"/" + volume.name.encode() if volume.name else b"") + volume.path(*place) or b"/"
+
     def usage(self) -> Usage:
         """Sums over the repositories that are shown."""
         found = [self._usage_of(volume.name, volume.revision) for volume in self.volumes.values()]
