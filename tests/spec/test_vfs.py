@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.client.listings import StaleListing
+from swrepo.client.past import EPOCHS
 from swrepo.client.succession import Stale, Succession
 from swrepo.client.vfs import ROOT_NODE, NotHere, StaleNode, Vfs
 from swrepo.errors import IsADirectory, NotASymlink, PathNotFound
@@ -239,6 +241,42 @@ def test_a_listing_that_was_begun_before_goes_on_in_the_old_revision(kernel: Ker
     names = [item.name for item in first + rest]
     assert sorted(names[2:]) == sorted({path.split(b"/")[1] for path in TREE})
     assert all(item.status is None for item in rest), "names only"
+
+
+@pytest.mark.parametrize("revisions", [1, 2, 9, 30])
+def test_a_listing_goes_on_after_any_number_of_revisions(kernel: Kernel, revisions: int) -> None:
+    first = kernel.vfs.listing(ROOT_NODE, 0, 4)
+    for number in range(revisions):  # each shifts the rows of all others
+        kernel.publish(TREE | {b"/%02d" % name: File() for name in range(number + 1)}, NESTED)
+
+    names = [item.name for item in first]
+    cookie = first[-1].cookie
+    while found := kernel.now(lambda: kernel.vfs.listing(ROOT_NODE, cookie, 2)):
+        names += [item.name for item in found]
+        cookie = found[-1].cookie
+
+    assert sorted(names[2:]) == sorted({path.split(b"/")[1] for path in TREE})
+
+
+def test_a_listing_of_an_unchanged_catalog_keeps_its_cookies(kernel: Kernel) -> None:
+    number = kernel.lookup(b"/nested")
+    before = kernel.now(lambda: kernel.vfs.listing(number, 0, 100))
+    for revision in range(3):
+        kernel.publish(TREE | {b"/new": File(content=b"%d" % revision)}, NESTED)
+
+    after = kernel.now(lambda: kernel.vfs.listing(number, 0, 100))
+
+    assert after == before
+
+
+def test_a_listing_that_was_held_for_a_thousand_revisions_has_to_begin_again(kernel: Kernel) -> None:
+    first = kernel.vfs.listing(ROOT_NODE, 0, 4)
+    kernel.publish({b"/other": File()})
+    kernel.publish({b"/another": File()})
+    for epoch in range(EPOCHS):
+        kernel.volume.past.note(2 + epoch, kernel.volume.revision.root)
+    with pytest.raises(StaleListing):
+        kernel.now(lambda: kernel.vfs.listing(ROOT_NODE, first[-1].cookie, 4))
 
 
 def test_an_unchanged_nested_catalog_is_not_compared_and_keeps_its_numbers(kernel: Kernel) -> None:

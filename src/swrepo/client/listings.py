@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
+from swrepo.client.past import EPOCHS
 from swrepo.client.volume import Volume
-from swrepo.errors import NotADirectory
+from swrepo.errors import NotADirectory, SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT
 from swrepo.repository.revision import Revision
@@ -18,7 +19,11 @@ ROOT_NODE = 1
 AFTER_DOT, AFTER_DOTS = 1, 2
 """Cookies that follow `.` and `..`; those of rows are larger."""
 
-_EPOCH_BITS = 6
+_EPOCH_BITS = 10
+"""A cookie is a row and, below it, the epoch that began to have it. Up to two million rows it has no more than 31 bits,
+which is what old 32-bit programs can take."""
+
+_EPOCH_MASK = EPOCHS - 1
 
 
 class NotHere(Exception):
@@ -42,15 +47,17 @@ class Listed(NamedTuple):
 def listing(volume: Volume, number: int, directory: bytes, cookie: int, limit: int) -> list[Listed]:
     """Up to `limit` entries of the directory `number` after `cookie` (0: from the start), `.` and `..` first."""
     after = cookie >> _EPOCH_BITS
-    if after and cookie & (1 << _EPOCH_BITS) - 1 != volume.epoch & (1 << _EPOCH_BITS) - 1:
-        return _list_previous(volume, directory, cookie, limit)
     found = _dots(volume, number, directory, cookie) if cookie < AFTER_DOTS else []
     catalog = catalog_of(volume.revision, directory)
-    home, variables, epoch = volume.span(catalog), volume.variables, volume.epoch & (1 << _EPOCH_BITS) - 1
+    since = volume.since(catalog)
+    begun = volume.epoch - (volume.epoch - cookie & _EPOCH_MASK)
+    if after and begun < since:
+        return _continue(volume, number, directory, begun, after, limit)
+    home, variables, tag = volume.span(catalog), volume.variables, since & _EPOCH_MASK
     for entry in catalog.listing(directory, after, limit):
         row = entry.rowid
         listed = volume.number(catalog, entry) if entry.hardlinks >> 32 else home.number(row)
-        found.append(Listed(entry.name, listed, entry.mode, row << _EPOCH_BITS | epoch, status(entry, variables)))
+        found.append(Listed(entry.name, listed, entry.mode, row << _EPOCH_BITS | tag, status(entry, variables)))
         if entry.flags & 1:
             volume.note_path(home.base + row, directory + b"/" + entry.name)
     return found
@@ -92,13 +99,34 @@ def _dots(volume: Volume, number: int, directory: bytes, cookie: int) -> list[Li
     return dots[cookie:]
 
 
-def _list_previous(volume: Volume, directory: bytes, cookie: int, limit: int) -> list[Listed]:
-    """Go on with a listing that was begun in the revision before: names only, so that none comes twice."""
-    if volume.previous is None or (cookie + 1) & (1 << _EPOCH_BITS) - 1 != volume.epoch & (1 << _EPOCH_BITS) - 1:
-        return []
-    epoch = cookie & (1 << _EPOCH_BITS) - 1
-    catalog = catalog_of(volume.previous, directory)
-    return [
-        Listed(entry.name, ROOT_NODE, entry.mode, entry.rowid << _EPOCH_BITS | epoch, None)
-        for entry in catalog.listing(directory, cookie >> _EPOCH_BITS, limit)
-    ]
+def _continue(volume: Volume, number: int, directory: bytes, epoch: int, after: int, limit: int) -> list[Listed]:
+    """Go on with a listing that was begun in an earlier revision, so that no name comes twice and none is left out.
+
+    Names only; the numbers are those of today, and the directory's own for what is gone.
+    """
+    then, now = _catalog_then(volume, directory, epoch), catalog_of(volume.revision, directory)
+    found = []
+    for entry in then.listing(directory, after, limit):
+        today = now.lookup(directory + b"/" + entry.name)
+        listed = number if today is None else volume.number(now, today)
+        found.append(Listed(entry.name, listed, entry.mode, entry.rowid << _EPOCH_BITS | epoch & _EPOCH_MASK, None))
+    return found
+
+
+def _catalog_then(volume: Volume, directory: bytes, epoch: int) -> CatalogFile:
+    """The catalog that listed a directory in an earlier revision; NotHere, StaleListing."""
+    if epoch == volume.epoch - 1 and volume.previous is not None:
+        return catalog_of(volume.previous, directory)
+    past, objects = volume.past, volume.revision.objects
+    if epoch not in past.roots:
+        raise StaleListing("the listing began in a revision that is not remembered any more; it has to begin again")
+    catalog = past.catalog(epoch, directory)
+    if catalog is None:
+        raise NotHere(lambda: past.load(epoch, directory, objects))
+    return catalog
+
+
+class StaleListing(SwrepoError):
+    """A directory was held open for too long."""
+
+    errno = 116  # ESTALE

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from swrepo.catalog.reader import CatalogFile
 from swrepo.client.nodes import NodeTable, Span
+from swrepo.client.past import Past
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import PathKey, path_key
@@ -26,8 +27,10 @@ class Volume:
         self.revision = revision
         self.epoch = 0
         self.previous: Revision | None = None
+        self.past = Past()
         self._nodes = nodes
         self._spans: dict[bytes, Span] = {}
+        self._since: dict[bytes, int] = {}
         self._paths: OrderedDict[int, bytes] = OrderedDict()
 
     def span(self, catalog: CatalogFile) -> Span:
@@ -67,10 +70,20 @@ class Volume:
         if len(self._paths) > _PATHS:
             self._paths.popitem(last=False)
 
+    def since(self, catalog: CatalogFile) -> int:
+        """The first epoch of which it is known that this catalog of the current revision was its catalog too."""
+        return self._since.setdefault(catalog.mountpoint, self.epoch)
+
     def exchange(self, revision: Revision, spans: dict[bytes, Span]) -> None:
         """Show another revision; `spans` are those that were prepared for it."""
+        self.past.note(self.epoch, self.revision.root)
         self.previous, self.revision = self.revision, revision
         self.epoch += 1
+        self._since = {
+            place: since
+            for place, since in self._since.items()
+            if place in spans and spans[place] is self._spans.get(place)
+        }
         self._spans = spans
         self._paths.clear()
 
