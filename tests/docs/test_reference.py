@@ -8,8 +8,7 @@ import pytest
 from swrepo.cli.exits import guarded
 from swrepo.cli.reference import commands, documents, error_classes
 from swrepo.client import worker
-from swrepo.config.original import NAMES
-from swrepo.config.parameters import TABLE
+from swrepo.config.table import TABLE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -25,11 +24,10 @@ def test_every_command_has_its_section():
         assert f"## swrepo {' '.join(words)}\n" in text, "run `make docs`"
 
 
-def test_every_parameter_is_documented_once_and_none_counts_as_missing():
+def test_every_parameter_is_documented_once():
     text = (DOCS / "configuration.md").read_text("utf-8")
     for parameter in TABLE:
-        assert text.count(f"| `{parameter.name}` |") == 1
-        assert parameter.name not in NAMES
+        assert text.count(f"| `{parameter.name.replace('*', '<NAME>')}` |") == 1
 
 
 def test_every_error_class_gives_the_code_that_is_documented():

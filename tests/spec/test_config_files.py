@@ -3,7 +3,9 @@
 import pytest
 
 from swrepo.config.files import Setting, files_for, load
-from swrepo.config.parameters import TABLE, complete_name, interpret, warnings
+from swrepo.config.parameter import Standing
+from swrepo.config.parameters import complete_name, interpret, warnings
+from swrepo.config.table import TABLE
 from swrepo.errors import ConfigError
 
 FQRN = "atlas.example.org"
@@ -96,8 +98,9 @@ def settings_of(**values):
 
 def test_the_defaults_are_those_of_the_table():
     parameters = interpret({})
-    assert parameters.proxies == "DIRECT"
-    assert (parameters.timeout, parameters.timeout_direct, parameters.max_retries) == (5.0, 10.0, 1)
+    network = parameters.network
+    assert network.proxies == "DIRECT"
+    assert (network.timeout, network.timeout_direct, network.max_retries) == (5.0, 10.0, 1)
     assert parameters.shared_cache
     assert not parameters.strict_mount
     assert parameters.max_ttl is None
@@ -142,8 +145,21 @@ def test_a_value_that_does_not_fit_names_its_parameter_and_place(name, value):
         interpret(settings_of(**{name: value}))
 
 
-def test_a_parameter_that_is_not_honoured_yet_is_named():
-    assert warnings(settings_of(CVMFS_NFILES="4000")) == ["f:1: CVMFS_NFILES is not honoured yet; it has no effect"]
+def test_a_parameter_that_is_not_honoured_yet_is_named_where_it_asks_for_something():
+    said = ["f:1: CVMFS_USE_GEOAPI is not honoured yet; it has no effect"]
+    assert warnings(settings_of(CVMFS_USE_GEOAPI="yes")) == said
+    assert warnings(settings_of(CVMFS_USE_GEOAPI="no")) == []
+
+
+def test_a_parameter_that_needs_no_effect_draws_no_warning():
+    assert warnings(settings_of(CVMFS_NFILES="4000")) == []
+
+
+@pytest.mark.parametrize("name", [row.name for row in TABLE if row.standing is Standing.REFUSED])
+def test_what_would_be_wrong_to_leave_out_is_refused_with_a_reason(name):
+    with pytest.raises(ConfigError, match=f"f:1: {name}=x is refused: "):
+        interpret(settings_of(**{name: "x"}))
+    interpret(settings_of(**{name: ""}))
 
 
 def test_a_misspelt_parameter_gets_a_suggestion():
@@ -153,7 +169,8 @@ def test_a_misspelt_parameter_gets_a_suggestion():
 
 
 def test_honoured_parameters_and_other_variables_draw_no_warning():
-    assert warnings(settings_of(**{parameter.name: "x" for parameter in TABLE}, MY_VARIABLE="1")) == []
+    honoured = [row.name for row in TABLE if row.standing is Standing.HONOURED]
+    assert warnings(settings_of(**dict.fromkeys(honoured, "x"), MY_VARIABLE="1")) == []
 
 
 def test_the_default_domain_completes_a_short_name():

@@ -16,7 +16,8 @@ from pathlib import Path
 from swrepo import errors
 from swrepo.cli import exits
 from swrepo.cli.main import COMMANDS, PROGRAM, Entry, main
-from swrepo.config.parameters import TABLE
+from swrepo.config.parameter import Parameter, Standing
+from swrepo.config.table import SECTIONS
 
 _NOTE = "<!-- Made from the program by `make docs`; edit there. -->\n"
 
@@ -47,11 +48,10 @@ The file `blacklist` beside them holds fingerprints of certificates that must no
 forbid revisions of the repository `NAME` before `N`.
 
 ## Parameters
-| Parameter | Kind | Default | Meaning |
-|---|---|---|---|
-{rows}
+{tables}
 
-A parameter of CernVM-FS that is not in this table is named in a warning and has no effect.
+A parameter that is not built yet and asks for something is named in a warning, a misspelt one with what it may have
+meant. `swrepo config explain PARAMETER [NAME]` tells what is known about one, and where it is set.
 
 ## Environment
 | Variable | Meaning |
@@ -94,16 +94,28 @@ configuration knows its servers. Where nothing else tells the two apart, write `
 def documents() -> dict[str, str]:
     """File name below docs/ and what it must hold."""
     return {
-        "configuration.md": _NOTE + _CONFIGURATION.format(rows="\n".join(_parameter_rows())),
+        "configuration.md": _NOTE + _CONFIGURATION.format(tables="\n\n".join(_parameter_tables())),
         "errors.md": _NOTE + _ERRORS.format(rows="\n".join(_code_rows()), numbers="\n".join(_number_rows())),
         "commands.md": _NOTE + _COMMANDS.format(overview=_overview(), sections="\n\n".join(_sections())),
     }
 
 
-def _parameter_rows() -> Iterator[str]:
-    for parameter in TABLE:
-        meaning = parameter.meaning.replace("|", "\\|")
-        yield f"| `{parameter.name}` | {parameter.kind} | {parameter.default} | {meaning} |"
+def _parameter_tables() -> Iterator[str]:
+    for heading, rows in SECTIONS:
+        lines = [_parameter_row(row) for row in sorted(rows, key=lambda row: row.standing is not Standing.HONOURED)]
+        yield "\n".join([f"### {heading}", "| Parameter | Kind | Default | Meaning |", "|---|---|---|---|", *lines])
+
+
+def _parameter_row(row: Parameter) -> str:
+    name = row.name.replace("*", "<NAME>")
+    default = f"`{row.default}`" if row.default else "empty"
+    if row.otherwise:
+        default = f"{default}: {row.otherwise}"
+    meaning = row.meaning
+    if row.standing is not Standing.HONOURED:
+        meaning += f" **{row.standing.value[0].upper()}{row.standing.value[1:]}**"
+        meaning += "." if row.standing is Standing.NOT_YET else f": {row.reason}."
+    return f"| `{name}` | {row.kind} | {default} | {meaning} |".replace("`|`", "`\\|`")
 
 
 def error_classes(top: type[errors.SwrepoError] = errors.SwrepoError) -> Iterator[type[errors.SwrepoError]]:

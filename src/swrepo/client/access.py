@@ -26,6 +26,7 @@ from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST
 from swrepo.net.http import HttpClient, Timeouts
+from swrepo.net.options import NetworkOptions
 from swrepo.net.remote import Patience, RemoteRepository
 from swrepo.net.routes import DIRECT, ProxyGroups, Routes
 from swrepo.objects.directory import DirectoryObjects
@@ -54,7 +55,8 @@ class AccessRequest:
     """What is needed to open one repository.
 
     `urls`: the repository at its servers, in order; or one file:// URL. `keys`: files of master public keys. `fqrn`:
-    None takes the name from the manifest, which the keys then vouch for. `tag` or `root_hash` fix the revision.
+    None takes the name from the manifest, which the keys then vouch for. `tag`, `date` or `root_hash` fix the revision;
+    without `follow` it stays the one that is found first.
     `variables`: what variant symlinks see. `quota`: bytes that the cache may take; None for no limit.
     """
 
@@ -63,11 +65,14 @@ class AccessRequest:
     cache: Path
     fqrn: str | None = None
     tag: str | None = None
+    date: datetime | None = None
     root_hash: str | None = None
+    follow: bool = True
     blacklists: tuple[Path, ...] = ()
     proxies: ProxyGroups = DIRECT
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_retries: int = 1
+    network: NetworkOptions = NetworkOptions()
     variables: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now
     quota: int | None = None
@@ -76,8 +81,11 @@ class AccessRequest:
 class Access:
     """An open repository. `revision` is what it showed when it was opened, or at the last `refresh`."""
 
-    def __init__(self, request: AccessRequest) -> None:
-        """Fetch, check and open. Raises TrustError, CorruptObject, ObjectNotFound, Unreachable, ConfigError."""
+    def __init__(self, request: AccessRequest, shown: ObjectId | None = None) -> None:
+        """Fetch, check and open. Raises TrustError, CorruptObject, ObjectNotFound, Unreachable, ConfigError.
+
+        `shown`: the root catalog of a revision that was trusted before and is to be shown again, whatever servers say.
+        """
         self.request = request
         self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
         self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
@@ -89,15 +97,20 @@ class Access:
         try:
             self.manifest: Manifest | None = None
             self.fqrn = request.fqrn or self._claimed_name()
-            self.revision = self._first_revision()
+            self.revision = self._first_revision() if shown is None else Revision(shown, self.cache)
         except BaseException:
             self.close()
             raise
 
     @property
     def is_fixed(self) -> bool:
-        """Whether a tag or root catalog was asked for, so that no newer revision is ever shown."""
-        return bool(self.request.tag or self.request.root_hash)
+        """Whether no newer revision is ever shown."""
+        return self._is_chosen or not self.request.follow
+
+    @property
+    def _is_chosen(self) -> bool:
+        request = self.request
+        return bool(request.tag or request.root_hash or request.date)
 
     @property
     def ttl(self) -> int:
@@ -148,9 +161,18 @@ class Access:
             if len(request.urls) > 1:
                 raise UsageError("a file:// URL cannot be one of several servers")
             return DirectoryObjects(_directory(directories[0]))
-        self.client = HttpClient(timeouts=request.timeouts)
-        routes = Routes(request.urls, request.proxies)
-        return RemoteRepository(routes, self.client, patience=Patience(request.max_retries))
+        network = request.network
+        self.client = HttpClient(
+            timeouts=request.timeouts,
+            max_redirects=network.max_redirects,
+            ca_bundle=network.ca_bundle,
+            ipv4_only=network.ipv4_only,
+        )
+        routes = Routes(
+            request.urls, request.proxies, server_reset=network.server_reset, proxy_reset=network.proxy_reset
+        )
+        patience = Patience(request.max_retries, network.back_off, longest_pause=network.back_off_limit)
+        return RemoteRepository(routes, self.client, patience=patience)
 
     def _claimed_name(self) -> str:
         """The name that the manifest claims; the chain of trust then holds it to it."""
@@ -163,11 +185,23 @@ class Access:
     def _trusted(self) -> Manifest:
         seen = self.cache.read_breadcrumb(self.fqrn)
         trusted = trusted_manifest(
-            self.fqrn, self.documents, self.cache_source, self.anchors, self.request.clock(), seen
+            self.fqrn,
+            self.documents,
+            self.cache_source,
+            self.anchors,
+            self.request.clock(),
+            seen,
+            nearby=self.cache,
+            ahead=self._bring_root,
         )
         if seen != trusted.breadcrumb:
             self.cache.write_breadcrumb(self.fqrn, trusted.breadcrumb)
         return trusted.manifest
+
+    def _bring_root(self, claim: Manifest) -> None:
+        """Have the cache fetch the root catalog of a manifest that is not trusted yet: its name holds it to its bytes."""
+        if not self.is_fixed and claim.root_size is not None:
+            os.close(self.cache.open(Want(claim.root_catalog, size=claim.root_size)))
 
     @property
     def cache_source(self) -> AlternativePaths:
@@ -183,12 +217,14 @@ class Access:
             return Revision(ObjectId.parse(self.request.root_hash, Kind.CATALOG), self.cache)
         if self.request.tag:
             return tagged_revision(self.manifest, self.request.tag, self.cache)
+        if self.request.date:
+            return dated_revision(self.manifest, self.request.date, self.cache)
         return Revision(self.manifest.root_catalog, self.cache, self.manifest.root_size)
 
     def _offline(self, error: Unreachable) -> Revision:
         """No server answers: show what this cache has seen, trusted, before."""
         seen: Breadcrumb | None = self.cache.read_breadcrumb(self.fqrn)
-        if seen is None or self.is_fixed:
+        if seen is None or self._is_chosen:
             raise error
         descriptor = self.cache.open_if_here(Want(seen.root_catalog))
         if descriptor is None:
@@ -214,6 +250,20 @@ def tagged_revision(found: Manifest, tag: str, objects: LocalObjects) -> Revisio
         history.close()
     if entry is None:
         raise PathNotFound(f"the repository {found.fqrn} has no tag {tag}")
+    return Revision(entry.root, objects, entry.size or None)
+
+
+def dated_revision(found: Manifest, date: datetime, objects: LocalObjects) -> Revision:
+    """The last revision with a tag at `date`; PathNotFound where there is none."""
+    if found.history is None:
+        raise PathNotFound(f"the repository {found.fqrn} has no history, so nothing tells its state at {date}")
+    history = open_history(found.history, objects)
+    try:
+        entry = history.by_date(date)
+    finally:
+        history.close()
+    if entry is None:
+        raise PathNotFound(f"the repository {found.fqrn} has no tag as old as {date}")
     return Revision(entry.root, objects, entry.size or None)
 
 

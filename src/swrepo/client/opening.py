@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from swrepo.client.access import AccessRequest
 from swrepo.client.selection import Selection
 from swrepo.net.http import Timeouts
+from swrepo.net.options import NetworkOptions
 from swrepo.net.routes import parse_proxies
+
+_REDIRECTS = 4
 
 
 def access_request(
@@ -15,6 +18,7 @@ def access_request(
 ) -> AccessRequest:
     """For the newest revision or the one that is named; variant symlinks see `environment` and the configuration."""
     parameters = selection.parameters
+    network = parameters.network
     return AccessRequest(
         urls=selection.urls,
         keys=selection.keys,
@@ -22,10 +26,21 @@ def access_request(
         quota=parameters.quota_limit,
         fqrn=selection.fqrn,
         tag=tag or parameters.repository_tag,
+        date=parameters.repository_date,
         root_hash=root_hash or parameters.root_hash,
+        follow=parameters.auto_update,
         blacklists=selection.blacklists,
-        proxies=parse_proxies(parameters.proxies),
-        timeouts=Timeouts(direct=parameters.timeout_direct, proxied=parameters.timeout),
-        max_retries=parameters.max_retries,
+        proxies=parse_proxies(network.proxies),
+        timeouts=Timeouts(network.timeout_direct, network.timeout, network.low_speed_limit),
+        max_retries=network.max_retries,
+        network=NetworkOptions(
+            back_off=network.back_off_first,
+            back_off_limit=network.back_off_limit,
+            server_reset=network.server_reset,
+            proxy_reset=network.proxy_reset,
+            max_redirects=_REDIRECTS if network.follow_redirects else 0,
+            ca_bundle=network.ca_bundle,
+            ipv4_only=network.ipv4_only,
+        ),
         variables={**environment, **selection.variables},
     )

@@ -1,214 +1,157 @@
-"""Every parameter that the client honours: one table, from which docs/configuration.md is written.
+"""What the settings for one repository mean to the client: typed, checked, with defaults.
 
-A parameter of CernVM-FS that is not honoured yet is named in a warning, a misspelt one with what it may have meant.
+The table (config.table) says what each parameter means; those without effect are named by `warnings`.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
 
-from swrepo.config.caches import DEFAULT_QUOTA_LIMIT, CacheInstance, PosixCache, cache_instance, is_of_an_instance
+from swrepo.config.caches import DEFAULT_QUOTA_LIMIT, CacheInstance, PosixCache, cache_instance
 from swrepo.config.files import Setting
-from swrepo.config.original import NAMES as ORIGINAL_NAMES
+from swrepo.config.parameter import Standing
+from swrepo.config.table import TABLE, find, nearest
+from swrepo.config.values import Values
 from swrepo.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One row. `default` is what holds when nothing sets it, in words where it is not a value."""
+class NetworkParameters:
+    """How servers are asked; times in seconds, `inf` for never. `proxies` is what net.routes reads."""
 
-    name: str
-    kind: str
-    default: str
-    meaning: str
+    server_urls: tuple[str, ...] = ()
+    proxies: str = "DIRECT"
+    timeout: float = 5.0
+    timeout_direct: float = 10.0
+    low_speed_limit: int = 1024
+    max_retries: int = 1
+    back_off_first: float = 2.0
+    back_off_limit: float = 10.0
+    server_reset: float = 1800.0
+    proxy_reset: float = 300.0
+    follow_redirects: bool = False
+    ca_bundle: str | None = None
+    ipv4_only: bool = False
 
 
-TABLE = (
-    Parameter(
-        "CVMFS_SERVER_URL",
-        "list of URLs",
-        "none: must be set",
-        "Servers of the repository, `;` between them, tried in this order; `@fqrn@` and `@org@` are filled in.",
-    ),
-    Parameter(
-        "CVMFS_HTTP_PROXY",
-        "proxy groups",
-        "`DIRECT`",
-        "Proxies: `|` between those that share the load, `;` between groups that stand in for one another; "
-        "`DIRECT` for none.",
-    ),
-    Parameter(
-        "CVMFS_KEYS_DIR",
-        "directory",
-        "`keys` beside the configuration files",
-        "Every `*.pub` in it is a master key that is trusted. Wins over `CVMFS_PUBLIC_KEY`.",
-    ),
-    Parameter("CVMFS_PUBLIC_KEY", "list of files", "empty", "Files of trusted master keys, `:` between them."),
-    Parameter(
-        "CVMFS_CACHE_BASE",
-        "directory",
-        "`/var/lib/cvmfs`; `$XDG_CACHE_HOME/swrepo` for ordinary users",
-        "Where caches lie.",
-    ),
-    Parameter(
-        "CVMFS_SHARED_CACHE",
-        "switch",
-        "`yes`",
-        "One cache (`shared`) for all repositories, or one named like the repository for each.",
-    ),
-    Parameter(
-        "CVMFS_QUOTA_LIMIT",
-        "megabytes",
-        "`4000`",
-        'How large the cache may get; `-1` for as large as the disk lets it. See "Cache" in [semantics](semantics.md).',
-    ),
-    Parameter(
-        "CVMFS_ALIEN_CACHE",
-        "directory",
-        "empty",
-        "A cache that other hosts use too, on a network file system: without a limit, nothing in it is ever removed. "
-        'See "Caches" in [operations](operations.md).',
-    ),
-    Parameter(
-        "CVMFS_CACHE_PRIMARY",
-        "name of a cache",
-        "empty: the one that the parameters above describe",
-        "A cache of another kind, described by the parameters `CVMFS_CACHE_<NAME>_...`.",
-    ),
-    Parameter(
-        "CVMFS_CACHE_<NAME>_TYPE",
-        "`posix`, `ram`, `tiered`",
-        "none: must be set",
-        "What the cache of that name is: a directory, memory, or two other caches.",
-    ),
-    Parameter("CVMFS_CACHE_<NAME>_BASE", "directory", "`CVMFS_CACHE_BASE`", "posix: where its directory lies."),
-    Parameter("CVMFS_CACHE_<NAME>_SHARED", "switch", "`no`", "posix: like `CVMFS_SHARED_CACHE`."),
-    Parameter("CVMFS_CACHE_<NAME>_QUOTA_LIMIT", "megabytes", "`4000`", "posix: like `CVMFS_QUOTA_LIMIT`."),
-    Parameter("CVMFS_CACHE_<NAME>_ALIEN", "directory", "empty", "posix: like `CVMFS_ALIEN_CACHE`."),
-    Parameter("CVMFS_CACHE_<NAME>_SIZE", "megabytes", "none: must be set", "ram: how much memory it may take."),
-    Parameter(
-        "CVMFS_CACHE_<NAME>_UPPER", "name of a cache", "none: must be set", "tiered: the cache that is asked first."
-    ),
-    Parameter(
-        "CVMFS_CACHE_<NAME>_LOWER", "name of a cache", "none: must be set", "tiered: the one that is asked next."
-    ),
-    Parameter(
-        "CVMFS_CACHE_<NAME>_LOWER_READONLY",
-        "switch",
-        "`no`",
-        "tiered: nothing is written to the lower cache; what both lack is kept in the upper one.",
-    ),
-    Parameter(
-        "CVMFS_CACHE_<NAME>_COPY_UP",
-        "switch",
-        "`yes`",
-        "tiered: what the lower cache has is copied to the upper one; `no`: it is read where it is.",
-    ),
-    Parameter("CVMFS_TIMEOUT", "seconds", "`5`", "How long a connection through a proxy may take to come about."),
-    Parameter("CVMFS_TIMEOUT_DIRECT", "seconds", "`10`", "The same without a proxy."),
-    Parameter("CVMFS_MAX_RETRIES", "number", "`1`", "How often a failed request is repeated on the same route."),
-    Parameter(
-        "CVMFS_MAX_TTL",
-        "minutes",
-        "`0`: as the repository says",
-        "The longest time between two looks for a new revision.",
-    ),
-    Parameter(
-        "CVMFS_REPOSITORY_TAG", "tag", "empty: the newest revision", "Show the revision with this tag, for good."
-    ),
-    Parameter(
-        "CVMFS_ROOT_HASH",
-        "object name",
-        "empty: the newest revision",
-        "Show the revision with this root catalog, for good. Wins over `CVMFS_REPOSITORY_TAG`.",
-    ),
-    Parameter("CVMFS_REPOSITORIES", "list of names", "empty", "The repositories of this machine, `,` between them."),
-    Parameter(
-        "CVMFS_DEFAULT_DOMAIN",
-        "domain",
-        "empty",
-        "What is added to a repository's name that has no dot.",
-    ),
-    Parameter(
-        "CVMFS_STRICT_MOUNT",
-        "switch",
-        "`no`",
-        "Mount nothing but what `CVMFS_REPOSITORIES` lists.",
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class OwnershipParameters:
+    """Whose everything is shown to be. The maps are files; `user` owns what is claimed (None: who mounts)."""
 
-_BY_NAME = {parameter.name: parameter for parameter in TABLE}
-_TRUE = frozenset({"yes", "on", "1", "true"})
-_FALSE = frozenset({"no", "off", "0", "false", ""})
+    claim: bool = False
+    user: str | None = None
+    uid_map: str | None = None
+    gid_map: str | None = None
+    world_readable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogParameters:
+    """Where the log goes. `level` is 1 (debugging), 2 (information) or 3 (notices); `facility` 0 to 7 is local0..7."""
+
+    file: str | None = None
+    debug_file: str | None = None
+    level: int = 3
+    facility: int | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClientParameters:
-    """The table's values for one repository, checked. Times are in seconds, `quota_limit` in bytes (None: no limit).
+    """The values for one repository, checked. Times are in seconds, `quota_limit` in bytes (None: no limit).
 
-    `proxies` is what net.routes reads. `variables` is what variant symlinks see: every
-    setting of the configuration, whatever its name.
+    `variables` is what variant symlinks see: every setting of the configuration, whatever its name. `validity`: how
+    long the kernel may keep what it is told (None: the client's choice).
     """
 
-    server_urls: tuple[str, ...] = ()
-    proxies: str = "DIRECT"
+    network: NetworkParameters = field(default_factory=NetworkParameters)
+    ownership: OwnershipParameters = field(default_factory=OwnershipParameters)
+    log: LogParameters = field(default_factory=LogParameters)
     keys_dir: str | None = None
     public_keys: tuple[str, ...] = ()
+    blacklist: str | None = None
+    config_repository: str | None = None
+    config_repository_required: bool = False
+    mount_directory: str = "/cvmfs"
     cache_base: str | None = None
+    cache_directory: str | None = None
     shared_cache: bool = True
     quota_limit: int | None = DEFAULT_QUOTA_LIMIT
     cache: CacheInstance = field(default_factory=PosixCache)
-    timeout: float = 5.0
-    timeout_direct: float = 10.0
-    max_retries: int = 1
     max_ttl: int | None = None
+    auto_update: bool = True
+    validity: int | None = None
     repository_tag: str | None = None
+    repository_date: datetime | None = None
     root_hash: str | None = None
+    suid: bool = False
+    talk_socket: str | None = None
     repositories: tuple[str, ...] = ()
     default_domain: str = ""
     strict_mount: bool = False
     variables: Mapping[str, str] | None = None
 
+    @property
+    def server_urls(self) -> tuple[str, ...]:
+        return self.network.server_urls
+
 
 def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
     """Check and type what the files say. Raises ConfigError, which names the parameter, its place and what fits."""
-    ttl = _number(settings, "CVMFS_MAX_TTL", 0)
+    values = Values(settings)
+    _refuse_the_impossible(settings)
+    ttl = values.number("CVMFS_MAX_TTL", 0)
     return ClientParameters(
-        server_urls=_urls(settings),
-        proxies=_proxies(settings),
-        keys_dir=_text(settings, "CVMFS_KEYS_DIR"),
-        public_keys=tuple(_split(settings, "CVMFS_PUBLIC_KEY", ":")),
-        cache_base=_text(settings, "CVMFS_CACHE_BASE"),
-        shared_cache=_switch(settings, "CVMFS_SHARED_CACHE", default=True),
-        quota_limit=_quota_limit(settings),
+        network=_network(values),
+        ownership=OwnershipParameters(
+            claim=values.switch("CVMFS_CLAIM_OWNERSHIP", default=False),
+            user=values.text("CVMFS_USER"),
+            uid_map=values.text("CVMFS_UID_MAP"),
+            gid_map=values.text("CVMFS_GID_MAP"),
+            world_readable=values.switch("CVMFS_WORLD_READABLE", default=False),
+        ),
+        log=_log(values),
+        keys_dir=values.text("CVMFS_KEYS_DIR"),
+        public_keys=tuple(values.items("CVMFS_PUBLIC_KEY", ":")),
+        blacklist=values.text("CVMFS_BLACKLIST"),
+        config_repository=values.text("CVMFS_CONFIG_REPOSITORY"),
+        config_repository_required=values.switch("CVMFS_CONFIG_REPO_REQUIRED", default=False),
+        mount_directory=values.text("CVMFS_MOUNT_DIR") or "/cvmfs",
+        cache_base=values.text("CVMFS_CACHE_BASE"),
+        cache_directory=values.text("CVMFS_CACHE_DIR"),
+        shared_cache=values.switch("CVMFS_SHARED_CACHE", default=True),
+        quota_limit=_quota_limit(values),
         cache=cache_instance(settings),
-        timeout=float(_number(settings, "CVMFS_TIMEOUT", 5, least=1)),
-        timeout_direct=float(_number(settings, "CVMFS_TIMEOUT_DIRECT", 10, least=1)),
-        max_retries=_number(settings, "CVMFS_MAX_RETRIES", 1),
         max_ttl=ttl * 60 or None,
-        repository_tag=_text(settings, "CVMFS_REPOSITORY_TAG"),
-        root_hash=_text(settings, "CVMFS_ROOT_HASH"),
-        repositories=tuple(_split(settings, "CVMFS_REPOSITORIES", ",")),
-        default_domain=_text(settings, "CVMFS_DEFAULT_DOMAIN") or "",
-        strict_mount=_switch(settings, "CVMFS_STRICT_MOUNT", default=False),
+        auto_update=values.switch("CVMFS_AUTO_UPDATE", default=True),
+        validity=_validity(values),
+        repository_tag=values.text("CVMFS_REPOSITORY_TAG"),
+        repository_date=values.time("CVMFS_REPOSITORY_DATE"),
+        root_hash=values.text("CVMFS_ROOT_HASH"),
+        suid=values.switch("CVMFS_SUID", default=False),
+        talk_socket=values.text("CVMFS_TALK_SOCKET"),
+        repositories=tuple(values.items("CVMFS_REPOSITORIES", ", ")),
+        default_domain=values.text("CVMFS_DEFAULT_DOMAIN") or "",
+        strict_mount=values.switch("CVMFS_STRICT_MOUNT", default=False),
         variables={name: setting.value for name, setting in settings.items()},
     )
 
 
 def warnings(settings: Mapping[str, Setting]) -> list[str]:
-    """One sentence for each CVMFS_ parameter that has no effect."""
+    """One sentence for each CVMFS_ parameter that does not do what whoever set it expects."""
     found = []
     for name, setting in settings.items():
-        if not name.startswith("CVMFS_") or name in _BY_NAME or is_of_an_instance(name):
-            continue
-        if name in ORIGINAL_NAMES:
-            found.append(f"{setting.origin}: {name} is not honoured yet; it has no effect")
-            continue
-        near = difflib.get_close_matches(name, [*_BY_NAME, *ORIGINAL_NAMES], n=1, cutoff=0.8)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        found.append(f"{setting.origin}: there is no parameter {name}{hint}")
+        row = find(name)
+        if row is not None:
+            if row.standing is Standing.NOT_YET and not row.asks_for_nothing(setting.value):
+                found.append(f"{setting.origin}: {name} is not honoured yet; it has no effect")
+        elif name.startswith("CVMFS_"):
+            near = nearest(name)
+            hint = f"; did you mean {near}?" if near else " (variant symlinks see it)"
+            found.append(f"{setting.origin}: there is no parameter {name}{hint}")
     return found
 
 
@@ -217,59 +160,66 @@ def complete_name(name: str, default_domain: str) -> str:
     return f"{name}.{default_domain}" if default_domain and "." not in name else name
 
 
-def _refuse(settings: Mapping[str, Setting], name: str, expected: str) -> ConfigError:
-    setting = settings[name]
-    return ConfigError(f"{setting.origin}: {name}={setting.value!r} is not {expected}")
+def _refuse_the_impossible(settings: Mapping[str, Setting]) -> None:
+    for row in TABLE:
+        setting = settings.get(row.name)
+        if row.standing is Standing.REFUSED and setting is not None and not row.asks_for_nothing(setting.value):
+            raise ConfigError(f"{setting.origin}: {row.name}={setting.value} is refused: {row.reason}")
 
 
-def _text(settings: Mapping[str, Setting], name: str) -> str | None:
-    setting = settings.get(name)
-    return setting.value.strip() or None if setting else None
+def _network(values: Values) -> NetworkParameters:
+    most = values.number("CVMFS_MAX_SERVERS", 0)
+    system_ca = values.switch("CVMFS_USE_SSL_SYSTEM_CA", default=False)
+    return NetworkParameters(
+        server_urls=values.urls("CVMFS_SERVER_URL")[: most or None],
+        proxies=_proxies(values),
+        timeout=float(values.number("CVMFS_TIMEOUT", 5, least=1)),
+        timeout_direct=float(values.number("CVMFS_TIMEOUT_DIRECT", 10, least=1)),
+        low_speed_limit=values.number("CVMFS_LOW_SPEED_LIMIT", 1024),
+        max_retries=values.number("CVMFS_MAX_RETRIES", 1),
+        back_off_first=float(values.number("CVMFS_BACKOFF_INIT", 2)),
+        back_off_limit=float(values.number("CVMFS_BACKOFF_MAX", 10)),
+        server_reset=values.number("CVMFS_HOST_RESET_AFTER", 1800) or inf,
+        proxy_reset=values.number("CVMFS_PROXY_RESET_AFTER", 300) or inf,
+        follow_redirects=values.switch("CVMFS_FOLLOW_REDIRECTS", default=False),
+        ca_bundle=None if system_ca else values.text("X509_CERT_BUNDLE"),
+        ipv4_only=values.switch("CVMFS_IPV4_ONLY", default=False),
+    )
 
 
-def _split(settings: Mapping[str, Setting], name: str, separator: str) -> list[str]:
-    pieces = (_text(settings, name) or "").split(separator)
-    return [piece.strip() for piece in pieces if piece.strip()]
+def _proxies(values: Values) -> str:
+    """The proxies, then the fallback ones; with these, nothing is fetched directly."""
+    text = values.text("CVMFS_HTTP_PROXY") or "DIRECT"
+    if "auto" in {name.strip().lower() for group in text.split(";") for name in group.split("|")}:
+        raise values.refuse("CVMFS_HTTP_PROXY", "supported yet where it says `auto`: write the proxies, or DIRECT")
+    fallback = values.text("CVMFS_FALLBACK_PROXY")
+    if fallback is None:
+        return text
+    groups = [
+        "|".join(name for name in group.split("|") if name.strip().upper() != "DIRECT") for group in text.split(";")
+    ]
+    return ";".join([*(group for group in groups if group.strip()), fallback])
 
 
-def _number(settings: Mapping[str, Setting], name: str, default: int, least: int = 0) -> int:
-    text = _text(settings, name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or not least <= int(text) < 1 << 31:
-        raise _refuse(settings, name, f"a whole number from {least} up")
-    return int(text)
+def _log(values: Values) -> LogParameters:
+    facility = values.text("CVMFS_SYSLOG_FACILITY")
+    return LogParameters(
+        file=values.text("CVMFS_USYSLOG"),
+        debug_file=values.text("CVMFS_DEBUGLOG"),
+        level=values.number("CVMFS_SYSLOG_LEVEL", 3, least=1, most=3),
+        facility=None if facility is None else values.number("CVMFS_SYSLOG_FACILITY", 0, most=7),
+        prefix=values.text("CVMFS_SYSLOG_PREFIX"),
+    )
 
 
-def _quota_limit(settings: Mapping[str, Setting]) -> int | None:
-    text = _text(settings, "CVMFS_QUOTA_LIMIT")
-    if text is None:
-        return DEFAULT_QUOTA_LIMIT
-    if text == "-1":
+def _validity(values: Values) -> int | None:
+    if values.text("CVMFS_KCACHE_TIMEOUT") is None:
         return None
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1 << 31:
-        raise _refuse(settings, "CVMFS_QUOTA_LIMIT", "a whole number of megabytes from 1 up, or -1 for no limit")
-    return int(text) << 20
+    return max(0, values.number("CVMFS_KCACHE_TIMEOUT", 0, least=-1))
 
 
-def _switch(settings: Mapping[str, Setting], name: str, *, default: bool) -> bool:
-    if name not in settings:
-        return default
-    text = (_text(settings, name) or "").lower()
-    if text not in _TRUE | _FALSE:
-        raise _refuse(settings, name, "yes or no")
-    return text in _TRUE
-
-
-def _urls(settings: Mapping[str, Setting]) -> tuple[str, ...]:
-    urls = tuple(url.rstrip("/") for url in _split(settings, "CVMFS_SERVER_URL", ";"))
-    if not all(url.startswith(("http://", "https://", "file://")) for url in urls):
-        raise _refuse(settings, "CVMFS_SERVER_URL", "a list of http://, https:// or file:// URLs with ';' between them")
-    return urls
-
-
-def _proxies(settings: Mapping[str, Setting]) -> str:
-    proxies = _text(settings, "CVMFS_HTTP_PROXY") or "DIRECT"
-    if proxies == "auto":
-        raise _refuse(settings, "CVMFS_HTTP_PROXY", "supported yet: write the proxies, or DIRECT")
-    return proxies
+def _quota_limit(values: Values) -> int | None:
+    limit = values.number("CVMFS_QUOTA_LIMIT", DEFAULT_QUOTA_LIMIT >> 20, least=-1)
+    if limit == 0:
+        raise values.refuse("CVMFS_QUOTA_LIMIT", "a whole number of megabytes from 1 up, or -1 for no limit")
+    return None if limit < 0 else limit << 20

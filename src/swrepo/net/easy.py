@@ -29,6 +29,7 @@ class EasyOptions:
     user_agent: str
     ca_bundle: str | None
     max_redirects: int
+    ipv4_only: bool = False
 
 
 class Easy:
@@ -53,6 +54,8 @@ class Easy:
         curl.setopt(pycurl.BUFFERSIZE, _BUFFER_SIZE)
         curl.setopt(pycurl.NOPROXY, "")  # else libcurl reads the environment
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        if options.ipv4_only:
+            curl.setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
         if options.ca_bundle is not None:
             curl.setopt(pycurl.CAINFO, options.ca_bundle)
         curl.setopt(pycurl.WRITEFUNCTION, self._body)

@@ -85,10 +85,11 @@ class HttpClient:
         max_redirects: int = 0,
         user_agent: str = f"cvmfs swrepo {__version__}",
         ca_bundle: str | None = None,
+        ipv4_only: bool = False,
     ) -> None:
         self._timeouts = timeouts
         self._connections = connections
-        self._options = EasyOptions(user_agent, ca_bundle or _find_ca_bundle(), max_redirects)
+        self._options = EasyOptions(user_agent, ca_bundle or _find_ca_bundle(), max_redirects, ipv4_only)
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None
         self._closed = False

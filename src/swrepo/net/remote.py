@@ -24,13 +24,12 @@ from swrepo.objects.store import DOCUMENT_LIMIT, Want
 from swrepo.system import activity
 
 _UNESCAPED = "/:.@+-_~[],"
-_BACK_OFF_LIMIT = 10.0
 _OK, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 400, 404, 410, 429
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Retries over one route, and the seconds of the first pause's upper end (doubled each time, 10 at most).
+    """Retries over one route, and the seconds of the first pause's upper end (doubled each time, to `longest_pause`).
 
     `limit`: seconds without a byte after which no other route is tried; one try is bounded by its `Timeouts`.
     """
@@ -38,6 +37,7 @@ class Patience:
     max_retries: int = 1
     back_off: float = 2.0
     limit: float = 60.0
+    longest_pause: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,8 @@ class RemoteRepository:
 
     def _back_off(self, retry: int) -> None:
         if retry:
-            self._pause(min(_BACK_OFF_LIMIT, self._uniform(0.001, self._patience.back_off) * 2 ** (retry - 1)))
+            pause = self._uniform(0.001, self._patience.back_off) * 2 ** (retry - 1)
+            self._pause(min(self._patience.longest_pause, pause))
 
 
 @dataclass(frozen=True, slots=True)

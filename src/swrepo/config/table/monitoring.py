@@ -1,0 +1,24 @@
+"""What is logged, counted and sent."""
+
+from __future__ import annotations
+
+from swrepo.config.parameter import Parameter, not_yet
+
+ROWS = (
+    Parameter("CVMFS_USYSLOG", "file", "", "Log to this file.", otherwise="to syslog"),
+    Parameter("CVMFS_SYSLOG_LEVEL", "`1`, `2` or `3`", "3", "From which level on: debugging, information or notices."),
+    Parameter("CVMFS_SYSLOG_FACILITY", "`0` to `7`", "", "Log as `local0` to `local7`.", otherwise="as `user`"),
+    Parameter("CVMFS_SYSLOG_PREFIX", "text", "", "What each line begins with.", otherwise="the program"),
+    Parameter("CVMFS_DEBUGLOG", "file", "", "Write all that there is to say to this file, too."),
+    not_yet("CVMFS_INSTRUMENT_FUSE", "switch", "no", "Measure how long answers take."),
+    not_yet("CVMFS_TRACEFILE", "file", "", "Where requests are recorded."),
+    not_yet("CVMFS_TRACEBUFFER", "number", "8192", "Requests that are kept in memory before."),
+    not_yet("CVMFS_TRACEBUFFER_THRESHOLD", "number", "7000", "From how many on they are written."),
+    not_yet("CVMFS_TELEMETRY_SEND", "switch", "no", "Send counters to an InfluxDB."),
+    not_yet("CVMFS_TELEMETRY_RATE", "seconds", "300", "How often."),
+    not_yet("CVMFS_INFLUX_HOST", "name", "", "Its host."),
+    not_yet("CVMFS_INFLUX_PORT", "number", "", "Its port."),
+    not_yet("CVMFS_INFLUX_METRIC_NAME", "name", "", "What the counters are called there."),
+    not_yet("CVMFS_INFLUX_EXTRA_TAGS", "text", "", "More tags."),
+    not_yet("CVMFS_INFLUX_EXTRA_FIELDS", "text", "", "More fields."),
+)

@@ -1,0 +1,92 @@
+"""Servers, proxies, time-outs, names and certificates."""
+
+from __future__ import annotations
+
+from swrepo.config.parameter import Parameter, accepted, not_yet, refused
+
+ROWS = (
+    Parameter(
+        "CVMFS_SERVER_URL",
+        "list of URLs",
+        "",
+        "Servers of the repository, `;` between them, tried in this order; `@fqrn@` and `@org@` are filled in.",
+        otherwise="must be set",
+    ),
+    Parameter("CVMFS_MAX_SERVERS", "number", "0", "Use only so many of the servers.", otherwise="all"),
+    Parameter(
+        "CVMFS_HTTP_PROXY",
+        "proxy groups",
+        "DIRECT",
+        "Proxies: `|` between those that share the load, `;` between groups that stand in for one another; "
+        "`DIRECT` for none.",
+    ),
+    Parameter(
+        "CVMFS_FALLBACK_PROXY",
+        "proxy groups",
+        "",
+        "Proxies for when all others have failed. With them nothing is fetched directly, whatever `CVMFS_HTTP_PROXY` "
+        "says.",
+    ),
+    Parameter("CVMFS_TIMEOUT", "seconds", "5", "How long a connection through a proxy may take to come about."),
+    Parameter("CVMFS_TIMEOUT_DIRECT", "seconds", "10", "The same without a proxy."),
+    Parameter("CVMFS_LOW_SPEED_LIMIT", "bytes per second", "1024", "Slower than that for the time-out is a failure."),
+    Parameter("CVMFS_MAX_RETRIES", "number", "1", "How often a failed request is repeated on the same route."),
+    Parameter("CVMFS_BACKOFF_INIT", "seconds", "2", "The longest first pause before a repetition; doubled each time."),
+    Parameter("CVMFS_BACKOFF_MAX", "seconds", "10", "The longest pause."),
+    Parameter("CVMFS_PROXY_RESET_AFTER", "seconds", "300", "When the first proxy group is tried again; `0` for never."),
+    Parameter("CVMFS_HOST_RESET_AFTER", "seconds", "1800", "When the first server is tried again; `0` for never."),
+    Parameter("CVMFS_FOLLOW_REDIRECTS", "switch", "no", "Go where a server sends us, four times at most."),
+    Parameter(
+        "CVMFS_USE_SSL_SYSTEM_CA",
+        "switch",
+        "no",
+        "Trust the system's authorities for https even where `X509_CERT_BUNDLE` is set.",
+    ),
+    Parameter(
+        "X509_CERT_BUNDLE", "file", "", "Authorities that are trusted for https.", otherwise="those of the system"
+    ),
+    not_yet("X509_CERT_DIR", "directory", "", "Authorities that are trusted for https, a file for each."),
+    not_yet("CVMFS_SEND_INFO_HEADER", "switch", "no", "Tell servers the path of what is fetched."),
+    not_yet("CVMFS_HTTP_TRACING", "switch", "no", "Send headers that name process, user and group."),
+    not_yet("CVMFS_HTTP_TRACING_HEADERS", "list of headers", "", "More headers of that kind."),
+    not_yet("CVMFS_USE_GEOAPI", "switch", "no", "Order servers by distance, as a server says."),
+    not_yet("CVMFS_PROXY_TEMPLATE", "text", "", "What stands for `@proxy@` in proxies and servers."),
+    not_yet("CVMFS_PAC_URLS", "list of URLs", "", "Where to ask for proxies, `;` between them."),
+    not_yet("CVMFS_PROXY_SHARD", "switch", "no", "Choose the proxy of a group by the object's name."),
+    not_yet("CVMFS_PROXY_SHARDING_POLICY", "name", "", "How that is chosen."),
+    not_yet("CVMFS_FAILOVER_INDEFINITELY", "switch", "no", "Go on trying for ever."),
+    not_yet("CVMFS_DNS_MIN_TTL", "seconds", "60", "The shortest time for which an address holds."),
+    not_yet("CVMFS_DNS_MAX_TTL", "seconds", "86400", "The longest."),
+    not_yet("CVMFS_DNS_RETRIES", "number", "1", "How often a name is asked for again."),
+    not_yet("CVMFS_DNS_TIMEOUT", "seconds", "3", "How long an address may take."),
+    not_yet("CVMFS_DNS_SERVER", "address", "", "Whom to ask for addresses."),
+    not_yet("CVMFS_DNS_ROAMING", "switch", "no", "Notice when the machine's resolver changes."),
+    not_yet("CVMFS_MAX_IPADDR_PER_PROXY", "number", "0", "Use only so many addresses of a proxy."),
+    accepted(
+        "CVMFS_IPFAMILY_PREFER",
+        "`4` or `6`",
+        "",
+        "Which addresses are tried first.",
+        "both are tried nearly at once, and the first that answers is used",
+    ),
+    Parameter("CVMFS_IPV4_ONLY", "switch", "no", "Use no address of version 6."),
+    refused(
+        "CVMFS_AUTHZ_HELPER",
+        "program",
+        "",
+        "Who decides on access to secure repositories.",
+        "secure repositories are not supported yet; everybody on the machine could read them",
+    ),
+    accepted("CVMFS_AUTHZ_SEARCH_PATH", "directory", "", "Where such programs are.", "none is started"),
+    not_yet("CVMFS_EXTERNAL_URL", "list of URLs", "", "Servers of files that are not in the repository."),
+    not_yet("CVMFS_EXTERNAL_HTTP_PROXY", "proxy groups", "", "Proxies for them."),
+    not_yet("CVMFS_EXTERNAL_FALLBACK_PROXY", "proxy groups", "", "Proxies for when those have failed."),
+    not_yet("CVMFS_EXTERNAL_TIMEOUT", "seconds", "5", "As `CVMFS_TIMEOUT`, for them."),
+    not_yet("CVMFS_EXTERNAL_TIMEOUT_DIRECT", "seconds", "10", "As `CVMFS_TIMEOUT_DIRECT`, for them."),
+    not_yet("CVMFS_EXTERNAL_MAX_SERVERS", "number", "0", "As `CVMFS_MAX_SERVERS`, for them."),
+    not_yet("CVMFS_MAX_EXTERNAL_SERVERS", "number", "0", "Another name of the same."),
+    not_yet("CVMFS_METALINK_URL", "list of URLs", "", "Who tells the servers."),
+    not_yet("CVMFS_EXTERNAL_METALINK", "list of URLs", "", "The same for files that are not in the repository."),
+    not_yet("CVMFS_METALINK_RESET_AFTER", "seconds", "1800", "When the first of those is asked again."),
+    not_yet("CVMFS_PREFETCH_FILEBUNDLES", "switch", "no", "Fetch files that belong together at once."),
+)
