@@ -168,7 +168,7 @@ def make_python(target: Path, files: int) -> str:
 def add_markers(root: Path) -> int:
     """Give a catalog to every large package, as the administrators of such trees do; how many."""
     count = 0
-    for library in sorted(root.glob("*/python3*")):
+    for library in sorted(path for path in root.glob("*/python3*") if (path / "site-packages").is_dir()):
         large = [library, *(path for path in (library / "site-packages").iterdir() if path.is_dir())]
         for directory in large:
             if sum(len(names) for _, _, names in os.walk(directory)) >= _WORTH_A_CATALOG:
