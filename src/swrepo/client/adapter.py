@@ -15,6 +15,7 @@ from swrepo.client.reads import Read, Reads
 from swrepo.client.vfs import ROOT_NODE, Listed, NotHere, Vfs
 from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
 from swrepo.fuse import wire
+from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.session import LATER, Handler, Later, Request, Session
 from swrepo.fuse.wire import Opcode
 from swrepo.repository.status import Status
@@ -51,6 +52,7 @@ class Adapter:
         *,
         knows_root: bool = True,
         deadline: float = DEADLINE,
+        inflight: InFlight | None = None,
     ) -> None:
         self.vfs = vfs
         self._pool = pool
@@ -69,7 +71,7 @@ class Adapter:
             Opcode.FORGET: self._forget,
             Opcode.BATCH_FORGET: self._batch_forget,
         }
-        self.session = Session(device, handlers, is_meant_to_stop, self._undelivered)
+        self.session = Session(device, handlers, is_meant_to_stop, self._undelivered, inflight)
         self.session.describe = lambda request: describe(vfs, request)
         self.deadlines = Deadlines(self.session, deadline)
         self._reads = Reads(pool, self.deadlines)

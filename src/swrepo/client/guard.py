@@ -1,30 +1,43 @@
-"""The processes of a mount: a worker that serves it, and a guard that takes the mount away if the worker dies.
+"""The processes of a mount: a worker that serves it, and a guard that replaces the worker when it dies.
 
     caller --fork--> guard --fork--> worker         in the background: the caller returns when the worker is ready
     caller = guard --fork--> worker                 in the foreground
 
-The worker tells through a pipe that it is ready, or why it cannot be. A pipe that only the guard holds open tells the
-worker that the guard is gone. The guard holds nothing of the mount, so that the kernel sees when the worker dies.
+The worker tells through a pipe that it is ready, or why it cannot be, and gives the guard a descriptor of the mount
+(client.handover). A pipe that only the guard holds open tells the worker that the guard is gone. The guard does nothing
+else, so it has no reason to die; when workers die one after another, it gives up and takes the mount away.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 from swrepo import errors
+from swrepo.client.handover import Handover
 from swrepo.errors import MountFailed, SwrepoError
 
-Worker = Callable[["Report", int], int]
-"""Serves until the end and returns the exit code; gets its report and a descriptor that ends when the guard dies."""
+log = logging.getLogger(__name__)
+
+Worker = Callable[["Report", int, Handover], int]
+"""Serves until the end and returns the exit code; gets its report, a descriptor that ends when the guard dies, and what
+the workers before it left."""
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+_CRASHES = 5
+_PERIOD = 60.0
+"""So many workers may die within so many seconds before the guard gives up."""
 
 
 class Report:
@@ -41,11 +54,16 @@ class Report:
         """There will be no mount."""
         self._send({"error": type(error).__name__, "message": str(error)})
 
+    def close(self) -> None:
+        """There is nothing (more) to tell: the end of the worker's message for who waits."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
     def _send(self, message: dict[str, str | None]) -> None:
         if self._descriptor >= 0:
             os.write(self._descriptor, json.dumps(message).encode())
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self.close()
 
 
 def run_in_background(worker: Worker, clean_up: Callable[[], None], detach: Callable[[], None]) -> None:
@@ -86,37 +104,72 @@ def _become_guard(
 
 
 def _guard(worker: Worker, clean_up: Callable[[], None], receiver: int, sender: int) -> int:
+    child = _Child()
+    handover = Handover()
     alive, held = os.pipe()
-    _flush()
-    child = os.fork()
-    if child == 0:
-        os.close(held)
-        if receiver >= 0:
-            os.close(receiver)
-        _end_with(lambda: _work(worker, Report(sender), alive))
-    os.close(alive)
-    os.close(sender)
-    for number in _FORWARDED:
-        signal.signal(number, _forwarder(child))
-    _, status = os.waitpid(child, 0)  # retried after each forwarded signal
+    unwanted = [held, receiver] if receiver >= 0 else [held]
+    crashes: deque[float] = deque(maxlen=_CRASHES)
+    report = Report(sender)
+    while True:
+        child.start(lambda: _work(worker, report, alive, handover), unwanted)
+        report.close()
+        code = child.wait()
+        handover.receive()
+        if code == 0 or child.was_asked_to_end or handover.connection is None:
+            break
+        crashes.append(time.monotonic())
+        if len(crashes) == _CRASHES and crashes[-1] - crashes[0] < _PERIOD:
+            log.error("the mount is given up: its worker died %d times in %d seconds", _CRASHES, _PERIOD)
+            break
+        log.error("the worker %d died (%s); another takes its place", child.pid, _cause(code))
+    handover.close()
     clean_up()
+    os.close(alive)
     os.close(held)
-    code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
 
 
-def _forwarder(child: int) -> Callable[[int, FrameType | None], None]:
-    def forward(number: int, _frame: FrameType | None) -> None:
+class _Child:
+    """The worker of the moment, which gets the guard's signals."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.was_asked_to_end = False
+
+    def start(self, work: Callable[[], int], unwanted: list[int]) -> None:
+        """Fork; the child closes what is `unwanted` and ends with the exit code of `work`."""
+        _flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            for number in _FORWARDED:
+                signal.signal(number, signal.SIG_DFL)
+            for descriptor in unwanted:
+                os.close(descriptor)
+            _end_with(work)
+        for number in _FORWARDED:
+            signal.signal(number, self._forward)
+
+    def wait(self) -> int:
+        """The exit code, or minus the number of the signal that killed it."""
+        _, status = os.waitpid(self.pid, 0)  # retried after each forwarded signal
+        return os.waitstatus_to_exitcode(status)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        self.was_asked_to_end |= number in _ENDING
         with suppress(ProcessLookupError):
-            os.kill(child, number)
-
-    return forward
+            os.kill(self.pid, number)
 
 
-def _work(worker: Worker, report: Report, alive: int) -> int:
+def _cause(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _work(worker: Worker, report: Report, alive: int, handover: Handover) -> int:
     try:
-        return worker(report, alive)
+        return worker(report, alive, handover)
     except SwrepoError as error:
+        if handover.connection is not None:
+            log.error("the mount cannot go on: %s", error)  # noqa: TRY400 - the sentence says it
         report.failed(error)
         return error.exit_code
 

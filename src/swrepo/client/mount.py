@@ -10,6 +10,7 @@ from pathlib import Path
 
 from swrepo.client import guard, worker
 from swrepo.client.guard import Report
+from swrepo.client.handover import Handover
 from swrepo.client.request import MountRequest
 from swrepo.errors import Busy, MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
@@ -25,8 +26,8 @@ def mount(request: MountRequest) -> int:
     if not request.is_given_connection:
         _clear_the_way(request.mountpoint)
 
-    def work(report: Report, guard_alive: int) -> int:
-        return worker.serve(request, report, guard_alive, in_foreground=request.foreground)
+    def work(report: Report, guard_alive: int, handover: Handover) -> int:
+        return worker.serve(request, report, guard_alive, handover, in_foreground=request.foreground)
 
     def clean_up() -> None:
         if not request.is_given_connection:
@@ -44,7 +45,7 @@ def umount(mountpoint: str, *, lazy: bool = False) -> None:
 
 
 def _clear_the_way(mountpoint: str) -> None:
-    """A mount whose server was killed together with its guard is removed; a living one is in the way."""
+    """A mount whose worker was killed together with its guard is removed; a living one is in the way."""
     _remove_dead(mountpoint)
     kind = mounting.mounted_at(os.path.realpath(mountpoint))
     if kind == "fuse.swrepo":

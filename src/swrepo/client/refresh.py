@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 
 from swrepo.client.access import Access
-from swrepo.client.succession import Stale, Succession
+from swrepo.client.journal import Stale
+from swrepo.client.succession import Succession
 from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
@@ -52,7 +53,7 @@ class Refresher:
                 raise
             self._access.replace(revision)
             # Without the lock: the kernel first waits for requests in these directories, which the loop has to answer.
-            self._tell_kernel(stale)
+            tell_kernel(self._vfs, self._session, stale)
             log.info("%s: revision %d follows %d", self._access.fqrn, revision.number, before)
             return f"revision {revision.number} follows {before}"
 
@@ -68,11 +69,15 @@ class Refresher:
                         outdated.close()
                     return stale
 
-    def _tell_kernel(self, stale: Stale) -> None:
-        for directory, name in stale.entries:
-            self._session.forget_entry(directory, name)
-        for number in stale.nodes:
-            self._session.forget_inode(number)
+
+def tell_kernel(vfs: Vfs, session: Session, stale: Stale) -> None:
+    """Have the kernel forget what is stale. Never with the lock of the Vfs held, nor on the loop."""
+    for directory, name in stale.entries:
+        session.forget_entry(directory, name)
+    for number in stale.nodes:
+        session.forget_inode(number)
+    with vfs.lock:
+        vfs.was_told()
 
 
 class Timer:

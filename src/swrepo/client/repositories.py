@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from swrepo.client.access import Access, AccessRequest
 from swrepo.errors import NotFound, PathNotFound, SwrepoError
+from swrepo.format.object_id import ObjectId
 from swrepo.format.wellknown import is_fqrn
 from swrepo.objects.combine import Combine
 from swrepo.repository.revision import Revision
@@ -37,11 +38,11 @@ class Repositories:
         self._failures: dict[str, tuple[float, SwrepoError]] = {}
         self.accesses: dict[str, Access] = {}
 
-    def open(self, name: str) -> tuple[Revision, Mapping[str, str]]:
-        """See `vfs.Repositories`."""
+    def open(self, name: str, shown: ObjectId | None = None) -> tuple[Revision, Mapping[str, str]]:
+        """See `many.Repositories`. `shown`: see `Access`."""
         if not is_fqrn(name):
             raise PathNotFound(f"not the name of a repository: {name!r}")
-        access = self._combine.run(name, lambda: self._open(name))
+        access = self._combine.run(name, lambda: self._open(name, shown))
         return access.revision, access.variables
 
     def close(self) -> None:
@@ -51,7 +52,7 @@ class Repositories:
         for access in accesses:
             access.close()
 
-    def _open(self, name: str) -> Access:
+    def _open(self, name: str, shown: ObjectId | None) -> Access:
         with self._lock:
             found = self.accesses.get(name)
             failed = self._failures.get(name)
@@ -60,7 +61,7 @@ class Repositories:
         if failed is not None and self._clock() - failed[0] < RETRY_AFTER:
             raise type(failed[1])(str(failed[1]))
         try:
-            access = Access(self._resolve(name))
+            access = Access(self._resolve(name), shown)
         except SwrepoError as error:
             self._note_failure(name, error)
             raise

@@ -7,24 +7,16 @@ only the ones whose catalog changed. `prepare` does the slow part (it may fetch 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
+from swrepo.client.journal import Stale
 from swrepo.client.nodes import Frozen, Span
 from swrepo.client.vfs import ROOT_NODE, Vfs
 from swrepo.client.volume import Volume
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT
 from swrepo.repository.revision import Revision
-
-
-@dataclass(slots=True)
-class Stale:
-    """What the kernel has to be told: (directory, name) pairs, and nodes whose attributes and listings changed."""
-
-    entries: list[tuple[int, bytes]] = field(default_factory=list)
-    nodes: list[int] = field(default_factory=list)
 
 
 class _Directory(NamedTuple):
@@ -76,6 +68,7 @@ class Succession:
         self._retire()
         self._volume.exchange(self._new, self._spans)
         self._vfs.drop_recent()
+        self._vfs.record(self._stale)
         return self._stale
 
     # Comparing
@@ -117,8 +110,7 @@ class Succession:
 
     def _is_known(self, catalog: CatalogFile, entry: Dirent) -> bool:
         number = self._volume.number(catalog, entry)
-        home = self._vfs.nodes.span(number)
-        return home is not None and home.counts[number - home.base] > 0
+        return self._vfs.nodes.is_known(number)
 
     # Handing on
 
@@ -176,7 +168,7 @@ class Succession:
         """Old catalogs make room: what the kernel knows of them has a successor, or freezes."""
         retired = [span for place, span in self._volume.spans().items() if place not in self._carried]
         for span in retired:
-            known = [(span.base + row, row) for row in span.rows_known()]
+            known = [(span.base + row, row) for row in self._vfs.nodes.rows_known(span)]
             known += [(number, row) for row, number in span.alias.items()]
             for number, row in known:
                 if row in span.alias and span.alias[row] != number:

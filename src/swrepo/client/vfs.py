@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
 from swrepo.client import listings
+from swrepo.client.journal import Journal, Stale, Told
 from swrepo.client.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
 from swrepo.client.many import ManyRepositories, Repositories
 from swrepo.client.nodes import Frozen, NodeTable, Span
+from swrepo.client.resume import OpenVolume, restore, shown, span_record
 from swrepo.client.volume import Volume
 from swrepo.errors import IsADirectory, NotASymlink, PathNotFound, SwrepoError
 from swrepo.format import xattr
@@ -26,6 +28,7 @@ from swrepo.format.variant import expand
 from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
+from swrepo.system.shared_memory import SharedMemory
 
 __all__ = ["ROOT_NODE", "Listed", "NotHere", "StaleNode", "Usage", "Vfs"]
 
@@ -46,10 +49,15 @@ class Vfs:
     `on_new_volume` is called, without the lock, when the synthetic root has got another entry.
     """
 
-    def __init__(self, *, started: int = 0) -> None:
-        """An empty tree; `mount_root` or `mount_many` gives it something to show. `started`: time of synthetic dirs."""
+    def __init__(self, *, started: int = 0, counts: SharedMemory | None = None, journal: Journal | None = None) -> None:
+        """An empty tree; `mount_root` or `mount_many` gives it something to show. `started`: time of synthetic dirs.
+
+        `counts` and `journal` are where a successor finds what the kernel knows.
+        """
         self.lock = threading.RLock()
-        self.nodes = NodeTable(ROOT_NODE + 1)
+        self.nodes = NodeTable(ROOT_NODE + 1, counts)
+        self._journal = journal
+        self.unsaid = Stale()
         self.volumes: dict[str, Volume] = {}
         self.fixed = Span(ROOT_NODE, 1, None, None)
         self._many: ManyRepositories | None = None
@@ -73,6 +81,7 @@ class Vfs:
         span = volume.span(revision.tree.root)
         span.alias[root.rowid] = ROOT_NODE
         self.fixed.moved[0] = (span, root.rowid)
+        self.record()
         return volume
 
     def mount_many(self, repositories: Repositories) -> None:
@@ -81,8 +90,35 @@ class Vfs:
 
     def _add(self, name: str, revision: Revision, variables: Mapping[str, str]) -> Volume:
         volume = Volume(name, revision, variables, self.nodes)
+        volume.on_span = self._note_span
         self.volumes[name] = volume
         return volume
+
+    # What a successor has to know
+
+    def resume(self, open_volume: OpenVolume) -> None:
+        """Show what the process before this one showed; see `unsaid` for what the kernel is to be told of it."""
+        assert self._journal is not None  # noqa: S101 - who resumes has got one
+        before, later = self._journal.read()
+        for volume in restore(before, later, self.nodes, self.fixed, open_volume):
+            volume.on_span = self._note_span
+            self.volumes[volume.name] = volume
+        self.unsaid = before.unsaid
+        self.record(self.unsaid)
+
+    def record(self, unsaid: Stale | None = None) -> None:
+        """Leave word of what is shown now, and of what the kernel is yet to be told."""
+        if self._journal is not None:
+            self._journal.write(shown(self.volumes, self.nodes, self.fixed, unsaid or Stale()))
+
+    def was_told(self) -> None:
+        """The kernel knows all that it had to be told."""
+        if self._journal is not None:
+            self._journal.add(Told())
+
+    def _note_span(self, volume: Volume, span: Span) -> None:
+        if self._journal is not None:
+            self._journal.add(span_record(volume, span))
 
     # Entries
 
@@ -252,6 +288,7 @@ class Vfs:
             is_new = name not in self.volumes
             if is_new:
                 self._add(name, revision, variables)
+                self.record()
         if is_new:
             self.on_new_volume()
 

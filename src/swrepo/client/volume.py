@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from swrepo.catalog.reader import CatalogFile
 from swrepo.client.nodes import NodeTable, Span
@@ -19,7 +19,10 @@ _MAX_ROW = 1 << 28
 
 
 class Volume:
-    """For one thread at a time (the lock of `Vfs`). `name` is empty where the repository is the whole mount."""
+    """For one thread at a time (the lock of `Vfs`). `name` is empty where the repository is the whole mount.
+
+    `on_span` is called with each span that is given out to a catalog of the current revision.
+    """
 
     def __init__(self, name: str, revision: Revision, variables: Mapping[str, str], nodes: NodeTable) -> None:
         self.name = name
@@ -28,6 +31,7 @@ class Volume:
         self.epoch = 0
         self.previous: Revision | None = None
         self.past = Past()
+        self.on_span: Callable[[Volume, Span], object] = lambda _volume, _span: None
         self._nodes = nodes
         self._spans: dict[bytes, Span] = {}
         self._since: dict[bytes, int] = {}
@@ -43,7 +47,13 @@ class Volume:
                 )
             found = self._nodes.allocate(catalog.max_rowid + 1, self, catalog)
             self._spans[catalog.mountpoint] = found
+            self.on_span(self, found)
         return found
+
+    def adopt(self, span: Span) -> None:
+        """Take a span of a catalog of the current revision that another process gave out."""
+        assert span.catalog is not None  # noqa: S101 - that is what makes it one of the current revision
+        self._spans[span.catalog.mountpoint] = span
 
     def number(self, catalog: CatalogFile, entry: Dirent) -> int:
         """The number of an entry; names of one file share that of the first."""

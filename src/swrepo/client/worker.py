@@ -32,6 +32,7 @@ from swrepo.client.request import MountRequest
 from swrepo.client.vfs import ROOT_NODE, Vfs
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
+from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
 from swrepo.repository.revision import Revision
 
@@ -51,9 +52,7 @@ class Mounted:
     def __init__(self, request: MountRequest, handover: Handover) -> None:
         """Open the repository, or make ready to open many; then mount, or go on with the mount that was left to us."""
         self.request = request
-        self.vfs = Vfs(
-            started=int(request.clock().timestamp()), counts=handover.counts, journal=handover.journal
-        )
+        self.vfs = Vfs(started=int(request.clock().timestamp()), counts=handover.counts, journal=handover.journal)
         self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
         self.repositories: Repositories | None = None
         self._access: Access | None = None
@@ -69,7 +68,13 @@ class Mounted:
             raise
         knows_root = mounting.is_initial_namespace()
         self.adapter = Adapter(
-            self.device, self.vfs, self.pool, request.validity, knows_root=knows_root, deadline=request.deadline
+            self.device,
+            self.vfs,
+            self.pool,
+            request.validity,
+            knows_root=knows_root,
+            deadline=request.deadline,
+            inflight=InFlight(handover.requests),
         )
         self.session = self.adapter.session
         if handover.connection is not None:
