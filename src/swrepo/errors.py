@@ -7,7 +7,7 @@
     │   ├── PathNotFound           no such path in the repository (ENOENT)
     │   └── ObjectNotFound         a server does not have an object or document (EIO for a reader)
     │       └── RepositoryNotFound no server has a repository of this name (ENOENT)
-    ├── NotADirectory, IsADirectory, NotASymlink, NoAttribute, ReadOnly
+    ├── NotADirectory, IsADirectory, NotASymlink, SymlinkLoop, NoAttribute, ReadOnly
     ├── Unreachable                every route failed; carries the list of tries
     ├── FormatError                bytes that are not what the format says
     ├── CorruptObject              bytes that do not match their name
@@ -28,6 +28,8 @@
     ├── MountFailed
     └── PublishError               a tree that cannot be published as it is
 
+What the operating system itself would say of a path is also the class that Python has for it (`PathNotFound` is a
+`FileNotFoundError`, `NoAttribute` an `OSError`): programs that read files through us need to know no class of ours.
 Missing and broken never share a class: fail-over acts on `Unreachable` and `CorruptObject`.
 Foreign exceptions (OSError, sqlite3, pycurl, cryptography, zlib) are mapped where they arise, once per library.
 docs/errors.md lists the exit codes; a test holds the two together.
@@ -42,8 +44,12 @@ from typing import ClassVar
 class SwrepoError(Exception):
     """Base class. The message says what failed, on which object or path, and what to do."""
 
-    errno: ClassVar[int] = _errno.EIO
+    errno: int = _errno.EIO
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.strerror: str | None = message  # the name that it has in an OSError
 
 
 class UsageError(SwrepoError):
@@ -67,8 +73,10 @@ class NotFound(SwrepoError):
     exit_code = 4
 
 
-class PathNotFound(NotFound):
+class PathNotFound(NotFound, FileNotFoundError):
     """No such path in this revision of the repository."""
+
+    errno = _errno.ENOENT
 
 
 class ObjectNotFound(NotFound):
@@ -84,35 +92,42 @@ class RepositoryNotFound(ObjectNotFound):
     errno = _errno.ENOENT
 
 
-class NotADirectory(SwrepoError):
+class NotADirectory(SwrepoError, NotADirectoryError):
     """A directory was needed."""
 
     errno = _errno.ENOTDIR
     exit_code = 4
 
 
-class IsADirectory(SwrepoError):
+class IsADirectory(SwrepoError, IsADirectoryError):
     """A file was needed."""
 
     errno = _errno.EISDIR
     exit_code = 4
 
 
-class NotASymlink(SwrepoError):
+class NotASymlink(SwrepoError, OSError):
     """A symbolic link was needed."""
 
     errno = _errno.EINVAL
     exit_code = 4
 
 
-class NoAttribute(SwrepoError):
+class SymlinkLoop(SwrepoError, OSError):
+    """Symbolic links lead in a circle, or through too many others."""
+
+    errno = _errno.ELOOP
+    exit_code = 4
+
+
+class NoAttribute(SwrepoError, OSError):
     """The path has no extended attribute of that name."""
 
     errno = _errno.ENODATA
     exit_code = 4
 
 
-class ReadOnly(SwrepoError):
+class ReadOnly(SwrepoError, OSError):
     """The mounted repository cannot be written to."""
 
     errno = _errno.EROFS

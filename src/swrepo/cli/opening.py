@@ -8,18 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from swrepo.cli.describe import printable
 from swrepo.cli.selection import Selection, select
 from swrepo.client.access import Access, AccessRequest, open_access
 from swrepo.client.opening import access_request as request_for
 from swrepo.client.target import Target, parse
-from swrepo.errors import PathNotFound
 from swrepo.format.dirent import Dirent
-from swrepo.format.paths import ROOT, join, parent
 from swrepo.repository.history import Tag, open_history
+from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
-
-_LINKS_AT_MOST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +51,8 @@ class Opened:
             history.close()
 
     def resolve(self, path: bytes) -> tuple[bytes, Dirent]:
-        """Follow symbolic links inside the repository. PathNotFound where they lead out of it or in a circle."""
-        done, pending, followed = ROOT, path.split(b"/")[1:], 0
-        while pending:
-            name = pending.pop(0)
-            if name in (b"", b"."):
-                continue
-            if name == b"..":
-                done = parent(done)
-                continue
-            step = join(done, name)
-            if not self.revision.lookup(step).is_symlink:
-                done = step
-                continue
-            followed += 1
-            link = self.revision.readlink(step, self.variables)
-            inside = self._inside(link)
-            if inside is None or followed > _LINKS_AT_MOST:
-                why = "leads out of the repository" if inside is None else "leads in a circle"
-                raise PathNotFound(f"{printable(step)} {why}: {printable(link)}")
-            if link.startswith(b"/"):
-                done = ROOT
-            pending = inside.split(b"/") + pending
-        return done, self.revision.lookup(done)
-
-    def _inside(self, link: bytes) -> bytes | None:
-        """The link as a path of this repository: relative ones as they are, absolute ones below /cvmfs/FQRN."""
-        if not link.startswith(b"/"):
-            return link
-        own = b"/cvmfs/" + self.fqrn.encode()
-        return link[len(own) :] if link == own or link.startswith(own + b"/") else None
+        """Follow symbolic links inside the repository. PathNotFound where they lead out of it, SymlinkLoop."""
+        return resolve(self.revision, path, self.variables, MOUNTPOINTS + self.fqrn.encode())
 
 
 def access_request(selection: Selection, tag: str | None = None, root_hash: str | None = None) -> AccessRequest:

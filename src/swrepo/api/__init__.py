@@ -1,0 +1,1 @@
+"""Repositories for Python programs, without a mount; `swrepo` itself offers the public names (docs/python.md)."""
