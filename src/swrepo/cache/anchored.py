@@ -1,4 +1,4 @@
-"""A cache's directory held by descriptors: every path is opened step by step, so no symlink in it is followed.
+"""A cache's directory held by descriptors, for the processes of one host.
 
 Unfinished files lie in `txn/SESSION/`, one session for each process (and its forks), which holds a lock on its
 directory as long as it lives: what a killed process left is told from what a living one is writing, and removed.
@@ -17,26 +17,24 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from swrepo.cache.reading import DIRECTORY, AnchoredReader
 from swrepo.errors import PermissionRefused
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a planted fifo must not block us
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TXN = "txn"
 _SESSION = "swrepo."
 _SYMLINK_OR_FILE = (errno.ELOOP, errno.ENOTDIR)
 
 
-class AnchoredDirectory:
+class AnchoredDirectory(AnchoredReader):
     """CacheDirectory by descriptors of the directory and of this process's session in it."""
 
     def __init__(self, root: Path) -> None:
         """Make (mode 0700) or take over the directory `root`; remove what killed processes left. OSError."""
-        self.root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(root)
         self._numbers = itertools.count()
         self._lock = threading.Lock()  # guards the start of the session
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._root = os.open(root, _DIRECTORY & ~os.O_NOFOLLOW)
         self._session = -1
         self._session_name = ""
         try:
@@ -44,21 +42,6 @@ class AnchoredDirectory:
         except BaseException:
             self.close()
             raise
-
-    def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
-        """See CacheDirectory."""
-        try:
-            parent = os.open(directory, _DIRECTORY, dir_fd=self._root)
-        except OSError:
-            return None
-        try:
-            return _open_regular(name, parent)
-        finally:
-            os.close(parent)
-
-    def was_removed(self) -> bool:
-        """See CacheDirectory."""
-        return os.fstat(self._root).st_nlink == 0
 
     def create(self) -> tuple[int, str]:
         """See CacheDirectory."""
@@ -70,7 +53,7 @@ class AnchoredDirectory:
 
     def commit(self, unfinished: str, directory: str, name: str) -> None:
         """See CacheDirectory."""
-        parent = self._make(directory)
+        parent = make_directory(self._root, directory)
         try:
             # A crash before this line leaves a file in txn/, which the next start removes; after it, the whole object.
             os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=parent)
@@ -88,27 +71,11 @@ class AnchoredDirectory:
             with suppress(OSError), _Opened(_TXN, self._root) as txn:
                 os.close(self._session)  # and with it the lock, unless a fork holds it still
                 _remove_session(self._session_name, txn)
-        if self._root >= 0:
-            os.close(self._root)
-        self._root = self._session = -1
-
-    def _make(self, name: str, parent: int | None = None) -> int:
-        """Open a directory in the cache, making it where it is missing, or where something else has its name."""
-        where = self._root if parent is None else parent
-        while True:
-            try:
-                return os.open(name, _DIRECTORY, dir_fd=where)
-            except FileNotFoundError:
-                with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=where)
-            except OSError as error:
-                if error.errno not in _SYMLINK_OR_FILE:
-                    raise
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=where)
+        self._session = -1
+        super().close()
 
     def _begin_session(self) -> int:
-        txn = self._make(_TXN)
+        txn = make_directory(self._root, _TXN)
         try:
             for left in os.listdir(txn):
                 _remove_session(left, txn)
@@ -125,7 +92,7 @@ class _Opened:
     """A directory's descriptor for a `with`."""
 
     def __init__(self, name: str, parent: int) -> None:
-        self._descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+        self._descriptor = os.open(name, DIRECTORY, dir_fd=parent)
 
     def __enter__(self) -> int:
         return self._descriptor
@@ -134,23 +101,26 @@ class _Opened:
         os.close(self._descriptor)
 
 
-def _open_regular(name: str, parent: int) -> tuple[int, os.stat_result] | None:
-    try:
-        descriptor = os.open(name, _READ, dir_fd=parent)
-    except OSError:
-        return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        return None
-    return descriptor, status
+def make_directory(parent: int, name: str, mode: int = 0o700) -> int:
+    """Open a directory in a cache, making it where it is missing, or where something else has its name. OSError."""
+    while True:
+        try:
+            return os.open(name, DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                os.mkdir(name, mode, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in _SYMLINK_OR_FILE:
+                raise
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=parent)
 
 
 def _lock_session(name: str, txn: int) -> int | None:
     """Make a session's directory and lock it; None where a cleaner took it for a dead one between the two."""
     os.mkdir(name, 0o700, dir_fd=txn)
     with suppress(FileNotFoundError, BlockingIOError):
-        session = os.open(name, _DIRECTORY, dir_fd=txn)
+        session = os.open(name, DIRECTORY, dir_fd=txn)
         try:
             fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.stat(name, dir_fd=txn, follow_symlinks=False)  # still there, and now nobody removes it
@@ -176,5 +146,10 @@ def _refuse_foreign(root: Path, status: os.stat_result) -> None:
     """Whoever can write to the directory decides what readers see: objects are checked on arrival only."""
     if status.st_uid not in (os.geteuid(), 0):
         raise PermissionRefused(f"the cache {root} belongs to user {status.st_uid}; choose another --cache")
+    refuse_open_to_all(root, status)
+
+
+def refuse_open_to_all(root: Path, status: os.stat_result) -> None:
+    """PermissionRefused where everybody can write to a cache."""
     if status.st_mode & stat.S_IWOTH:
         raise PermissionRefused(f"everybody can write to the cache {root}: chmod o-w, or choose another --cache")

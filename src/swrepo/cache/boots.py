@@ -47,7 +47,7 @@ class Boots:
         self._root = root
         self._lock = threading.Lock()
         self._writer = -1
-        self._fetched: set[str] = set()  # where no note can be left on a file
+        self._vouched: set[str] = set()  # where no note can be left on a file
         self.suspects: frozenset[bytes] = frozenset()
         with suppress(OSError):
             self.suspects = frozenset(_parse((root / _FILE).read_bytes())) - {boot}
@@ -93,7 +93,7 @@ class Boots:
     def fetched(self, path: str) -> None:
         """An object came just now."""
         if self.suspects:
-            self._fetched.add(path)
+            self._vouched.add(path)
 
     def vouches_for(self, path: str, descriptor: int) -> bool:
         """Whether an object may be served: it is not suspect, or it was checked now, which is noted.
@@ -101,13 +101,14 @@ class Boots:
         Where nothing was noted when it came, it is not vouched for, unless this process fetched it.
         """
         found = record.read(descriptor)
-        if found is None:
-            return path in self._fetched
+        if found is None or path in self._vouched:
+            return path in self._vouched
         if found.boot not in self.suspects:
             return True
         if not record.matches(found, descriptor):
             return False
-        Record(found.checksum, found.size, self.boot).write(descriptor)
+        if not Record(found.checksum, found.size, self.boot).write(descriptor):
+            self._vouched.add(path)
         return True
 
     def _leave(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -42,18 +43,39 @@ class CacheDirectory(Protocol):
         ...
 
 
+class ReadableDirectory(Protocol):
+    """The part of it that writes nothing."""
+
+    def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
+        """See CacheDirectory."""
+        ...
+
+    def close(self) -> None:
+        """See CacheDirectory."""
+        ...
+
+
 Enter = Callable[[Path], CacheDirectory]
 """Makes (for this user alone) or takes over a cache's directory. OSError, PermissionRefused."""
 
 enter: Enter
+enter_shared: Enter
+"""For many hosts at once."""
+enter_to_fill: Enter
+"""For others to read; what came is brought to the disk at the end."""
+enter_to_read: Callable[[Path], ReadableDirectory]
 if os.open in os.supports_dir_fd:
     from swrepo.cache.anchored import AnchoredDirectory
+    from swrepo.cache.communal import BY_MASK, CommunalDirectory
+    from swrepo.cache.reading import AnchoredReader
 
-    enter = AnchoredDirectory
+    enter, enter_shared, enter_to_read = AnchoredDirectory, CommunalDirectory, AnchoredReader
+    enter_to_fill = partial(CommunalDirectory, modes=BY_MASK, durable=False)
 else:
-    from swrepo.cache.named import NamedDirectory
+    from swrepo.cache.named import NamedDirectory, NamedReader
 
-    enter = NamedDirectory
+    enter = enter_shared = enter_to_fill = NamedDirectory
+    enter_to_read = NamedReader
 
 
 def refusal(root: Path, error: OSError) -> SwrepoError:

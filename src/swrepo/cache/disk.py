@@ -10,51 +10,38 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from swrepo.cache.boots import Boots, boot_id
+from swrepo.cache.counters import CacheCounters, Counting
 from swrepo.cache.directory import CacheDirectory, Enter, enter, refusal
+from swrepo.cache.finding import checked_size, opened
+from swrepo.cache.notes import Notes
 from swrepo.cache.passing import Detour, Passing
 from swrepo.cache.quota import Quota
 from swrepo.cache.writing import install, sync
-from swrepo.errors import CacheFull, FormatError, SwrepoError, TruncatedObject, UsageError
-from swrepo.format.breadcrumb import Breadcrumb
+from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
-from swrepo.format.wellknown import is_fqrn
 from swrepo.objects.combine import Combine
-from swrepo.objects.store import ObjectSource, Want
+from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want
 
-_BREADCRUMB = "cvmfschecksum."
-_BREADCRUMB_LIMIT = 1024
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
 
 _PATIENCE = 3
 """Times that an object may vanish between its arrival and its being opened."""
 
-
-@dataclass(frozen=True, slots=True)
-class CacheCounters:
-    """Since this process opened the cache: objects found here, fetched, that could not be, plain bytes fetched.
-
-    `unkept`: objects among those fetched for which there was no room.
-    """
-
-    hits: int = 0
-    fetched: int = 0
-    failed: int = 0
-    fetched_bytes: int = 0
-    unkept: int = 0
+_FILES = (Kind.FILE, Kind.PARTIAL)
 
 
-class DiskCache:
+class DiskCache(Notes):
     """LocalObjects over a directory, filled from `source`. Safe from any thread; usable after a fork.
 
-    `_lock` guards the counters and the exchange of `_directory`; nothing else is acquired under it.
+    `_lock` guards the exchange of `_directory`; nothing else is acquired under it. `is_volatile`: files that come from
+    now on are the first to be evicted.
     """
 
     def __init__(
@@ -65,18 +52,23 @@ class DiskCache:
         *,
         quota: Quota | None = None,
         boot: bytes | None = None,
+        writers: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `quota` it grows as the disk lets it. PermissionRefused or CacheFull where `root` cannot be used."""
+        """Without `quota` it grows as the disk lets it. PermissionRefused or CacheFull where `root` cannot be used.
+
+        `writers`: threads that write small files at a time; more than one where each has to wait for a slow disk.
+        """
         self._source = source
         self._enter_directory = enter_directory
         self.quota = quota
         self._detour = Detour(root, clock)
         self._combine: Combine[str, Passing | None] = Combine()
         self._lock = threading.Lock()
-        self._hits = self._fetched = self._failed = self._bytes = self._unkept = 0
+        self._counting = Counting()
+        self.is_volatile = False
         self.root = root
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = threading.Semaphore(writers)
         self._directory = self._enter()
         self._boots = Boots(root, boot_id() if boot is None else boot)
         self._left: list[CacheDirectory] = []
@@ -97,38 +89,32 @@ class DiskCache:
         """See LocalObjects."""
         descriptor = self._find(want)
         if descriptor is not None:
-            with self._lock:
-                self._hits += 1
+            self._counting.hit()
         return descriptor
 
-    def read_breadcrumb(self, fqrn: str) -> Breadcrumb | None:
-        """The newest manifest that was trusted here; None where there is none, or it is damaged."""
-        opened = self._directory.open(".", _breadcrumb_name(fqrn))
-        if opened is None:
-            return None
-        with os.fdopen(opened[0], "rb") as file:
-            text = file.read(_BREADCRUMB_LIMIT)
-        try:
-            return Breadcrumb.parse(text.decode("ascii"))
-        except (FormatError, UnicodeDecodeError):
-            return None
+    def read_notes(self, name: str) -> list[bytes]:
+        """See Notes."""
+        found = self._directory.open(".", name)
+        if found is None:
+            return []
+        with os.fdopen(found[0], "rb") as file:
+            return [file.read(DOCUMENT_LIMIT)]
 
-    def write_breadcrumb(self, fqrn: str, breadcrumb: Breadcrumb) -> None:
-        """Remember a manifest, durably: it guards against going back. A full disk keeps the one before."""
+    def write_note(self, name: str, data: bytes) -> None:
+        """See Notes."""
 
         def write(file: BinaryIO) -> None:
-            file.write(breadcrumb.text.encode("ascii"))
+            file.write(data)
             sync(file)
 
         try:
-            self._install(write, ".", _breadcrumb_name(fqrn))
+            self._install(write, ".", name)
         except CacheFull as error:
             self._detour.begin(error)
 
     @property
     def counters(self) -> CacheCounters:
-        with self._lock:
-            return CacheCounters(self._hits, self._fetched, self._failed, self._bytes, self._unkept)
+        return self._counting.now
 
     def settle(self) -> None:
         """Bring to the disk what came, so that nothing of it is suspect after a restart. May take a while."""
@@ -145,23 +131,15 @@ class DiskCache:
             place.close()
 
     def _find(self, want: Want) -> int | None:
-        """A descriptor of what is here; a file of another size than announced was damaged by somebody else."""
-        path = want.id.cache_path
-        opened = self._directory.open(path[:2], path[3:])
-        if opened is None:
+        """A descriptor of what is here."""
+        found = opened(self._directory, self._boots, want)
+        if found is None:
             return None
-        descriptor, status = opened
-        # Nothing whose size is not announced (certificates, catalogs of tags) is ever empty.
-        if status.st_size != want.size and (want.size is not None or not status.st_size):
-            os.close(descriptor)
-            return None
-        if self._boots.suspects and not self._boots.vouches_for(path, descriptor):
-            os.close(descriptor)
-            return None
+        descriptor, status = found
         if self.quota is not None:
-            self.quota.used(path, status.st_atime)
+            self.quota.used(want.id.cache_path, status.st_atime)
             if want.id.kind is Kind.CATALOG:
-                self.quota.pins.pin(path, descriptor)
+                self.quota.pins.pin(want.id.cache_path, descriptor)
         return descriptor
 
     def _fill(self, want: Want) -> Passing | None:
@@ -175,13 +153,9 @@ class DiskCache:
         try:
             size, passing = self._fetch(want)
         except BaseException:
-            with self._lock:
-                self._failed += 1
+            self._counting.failed()
             raise
-        with self._lock:
-            self._fetched += 1
-            self._bytes += size
-            self._unkept += passing is not None
+        self._counting.fetched(size, kept=passing is None)
         return passing
 
     def _fetch(self, want: Want) -> tuple[int, Passing | None]:
@@ -209,7 +183,7 @@ class DiskCache:
     def _fetch_past(self, want: Want) -> tuple[int, Passing]:
         try:
             passing = Passing(want.size)
-            return _checked(want, passing.fill(lambda file: self._source.fetch(want, file))), passing
+            return checked_size(want, passing.fill(lambda file: self._source.fetch(want, file))), passing
         except OSError as error:
             raise refusal(self.root, error) from error
 
@@ -221,9 +195,9 @@ class DiskCache:
         """
         plain = BytesIO()
         self._source.fetch(want, plain)
-        size = _checked(want, plain.tell())
+        size = checked_size(want, plain.tell())
         with self._one_at_a_time:
-            self._install(lambda file: file.write(plain.getbuffer()), *want.id.cache_path.split("/"))
+            self._install(lambda file: file.write(plain.getbuffer()), *_place(want), first=self._goes_first(want))
         return size
 
     def _fetch_large(self, want: Want) -> int:
@@ -232,32 +206,34 @@ class DiskCache:
         def write(file: BinaryIO) -> None:
             nonlocal size
             self._source.fetch(want, file)
-            size = _checked(want, file.tell())
+            size = checked_size(want, file.tell())
             if want.size is None:
                 # At every opening the size tells what a power cut left of a file; where it is not known, we must sync.
                 sync(file)
                 if self.quota is not None:
                     self.quota.admit(size)
 
-        self._install(write, *want.id.cache_path.split("/"))
+        self._install(write, *_place(want), first=self._goes_first(want))
         return size
 
-    def _install(self, write: Callable[[BinaryIO], object], directory: str, name: str) -> None:
+    def _goes_first(self, want: Want) -> bool:
+        return self.is_volatile and want.id.kind in _FILES
+
+    def _install(self, write: Callable[[BinaryIO], object], directory: str, name: str, *, first: bool = False) -> None:
         """Have `write` fill a file, then give it its name; start over, once, where the cache was removed meanwhile."""
+
+        def install_in(place: CacheDirectory) -> None:
+            self._boots.begin()
+            install(place, write, directory, name, self._boots.boot, goes_first=first)
+
         place = self._directory
         try:
             try:
-                self._install_in(place, write, directory, name)
+                install_in(place)
             except FileNotFoundError:
-                self._install_in(self._enter_again(place), write, directory, name)
+                install_in(self._enter_again(place))
         except OSError as error:
             raise refusal(self.root, error) from error
-
-    def _install_in(
-        self, place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str
-    ) -> None:
-        self._boots.begin()
-        install(place, write, directory, name, self._boots.boot)
 
     def _enter(self) -> CacheDirectory:
         try:
@@ -274,14 +250,7 @@ class DiskCache:
             return self._directory
 
 
-def _checked(want: Want, size: int) -> int:
-    """A source that keeps its promise never fails here; what it says is not taken on trust all the same."""
-    if want.size is not None and size != want.size:
-        raise TruncatedObject(f"object {want.id} came as {size} of {want.size} bytes; it was not kept")
-    return size
-
-
-def _breadcrumb_name(fqrn: str) -> str:
-    if not is_fqrn(fqrn):
-        raise UsageError(f"not the name of a repository: {fqrn!r}")
-    return _BREADCRUMB + fqrn
+def _place(want: Want) -> tuple[str, str]:
+    """Directory and name in the cache."""
+    path = want.id.cache_path
+    return path[:2], path[3:]

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 _BLOCK = 4096
+_VOLATILE = stat.S_ISVTX
+"""The sticky bit, which means nothing on a file, is seen with its times and sizes, and stays when it is read."""
+
 _PREFIX = re.compile(r"[0-9a-f]{2}\Z")
 _NAME = re.compile(r"[0-9a-f]{38}(-[a-z0-9]{1,16})?\Z")
 
 
 class Held(NamedTuple):
-    """An object's file: time of the last use (the access time), bytes, and `XX/REST`. Sorts by use."""
+    """An object's file: time of the last use (the access time), bytes, and `XX/REST`. Sorts as it is to be evicted."""
 
+    is_kept_longer: bool
     used: float
     size: int
     path: str
@@ -38,7 +43,15 @@ def held(root: Path) -> Iterator[Held]:
                 if _NAME.match(entry.name) and entry.is_file(follow_symlinks=False):
                     with suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
-                        yield Held(status.st_atime, status.st_size, f"{directory}/{entry.name}")
+                        is_volatile = status.st_mode & _VOLATILE
+                        yield Held(not is_volatile, status.st_atime, status.st_size, f"{directory}/{entry.name}")
+
+
+def mark_volatile(descriptor: int) -> None:
+    """Let an object be the first to be evicted. A system that has no such mode treats it like the others."""
+    if hasattr(os, "fchmod"):
+        with suppress(OSError):
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | _VOLATILE)
 
 
 def _directories(root: Path) -> list[str]:
@@ -49,3 +62,8 @@ def _directories(root: Path) -> list[str]:
             )
     except FileNotFoundError:
         return []
+
+
+def is_filled(root: Path) -> bool:
+    """Whether somebody has used the directory `root` as a cache."""
+    return bool(_directories(root)) or any(root.glob("cvmfschecksum.*"))

@@ -34,17 +34,13 @@ _PAUSE = 0.05
 """Seconds. Virus scanners and indexers look into every new file and have it open for a moment."""
 
 
-class NamedDirectory:
-    """CacheDirectory by names."""
+class NamedReader:
+    """The part of CacheDirectory that writes nothing, by names."""
 
     def __init__(self, root: Path) -> None:
-        """Make or take over the directory `root`. OSError."""
+        """Take the directory `root`, which exists. OSError."""
         self.root = root
-        self._numbers = itertools.count()
-        self._guard = threading.Lock()  # for the start of the session
-        self._session: Path | None = None
-        self._lock = -1
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.listdir(root)
 
     def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
         """See CacheDirectory."""
@@ -61,6 +57,22 @@ class NamedDirectory:
     def was_removed(self) -> bool:
         """See CacheDirectory."""
         return not self.root.is_dir()
+
+    def close(self) -> None:
+        """See CacheDirectory."""
+
+
+class NamedDirectory(NamedReader):
+    """CacheDirectory by names."""
+
+    def __init__(self, root: Path) -> None:
+        """Make or take over the directory `root`. OSError."""
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(root)
+        self._numbers = itertools.count()
+        self._guard = threading.Lock()  # for the start of the session
+        self._session: Path | None = None
+        self._lock = -1
 
     def create(self) -> tuple[int, str]:
         """See CacheDirectory."""

@@ -10,10 +10,19 @@ from types import TracebackType
 from typing import BinaryIO
 
 from swrepo.cache.directory import CacheDirectory
+from swrepo.cache.inventory import mark_volatile
 from swrepo.cache.record import Record, crc32
 
 
-def install(place: CacheDirectory, write: Callable[[BinaryIO], object], directory: str, name: str, boot: bytes) -> None:
+def install(
+    place: CacheDirectory,
+    write: Callable[[BinaryIO], object],
+    directory: str,
+    name: str,
+    boot: bytes,
+    *,
+    goes_first: bool = False,
+) -> None:
     """Have `write` fill a file, note what it is checked by later, and name it `directory/name`.
 
     OSError, and what `write` raises: then nothing is left.
@@ -25,6 +34,8 @@ def install(place: CacheDirectory, write: Callable[[BinaryIO], object], director
             found = file.record(boot)
             if found is not None:
                 found.write(descriptor)
+            if goes_first:
+                mark_volatile(descriptor)
         place.commit(unfinished, directory, name)
     except BaseException:
         place.discard(unfinished)
