@@ -30,7 +30,10 @@ from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
 from swrepo.system.shared_memory import SharedMemory
 
-__all__ = ["ROOT_NODE", "Listed", "NotHere", "StaleNode", "Usage", "Vfs"]
+__all__ = ["NAME_MAX", "ROOT_NODE", "Listed", "NameTooLong", "NotHere", "StaleNode", "Usage", "Vfs"]
+
+NAME_MAX = 255
+"""Bytes of the longest name, as everywhere on Linux; the kernel lets FUSE have longer ones."""
 
 _OPEN_CONTENTS = 256
 _RECENT_ENTRIES = 4096
@@ -123,7 +126,9 @@ class Vfs:
     # Entries
 
     def lookup(self, parent: int, name: bytes) -> tuple[int, Status]:
-        """Number and status of an entry of a directory; PathNotFound, NotADirectory."""
+        """Number and status of an entry of a directory; PathNotFound, NotADirectory, NameTooLong."""
+        if len(name) > NAME_MAX:
+            raise NameTooLong(f"a name of {len(name)} bytes; {NAME_MAX} are the most")
         if parent == ROOT_NODE and self._many is not None:
             return self._lookup_volume(self._many, name.decode("ascii", "replace"))
         place = self._place(parent)
@@ -291,6 +296,12 @@ class Vfs:
                 self.record()
         if is_new:
             self.on_new_volume()
+
+
+class NameTooLong(SwrepoError):
+    """No file system has such names."""
+
+    errno = 36  # ENAMETOOLONG
 
 
 class StaleNode(SwrepoError):
