@@ -2,7 +2,7 @@
 
 import pytest
 
-from swrepo.config.assignments import parse, quote
+from swrepo.config.assignments import Surroundings, parse, quote
 from swrepo.errors import ConfigError
 
 
@@ -82,20 +82,98 @@ def test_windows_line_ends_are_no_part_of_a_value():
         ("A=1\nrm -rf /\n", "line 2: 'rm'"),
         ("A=$(date)", "command substitution"),
         ('A="`date`"', "command substitution"),
-        ("if true; then A=1; fi", "'if'"),
+        ("if true; then A=1", "'fi' is missing"),
+        ("if true; A=1; fi", "'fi' is not expected"),
+        ("A=1; fi", "'fi' is not expected"),
+        ("for a in 1 2; do B=$a; done", "'for'"),
+        ("case x in", "'esac' is missing"),
+        ("case x y in esac", "'in' is expected"),
+        ("[ a = b", "']' is missing"),
+        ("[ a = b c ]", "'c'"),
+        ("[ a = ]", "'the end'"),
+        ("if [ -f x ]; then A=1; fi; A=`date`", "command substitution"),
+        ("A=${B:-$(date)}", "command substitution"),
+        ("A=${B", "needs a shell"),
+        ("A=${B:-x", "not closed"),
+        ("A=1 cmd", "'cmd'"),
+        ("export 1", "not KEY=VALUE"),
         ("A='x", "single quote is not closed"),
         ('A=1\nB="x\n\n', "line 2: a double quote is not closed"),
         ("A=1 & B=2", "'&"),
         ("A=1|cat", "needs a shell"),
         ("A=${B%x}", "needs a shell"),
         ("=1", "not KEY=VALUE"),
-        (". /etc/cvmfs/other.conf", "not KEY=VALUE"),
+        (". /etc/cvmfs/other.conf", "/etc/cvmfs/other.conf' that it reads is not there"),
     ],
 )
 def test_what_only_a_shell_could_do_is_refused_with_its_line(text, complaint):
     with pytest.raises(ConfigError, match=r"test\.conf, line \d+") as caught:
         parse(text, "test.conf")
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('if [ "$A" = "" ]; then B=1; else B=2; fi', "1"),
+        ('A=x\nif [ "x$A" = "xx" ]\nthen\n  B=1\nelse\n  B=2\nfi\n', "1"),
+        ("if [ a = b ]; then B=1; elif [ a = a ]; then B=2; else B=3; fi", "2"),
+        ("if false; then B=1; elif false; then B=2; else B=3; fi", "3"),
+        ("if true; then if false; then B=1; else B=2; fi; fi", "2"),
+        ('B=1; [ -n "$B" ] && B=2', "2"),
+        ('B=1; [ -z "$B" ] && B=2 || B=3', "3"),
+        ('[ -z "$B" ] && [ a != b ] && B=2', "2"),
+        ("if ! [ -n '' ] && [ 2 -gt 1 -a 1 -le 1 ]; then B=1; fi", "1"),
+        ("if [ '(' a = a -o a = b ')' -a ! c = d ]; then B=1; fi", "1"),
+        ("if [[ abc == a* && -z $A ]]; then B=1; fi", "1"),
+        ("if [[ abc == 'a*' ]]; then B=1; else B=2; fi", "2"),
+        ("if [ $A = x ]; then B=1; else B=2; fi", "2"),
+        ("case abc in x|y) B=1;; a*) B=2;; *) B=3;; esac", "2"),
+        ("case $A in\n  x) B=1\n  ;;\n  *) B=3\nesac", "3"),
+        ("B=${A:-x$C}y", "xy"),
+        ('B=${A:-"p q"}', "p q"),
+        ("B=${A:=1}$A", "11"),
+        ("A=; B=${A-x}", ""),
+        ("A=; B=${A:+x}", ""),
+        ("A=v; B=${A:+x}${C:+y}", "x"),
+        ("B=${A:-${C:-deep}}", "deep"),
+        ("A=1; B=${A:-$(date)}", "1"),
+        ("if false; then for a in x; do echo `date` | cat > /x; done; fi; B=1", "1"),
+        ("test -n '' || B=1", "1"),
+        ("readonly B=1", "1"),
+        ("B=1; unset B", ""),
+        (": ${B:=1}", "1"),
+    ],
+)
+def test_what_such_files_have_of_a_shell_is_understood(text, expected):
+    assert values(text)["B"] == expected
+
+
+def test_a_branch_that_is_not_taken_sets_nothing():
+    assert values("if [ 1 = 2 ]; then A=1; ${B:=2}; fi; false && C=3; true || D=4; E=5") == {"E": "5"}
+
+
+def test_a_file_can_read_another_one():
+    files = {"../common.conf": ("/etc/cvmfs/common.conf", "A=1\n\nB=2\n")}
+    around = Surroundings(file_test=lambda letter, path: letter == "f" and path in files, source=files.get)
+    found = parse("[ -f ../common.conf ] && . ../common.conf\nC=$A$B\n[ -f x ] && . x", "test.conf", None, around)
+    assert [(a.name, a.value, a.origin, a.line) for a in found] == [
+        ("A", "1", "/etc/cvmfs/common.conf", 1),
+        ("B", "2", "/etc/cvmfs/common.conf", 3),
+        ("C", "12", "test.conf", 2),
+    ]
+
+
+def test_files_that_read_each_other_in_a_circle_are_refused():
+    around = Surroundings(source=lambda path: (path, f". {path}"))
+    with pytest.raises(ConfigError, match="too many"):
+        parse(". a", "test.conf", None, around)
+
+
+def test_the_deepest_nesting_is_bounded():
+    for text in ("if true; then " * 100, "A=" + "${A:-" * 100, "! " * 100 + "true", "case x in x) " * 100):
+        with pytest.raises(ConfigError, match="too many"):
+            parse(text, "test.conf")
 
 
 @pytest.mark.parametrize("value", ["", "a", "a b", "it's", "$(x)", "\n", "é", "@fqrn@", "#", "a;b"])
