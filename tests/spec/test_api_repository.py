@@ -105,7 +105,6 @@ class TestOpening:
 
     def test_a_path_in_the_repository_is_refused(self, server, environment, tmp_path):
         with pytest.raises(UsageError, match="a whole repository"):
-            opened(server, tmp_path).close()
             swrepo.open(f"{server.places.storage}/bin", key=server.places.keys.public)
 
     def test_tags_and_their_hashes_open_an_older_revision(self, tmp_path, environment):

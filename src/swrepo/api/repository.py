@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
 from collections.abc import Iterable, Iterator
@@ -109,6 +110,8 @@ class Repository:
             where, name = join(directory, entry.name), text(entry.name)
 
             def status(follow: bool) -> Stat:
+                if not (follow and entry.is_symlink):
+                    return self._stat(revision, where, entry)
                 return self._stat(revision, *self._resolve(revision, where, follow_last=follow))
 
             return DirEntry(name, prefix + name, entry.mode, status)
@@ -203,15 +206,24 @@ class Repository:
         content = revision.content(self._resolve(revision, path)[0])
         return opened(content, text(raw(path)), buffering, None if binary else (encoding or "utf-8", errors, newline))
 
-    def read_bytes(self, path: AnyPath) -> bytes:
-        """A whole file."""
+    def read_bytes(self, path: AnyPath, start: int | None = None, end: int | None = None) -> bytes:
+        """A whole file, or the part of it that the slice `[start:end]` of its bytes is."""
         revision = self._shown
         with revision.content(self._resolve(revision, path)[0]) as content:
-            return content.pread(0, content.size)
+            first, last, _ = slice(start, end).indices(content.size)
+            return content.pread(first, max(0, last - first))
 
     def read_text(self, path: AnyPath, encoding: str = "utf-8", errors: str = "strict") -> str:
         """A whole file, decoded."""
         return self.read_bytes(path).decode(encoding, errors)
+
+    def content_id(self, path: AnyPath) -> str:
+        """What is the same for the same bytes of a file, as it was published: made of its objects' names, not read."""
+        revision = self._shown
+        where, entry = self._resolve(revision, path)
+        with revision.content(where) as content:
+            names = " ".join(want.id.text for want in content.wants())
+        return hashlib.sha256(f"{entry.size} {names}".encode()).hexdigest()
 
     # Many paths
 

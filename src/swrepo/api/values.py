@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from swrepo.repository import history
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import status
 
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _BLOCK = 512
 _ROW_BITS = 32
 
@@ -35,8 +37,14 @@ class Stat:
     st_rdev: int = 0
 
     @property
+    def kind(self) -> str:
+        """`file`, `directory`, `link` or `other`."""
+        return _KINDS.get(stat.S_IFMT(self.st_mode), "other")
+
+    @property
     def st_mtime(self) -> float:
-        return self.st_mtime_ns / 1e9
+        seconds, nanoseconds = divmod(self.st_mtime_ns, 1_000_000_000)
+        return seconds + 1e-9 * nanoseconds  # rounded as os.stat does it
 
     st_atime = st_ctime = st_mtime
 
