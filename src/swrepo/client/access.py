@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from swrepo.cache.disk import DiskCache
-from swrepo.cache.quota import Quota
-from swrepo.errors import ConfigError, FormatError, PathNotFound, Unreachable, UsageError, WrongRepository
+from swrepo.cache.plan import CachePlan, DirectoryPlan, build
+from swrepo.catalog.schema import KEY_VOLATILE
+from swrepo.client.offline import Recording, kept_manifest
+from swrepo.errors import ConfigError, FormatError, PathNotFound, Rollback, Unreachable, UsageError, WrongRepository
 from swrepo.format import blacklist, envelope, manifest
 from swrepo.format.blacklist import Blacklist
 from swrepo.format.breadcrumb import Breadcrumb
@@ -57,7 +58,9 @@ class AccessRequest:
     `urls`: the repository at its servers, in order; or one file:// URL. `keys`: files of master public keys. `fqrn`:
     None takes the name from the manifest, which the keys then vouch for. `tag`, `date` or `root_hash` fix the revision;
     without `follow` it stays the one that is found first.
-    `variables`: what variant symlinks see. `quota`: bytes that the cache may take; None for no limit.
+    `variables`: what variant symlinks see. `cache`: a directory for notes and, unless `caches` says otherwise, for
+    objects; these may take `quota` bytes, None for no limit. Without `remember`, what was trusted is not noted at once
+    but by `Access.remember`.
     """
 
     urls: tuple[str, ...]
@@ -76,6 +79,8 @@ class AccessRequest:
     variables: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now
     quota: int | None = None
+    caches: CachePlan | None = None
+    remember: bool = True
 
 
 class Access:
@@ -92,12 +97,15 @@ class Access:
         self._lock = threading.Lock()  # one refresh at a time
         self.client: HttpClient | None = None
         self.documents = self._source()
-        quota = None if request.quota is None else Quota(request.cache, request.quota)
-        self.cache = DiskCache(request.cache, AlternativePaths(self.documents, self.documents), quota=quota)
+        self._recording = Recording(self.documents)
+        plan = request.caches or DirectoryPlan(request.cache, quota=request.quota)
+        self.cache = build(plan, AlternativePaths(self.documents, self.documents), request.cache)
         try:
             self.manifest: Manifest | None = None
+            self._seen: Breadcrumb | None = None
             self.fqrn = request.fqrn or self._claimed_name()
             self.revision = self._first_revision() if shown is None else Revision(shown, self.cache)
+            self.cache.is_volatile = _is_volatile(self.revision)
         except BaseException:
             self.close()
             raise
@@ -129,13 +137,23 @@ class Access:
             self.manifest = found
             if found.root_catalog == self.revision.root:
                 return None
-            return Revision(found.root_catalog, self.cache, found.root_size)
+            revision = Revision(found.root_catalog, self.cache, found.root_size)
+            self.cache.is_volatile = _is_volatile(revision)
+            return revision
 
     def replace(self, revision: Revision) -> Revision:
         """Show `revision` from now on; the one before, which the caller closes when nobody uses it any more."""
         with self._lock:
             before, self.revision = self.revision, revision
             return before
+
+    def remember(self) -> None:
+        """Leave what a mount without a server needs to trust the newest revision: breadcrumb, manifest, whitelist."""
+        signed = self._recording.signed
+        if signed is not None:
+            self.cache.write_signed(self.fqrn, signed)
+        if self._seen is not None:
+            self.cache.write_breadcrumb(self.fqrn, self._seen)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -186,7 +204,7 @@ class Access:
         seen = self.cache.read_breadcrumb(self.fqrn)
         trusted = trusted_manifest(
             self.fqrn,
-            self.documents,
+            self._recording,
             self.cache_source,
             self.anchors,
             self.request.clock(),
@@ -194,12 +212,13 @@ class Access:
             nearby=self.cache,
             ahead=self._bring_root,
         )
-        if seen != trusted.breadcrumb:
+        self._seen = trusted.breadcrumb
+        if seen != trusted.breadcrumb and self.request.remember:
             self.cache.write_breadcrumb(self.fqrn, trusted.breadcrumb)
         return trusted.manifest
 
     def _bring_root(self, claim: Manifest) -> None:
-        """Have the cache fetch the root catalog of a manifest that is not trusted yet: its name holds it to its bytes."""
+        """Fetch the root catalog of a manifest that is not trusted yet: its name holds it to its bytes."""
         if not self.is_fixed and claim.root_size is not None:
             os.close(self.cache.open(Want(claim.root_catalog, size=claim.root_size)))
 
@@ -213,17 +232,29 @@ class Access:
             self.manifest = self._trusted()
         except Unreachable as error:
             return self._offline(error)
-        if self.request.root_hash:
-            return Revision(ObjectId.parse(self.request.root_hash, Kind.CATALOG), self.cache)
-        if self.request.tag:
-            return tagged_revision(self.manifest, self.request.tag, self.cache)
-        if self.request.date:
-            return dated_revision(self.manifest, self.request.date, self.cache)
-        return Revision(self.manifest.root_catalog, self.cache, self.manifest.root_size)
+        return self._chosen(self.manifest)
+
+    def _chosen(self, found: Manifest) -> Revision:
+        request = self.request
+        if request.root_hash:
+            return Revision(ObjectId.parse(request.root_hash, Kind.CATALOG), self.cache)
+        if request.tag:
+            return tagged_revision(found, request.tag, self.cache)
+        if request.date:
+            return dated_revision(found, request.date, self.cache)
+        return Revision(found.root_catalog, self.cache, found.root_size)
 
     def _offline(self, error: Unreachable) -> Revision:
-        """No server answers: show what this cache has seen, trusted, before."""
-        seen: Breadcrumb | None = self.cache.read_breadcrumb(self.fqrn)
+        """No server answers: show what is kept here, vouched for by signatures or by having been trusted before."""
+        seen = self.cache.read_breadcrumb(self.fqrn)
+        try:
+            kept = kept_manifest(self.fqrn, self.cache, self.cache, self.anchors, self.request.clock(), seen)
+        except Rollback:  # something newer was seen since; perhaps it is here too
+            kept = None
+        if kept is not None:
+            log.warning("no server of %s answers; showing what was preloaded, %s", self.fqrn, kept.breadcrumb.text)
+            self.manifest = kept.manifest
+            return self._chosen(kept.manifest)
         if seen is None or self._is_chosen:
             raise error
         descriptor = self.cache.open_if_here(Want(seen.root_catalog))
@@ -232,6 +263,11 @@ class Access:
         os.close(descriptor)
         log.warning("no server of %s answers; showing revision %d from the cache", self.fqrn, seen.revision)
         return Revision(seen.root_catalog, self.cache)
+
+
+def _is_volatile(revision: Revision) -> bool:
+    """Whether the repository asks caches to drop its files first. Source: format.md 6, `volatile`."""
+    return revision.tree.root.properties.get(KEY_VOLATILE, "0") not in ("", "0")
 
 
 def open_access(request: AccessRequest) -> Access:

@@ -23,6 +23,7 @@ def access_request(
         urls=selection.urls,
         keys=selection.keys,
         cache=selection.cache,
+        caches=selection.caches,
         quota=parameters.quota_limit,
         fqrn=selection.fqrn,
         tag=tag or parameters.repository_tag,

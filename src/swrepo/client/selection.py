@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from swrepo.cache.plan import CachePlan, DirectoryPlan
+from swrepo.client.caches import cache_plan
 from swrepo.client.places import Places
 from swrepo.client.target import Target
+from swrepo.config.caches import PosixCache
 from swrepo.config.files import Setting, load
 from swrepo.config.parameters import ClientParameters, complete_name, interpret, warnings
 from swrepo.errors import ConfigError, UsageError
@@ -36,6 +39,7 @@ class Selection:
     urls: tuple[str, ...]
     keys: tuple[Path, ...]
     cache: Path
+    caches: CachePlan
     blacklists: tuple[Path, ...]
     parameters: ClientParameters
     remarks: tuple[str, ...] = ()
@@ -58,6 +62,7 @@ def select(target: Target, given: Given, places: Places) -> Selection:
         urls=(target.url,) if target.url else parameters.server_urls,
         keys=given.keys or trusted_keys(target.name, parameters, places),
         cache=given.cache or _cache(target, parameters, places),
+        caches=_caches(target, given.cache, parameters, places),
         blacklists=tuple(
             path for path in (directory / BLACKLIST for directory in places.configurations) if path.exists()
         ),
@@ -100,3 +105,15 @@ def _permit(target: Target, parameters: ClientParameters) -> None:
 def _cache(target: Target, parameters: ClientParameters, places: Places) -> Path:
     base = Path(parameters.cache_base) if parameters.cache_base else places.cache_base
     return base / (SHARED_CACHE if parameters.shared_cache or target.fqrn is None else target.fqrn)
+
+
+def _caches(target: Target, given: Path | None, parameters: ClientParameters, places: Places) -> CachePlan:
+    """A directory that was given stands for all that is configured."""
+    if given is not None:
+        return DirectoryPlan(given, quota=parameters.quota_limit)
+
+    def locate(cache: PosixCache) -> Path:
+        base = Path(cache.base) if cache.base else places.cache_base
+        return base / (SHARED_CACHE if cache.shared or target.fqrn is None else target.fqrn)
+
+    return cache_plan(parameters.cache, locate)
