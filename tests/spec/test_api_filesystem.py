@@ -40,7 +40,7 @@ def server(tmp_path_factory):
 def options(server, tmp_path, monkeypatch):
     monkeypatch.setenv("SWREPO_PREFIX", str(tmp_path))
     yield {
-        "url": f"file://{server.places.storage.parent}/@fqrn@",
+        "server_url": f"file://{server.places.storage.parent}/@fqrn@",
         "key": str(server.places.keys.public),
         "cache": str(tmp_path / "cache"),
     }
@@ -59,7 +59,7 @@ def test_the_protocol_is_registered_for_everybody_who_has_fsspec(fs, server, opt
 
 
 def test_one_url_without_a_place_for_the_name_is_that_of_one_repository(server, options):
-    fs = fsspec.filesystem("cvmfs", **{**options, "url": str(server.places.storage)})
+    fs = fsspec.filesystem("cvmfs", **{**options, "server_url": str(server.places.storage)})
     assert fs.exists(f"{FQRN}/data")
     assert not fs.exists("other.example.org/data")
     with pytest.raises(FileNotFoundError, match="is the repository sw"):
@@ -165,7 +165,7 @@ def test_new_revisions_come_with_the_next_invalidation(tmp_path, monkeypatch):
     (server.tree / "a").write_text("one")
     server.publish()
     fs = fsspec.filesystem(
-        "cvmfs", url=str(server.places.storage), key=str(server.places.keys.public), skip_instance_cache=True
+        "cvmfs", server_url=str(server.places.storage), key=str(server.places.keys.public), skip_instance_cache=True
     )
     assert fs.cat(f"{FQRN}/a") == b"one"
     (server.tree / "a").write_text("two")
@@ -191,7 +191,7 @@ class TestReaders:
         parquet.write_to_dataset(table, server.tree / "set", partition_cols=["y"])
         server.publish()
         ours = fsspec.filesystem(
-            "cvmfs", url=str(server.places.storage), key=str(server.places.keys.public), skip_instance_cache=True
+            "cvmfs", server_url=str(server.places.storage), key=str(server.places.keys.public), skip_instance_cache=True
         )
         source = dataset.dataset(f"{FQRN}/set", filesystem=fs.PyFileSystem(fs.FSSpecHandler(ours)), partitioning="hive")
         assert source.count_rows() == 20_000
@@ -206,7 +206,7 @@ class TestReaders:
         made[:] = 7
         made[50, 50] = 8
         server.publish()
-        options = {"url": str(server.places.storage), "key": str(server.places.keys.public)}
+        options = {"server_url": str(server.places.storage), "key": str(server.places.keys.public)}
         found = zarr.open_array(f"cvmfs://{FQRN}/array", mode="r", storage_options=options)
         assert (found[:].sum(), found[50, 50]) == (70_001, 8)
 

@@ -1,6 +1,6 @@
 """`cvmfs://NAME/path` for fsspec, and so for pandas, pyarrow, zarr, dask and all else that reads through it.
 
-    fsspec.open("cvmfs://sw.example.org/data/x.csv", url="http://host/cvmfs/@fqrn@", key="sw.example.org.pub")
+    fsspec.open("cvmfs://sw.example.org/data/x.csv", server_url="http://host/cvmfs/@fqrn@", key="sw.example.org.pub")
 
 fsspec imports this module itself (entry point `fsspec.specs`); nothing else of swrepo needs fsspec.
 """
@@ -57,7 +57,7 @@ def _refuse(*_: Any, **__: Any) -> None:
 class CvmfsFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec carries no types
     """Repositories as one read-only file system: the first component of a path is a repository's name.
 
-    `url`: the repository's URL or the directory that it is served from, with `@fqrn@` for the name where several are
+    `server_url`: the repository's URL or the directory that it is served from, `@fqrn@` for the name where several are
     meant; without it the configuration knows the servers. The other options are those of `swrepo.open`. Links are
     followed; `ls` shows links to directories as type "link", so that a walk never goes in circles.
     """
@@ -68,7 +68,7 @@ class CvmfsFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec carri
 
     def __init__(
         self,
-        url: str | None = None,
+        server_url: str | None = None,
         key: Keys = None,
         tag: str | None = None,
         hash: str | None = None,  # noqa: A002 - as swrepo.open calls it
@@ -78,7 +78,7 @@ class CvmfsFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec carri
         **more: Any,
     ) -> None:
         super().__init__(**more)
-        self._url = url
+        self._url = server_url
         given = {"key": key, "tag": tag, "hash": hash, "cache": cache, "proxy": proxy, "settings": settings}
         self._options = {name: value for name, value in given.items() if value is not None}
         self._repositories: dict[str, Repository] = {}

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from swrepo.api.repository import Repository
 from swrepo.client.access import open_access
-from swrepo.client.opening import access_request
+from swrepo.client.opening import access_request, sources
 from swrepo.client.places import places_in
 from swrepo.client.selection import Given, select
 from swrepo.client.target import parse
@@ -47,7 +47,8 @@ def open_repository(
     if target.path:
         raise UsageError(f"{location}: a whole repository is opened; give the path in it to its methods")
     places = places_in(os.environ)
-    selection = select(target, Given(_files(key), Path(cache) if cache else None, _settings(proxy, settings)), places)
+    given = Given(_files(key), Path(cache) if cache else None, _settings(proxy, settings))
+    selection = select(target, given, places, None if target.url and given.keys else sources(places))
     for remark in selection.remarks:
         log.warning("%s", remark)
     return Repository(open_access(access_request(selection, os.environ, tag, hash)))
