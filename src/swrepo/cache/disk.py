@@ -26,7 +26,7 @@ from swrepo.cache.writing import install, sync
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Combine
-from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want
+from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, StartsEarly, Want
 
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
@@ -91,6 +91,11 @@ class DiskCache(Notes):
         if descriptor is not None:
             self._counting.hit()
         return descriptor
+
+    def start(self, wants: Sequence[Want]) -> None:
+        """See StartsEarly."""
+        if isinstance(self._source, StartsEarly):
+            self._source.start(wants)
 
     def read_notes(self, name: str) -> list[bytes]:
         """See Notes."""

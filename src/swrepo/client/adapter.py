@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from swrepo.client.ahead_fetch import ReadingAhead
 from swrepo.client.deadlines import DEADLINE, Deadlines, describe
 from swrepo.client.interrupts import is_meant_to_stop
 from swrepo.client.reads import Read, Reads
@@ -75,6 +76,7 @@ class Adapter:
         self.session.describe = lambda request: describe(vfs, request)
         self.deadlines = Deadlines(self.session, deadline)
         self._reads = Reads(pool, self.deadlines)
+        self.ahead = ReadingAhead(vfs, pool, self.session, self._reads)
 
     # Now or later
 
@@ -193,10 +195,14 @@ class Adapter:
         with self.vfs.lock:
             content = self.vfs.content(request.node)
         found = content.try_pread(offset, size)
-        if found is not None:
+        if found is None:
+            later = self.session.defer(request)
+            self._reads.wait(self.session, Read(request, content, offset, size))
+        elif self.ahead.expects(request.node):
+            later = self.session.deliver(request, found)
+        else:
             return found
-        later = self.session.defer(request)
-        self._reads.wait(self.session, Read(request, content, offset, size))
+        self.ahead.opened(request.node)  # behind what somebody waits for
         return later
 
     # The rest

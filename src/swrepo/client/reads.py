@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+from swrepo.client.ahead import Nearby
 from swrepo.client.deadlines import Deadlines
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Request, Session
@@ -45,6 +46,24 @@ class Reads:
             record.resume(ANY)
             self._waiting[key] = record, [read]
         self._pool.submit(self._fetch, session, key, read, record)
+
+    def expect(self, files: list[Nearby], activity: Activity) -> list[Nearby]:
+        """Somebody fetches these from now on, as `activity` tells: those that nobody else is fetching already."""
+        mine: list[Nearby] = []
+        with self._lock:
+            for file in files:
+                if file.want.id not in self._waiting:
+                    self._waiting[file.want.id] = activity, []
+                    mine.append(file)
+        return mine
+
+    def arrived(self, session: Session, files: list[Nearby]) -> None:
+        """Nobody fetches these any more: answer who waits for them, or fetch again what they lack."""
+        with self._lock:
+            waiting = [self._waiting.pop(file.want.id)[1] for file in files]
+        for reads in waiting:
+            for read in reads:
+                self._retry(session, read)
 
     def _fetch(self, session: Session, key: ObjectId, first: Read, record: Activity) -> None:
         """Runs in the pool: fetch for the first, then look who else can be answered now."""

@@ -212,6 +212,16 @@ class Vfs:
         volume = _volume(place[0])
         return (b"/" + volume.name.encode() if volume.name else b"") + volume.path(*place) or b"/"
 
+    def whereabouts(self, number: int) -> tuple[Volume, bytes, int] | None:
+        """Repository, directory and row of an entry of the current revision; None for anything else."""
+        place = self._place(number)
+        if isinstance(place, Frozen) or place[0].catalog is None:
+            return None
+        span, row = place
+        found = place[0].catalog.by_rowid(row)
+        above = None if found is None else place[0].catalog.lookup_key(found[2])
+        return None if above is None else (_volume(span), _volume(span).path(span, above.rowid), row)
+
     def usage(self) -> Usage:
         """Sums over the repositories that are shown."""
         found = [self._usage_of(volume.name, volume.revision) for volume in self.volumes.values()]

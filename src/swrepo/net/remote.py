@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote
 
 from swrepo.errors import CorruptObject, ObjectNotFound, ObjectTooLarge, Unreachable
+from swrepo.net.early import EarlyTransfers
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.http import NO_CACHE, HttpClient, Response
 from swrepo.net.routes import Route, Routes
@@ -65,8 +66,15 @@ class RemoteRepository:
         self._client = client
         self._patience = patience
         self._pause, self._uniform, self._clock = pause, uniform, clock
+        self._early = EarlyTransfers(client)
         self._lock = threading.Lock()
         self._responses = self._bytes = 0
+
+    def start(self, wants: Sequence[Want]) -> None:
+        """See StartsEarly."""
+        route = self.routes.current()
+        for want in wants:
+            self._early.start(f"{route.server}/{want.id.path}", route.proxy)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
@@ -129,8 +137,11 @@ class RemoteRepository:
         url = f"{step.route.server}/{path}"
         proxy = step.route.proxy
         headers = NO_CACHE if step.no_cache else ()
+        begun = None if headers else self._early.take(url, proxy)
         # Only a proxy's own errors are told by their headers.
-        with self._client.stream(url, proxy, headers=headers, keep_head=proxy is not None) as response:
+        transfer = begun or self._client.start(url, proxy, headers=headers, keep_head=proxy is not None)
+        transfer.wait()
+        with Response(transfer) as response:
             if response.status != _OK:
                 raise _refusal(step.route, response)
             receive(self._counted(response.blocks), again=again)

@@ -5,9 +5,9 @@ Cache, retry, fail-over, one-fetch-at-a-time and counting are implementations ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId
@@ -55,6 +55,18 @@ class LocalObjects(Protocol):
 
     def open_if_here(self, want: Want) -> int | None:
         """The same without any fetching: None where the object is not here."""
+        ...
+
+
+@runtime_checkable
+class StartsEarly(Protocol):
+    """An ObjectSource, or LocalObjects, that can have the transfers of many objects under way at once."""
+
+    def start(self, wants: Sequence[Want]) -> None:
+        """Begin to fetch objects that are asked for next, and return at once. It is no promise: errors come later.
+
+        What is not asked for soon is given up.
+        """
         ...
 
 

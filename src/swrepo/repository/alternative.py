@@ -5,13 +5,14 @@ Source: format.md 1 and 3 (manifest line A).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from swrepo.errors import ObjectNotFound
 from swrepo.format.object_id import Kind
 from swrepo.format.wellknown import ALTERNATIVE_PREFIX
 from swrepo.objects import codec
-from swrepo.objects.store import Documents, ObjectSource, Want
+from swrepo.objects.store import Documents, ObjectSource, StartsEarly, Want
 
 _KINDS = frozenset({Kind.CATALOG, Kind.CERTIFICATE, Kind.HISTORY, Kind.METAINFO})
 
@@ -22,6 +23,11 @@ class AlternativePaths:
     def __init__(self, source: ObjectSource, documents: Documents) -> None:
         self._source = source
         self._documents = documents
+
+    def start(self, wants: Sequence[Want]) -> None:
+        """See StartsEarly."""
+        if isinstance(self._source, StartsEarly):
+            self._source.start(wants)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""

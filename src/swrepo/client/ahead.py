@@ -1,0 +1,189 @@
+"""What to fetch before it is asked for: pure policy, told which files are opened.
+
+Programs that read a tree (`tar`, `cp -r`, `grep -r`, `cat *`) open its files in the order of the listings. Each miss is
+therefore taken for the start of a walk, and the files that such a walk opens next are noted. When one of them is opened
+indeed, the walk is believed, and files are fetched ahead of it: a few at first, twice as many each time.
+
+What was fetched in vain is bounded by an account: fetching ahead costs, a file that is then opened gives that back and
+three tenths more. So at most those three tenths of what was wanted, and what the account held at first, is fetched too
+much, whatever programs do.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from swrepo.objects.store import LocalObjects, Want
+
+WINDOW = 64
+"""Files that are fetched ahead of one walk at most, where they are small; see `Nearby.cost`."""
+
+_FIRST_WINDOW = 4
+_NOTED = 3
+"""Files that are expected next, without being fetched, of a walk that is not believed yet."""
+
+_WALKS = 8
+"""Walks that are followed at a time."""
+
+_FIRST_CREDIT = 16.0
+_MOST_CREDIT = 2.5 * WINDOW
+_REWARD = 0.3
+_COST_UNIT = 64 << 10
+LARGEST = 1 << 20
+"""Bytes of the largest file that is fetched ahead: of larger ones the transfer takes the time, and not the asking."""
+
+
+class Nearby(NamedTuple):
+    """A file that a walk comes to: its node number, its object, and what fetches that."""
+
+    number: int
+    want: Want
+    objects: LocalObjects
+
+    @property
+    def cost(self) -> float:
+        """What fetching it takes from the account: one for asking, and one for each 64 KiB."""
+        return 1 + (self.want.size or 0) / _COST_UNIT
+
+
+class Walk(Protocol):
+    """The files of a tree in the order in which programs open them, from one of them on."""
+
+    def take(self, count: int) -> list[Nearby]:
+        """The next `count` files, or fewer where it ends, or cannot be told yet how it goes on."""
+        ...
+
+
+@dataclass(slots=True)
+class AheadCounters:
+    """Files that were fetched ahead, and those among them that were opened then."""
+
+    fetched: int = 0
+    used: int = 0
+
+
+class Ahead:
+    """Follows walks. For one thread at a time.
+
+    `walk_from` gives the walk behind a file, None where there is none.
+    """
+
+    def __init__(self, walk_from: Callable[[int], Walk | None]) -> None:
+        self.counters = AheadCounters()
+        self._walk_from = walk_from
+        self._credit = _FIRST_CREDIT
+        self._walks: OrderedDict[_Followed, None] = OrderedDict()
+        self._expected: dict[int, _Expected] = {}
+
+    def expects(self, number: int) -> bool:
+        """Whether it matters that this file was opened although it is here."""
+        return number in self._expected
+
+    def opened(self, number: int) -> list[Nearby]:
+        """A file was opened that was expected, or is not here: what to fetch now, in this order."""
+        found = self._expected.get(number) or self._look_again(number)
+        if found is None:
+            self._begin(number)
+            return []
+        walk = found.walk
+        self.counters.used += found.paid > 0
+        self._earn(found.paid + _REWARD * found.file.cost)
+        self._forget(found)
+        walk.position = max(walk.position, found.place)
+        self._walks.move_to_end(walk)
+        return self._advance(walk)
+
+    def was_here(self, number: int) -> None:
+        """What was to be fetched ahead was here already: that cost nothing."""
+        found = self._expected.get(number)
+        if found is not None and found.paid:
+            self.counters.fetched -= 1
+            self._earn(found.paid)
+            found.paid = 0.0
+
+    def stop(self) -> None:
+        """Follow no walk any more: fetching fails, or there is another revision."""
+        self._walks.clear()
+        self._expected.clear()
+
+    def _begin(self, number: int) -> None:
+        walk = self._walk_from(number)
+        if walk is None:
+            return
+        followed = _Followed(walk)
+        self._walks[followed] = None
+        self._note(followed, _NOTED)
+        if len(self._walks) > _WALKS:
+            oldest, _ = self._walks.popitem(last=False)
+            for place in list(oldest.expected):
+                self._forget(oldest.expected[place])
+
+    def _look_again(self, number: int) -> _Expected | None:
+        """Whether a walk that could not be told how it goes on goes on here."""
+        for walk in self._walks:
+            if walk.position == walk.noted:
+                self._note(walk, _NOTED)
+        return self._expected.get(number)
+
+    def _advance(self, walk: _Followed) -> list[Nearby]:
+        """Fetch ahead of a walk that is believed, once half of what was fetched is used."""
+        if walk.reached - walk.position > walk.window // 2:
+            return []
+        for place in [place for place in walk.expected if place < walk.position - WINDOW]:
+            self._forget(walk.expected[place])  # the walk has passed it by
+        walk.window = min(WINDOW, 2 * walk.window)
+        self._note(walk, walk.window - (walk.noted - walk.position))
+        chosen: list[Nearby] = []
+        for place in range(max(walk.position, walk.reached) + 1, walk.noted + 1):
+            found = walk.expected.get(place)
+            if found is None:
+                continue
+            if found.file.cost > self._credit:
+                break
+            found.paid = found.file.cost
+            self._credit -= found.paid
+            walk.reached = place
+            chosen.append(found.file)
+        self.counters.fetched += len(chosen)
+        return chosen
+
+    def _note(self, walk: _Followed, count: int) -> None:
+        for file in walk.walk.take(count) if count > 0 else ():
+            if file.number in self._expected:
+                continue
+            walk.noted += 1
+            found = _Expected(walk, walk.noted, file)
+            walk.expected[walk.noted] = self._expected[file.number] = found
+
+    def _forget(self, found: _Expected) -> None:
+        del self._expected[found.file.number], found.walk.expected[found.place]
+
+    def _earn(self, credit: float) -> None:
+        self._credit = min(_MOST_CREDIT, self._credit + credit)
+
+
+class _Followed:
+    """A walk of which `noted` files are known; it has come to the one at `position`, fetching to that at `reached`."""
+
+    __slots__ = ("expected", "noted", "position", "reached", "walk", "window")
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self.expected: dict[int, _Expected] = {}
+        self.noted = self.position = self.reached = 0
+        self.window = _FIRST_WINDOW // 2
+
+
+class _Expected:
+    """A file at a place of a walk, and what was paid for fetching it ahead (0: it was not)."""
+
+    __slots__ = ("file", "paid", "place", "walk")
+
+    def __init__(self, walk: _Followed, place: int, file: Nearby) -> None:
+        self.walk = walk
+        self.place = place
+        self.file = file
+        self.paid = 0.0

@@ -1,0 +1,114 @@
+"""Fetches ahead what the policy says: many objects with one task of the pool, behind what somebody waits for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from concurrent.futures import Executor
+
+from swrepo.client.ahead import Ahead, AheadCounters, Nearby
+from swrepo.client.ahead_walk import walk_from
+from swrepo.client.reads import Reads
+from swrepo.client.vfs import Vfs
+from swrepo.errors import SwrepoError
+from swrepo.fuse.session import Session
+from swrepo.objects.store import StartsEarly
+from swrepo.system.activity import Activity, Working
+
+log = logging.getLogger(__name__)
+
+_BATCH = 16
+"""Objects of one batch: their transfers run at the same time."""
+
+_TASKS = 2
+"""Batches at a time: while one is unpacked, the other travels. More would only take the processor from each other."""
+
+
+class ReadingAhead:
+    """Fetches ahead of the walks in one mount. `opened` is called by the loop's thread only."""
+
+    def __init__(self, vfs: Vfs, pool: Executor, session: Session, reads: Reads) -> None:
+        self._vfs = vfs
+        self._pool = pool
+        self._session = session
+        self._reads = reads
+        self._policy = Ahead(lambda number: walk_from(vfs, number))
+        self._lock = threading.Lock()  # guards _queue and _tasks
+        self._queue: deque[Nearby] = deque()
+        self._tasks = 0
+        self._news: deque[Nearby | None] = deque()
+        self.expects = self._policy.expects
+
+    @property
+    def counters(self) -> AheadCounters:
+        """What was fetched ahead, and what was then used."""
+        return self._policy.counters
+
+    def opened(self, number: int) -> None:
+        """A file was opened that is not here, or that `expects` says is of interest."""
+        while self._news:
+            here = self._news.popleft()
+            if here is None:
+                self._policy.stop()
+            else:
+                self._policy.was_here(here.number)
+        try:
+            with self._vfs.lock:
+                files = self._policy.opened(number)
+        except SwrepoError as error:
+            log.info("nothing is fetched ahead of node %d: %s", number, error)
+            self._policy.stop()
+            return
+        if files:
+            self._start(files)
+
+    def _start(self, files: list[Nearby]) -> None:
+        with self._lock:
+            self._queue.extend(files)
+            wanted = min(_TASKS, -(-len(self._queue) // _BATCH)) - self._tasks
+            self._tasks += max(0, wanted)
+        for _ in range(wanted):
+            self._pool.submit(self._run)
+
+    def _run(self) -> None:
+        """Runs in the pool, until nothing is queued any more."""
+        while True:
+            with self._lock:
+                batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+                if not batch:
+                    self._tasks -= 1
+                    return
+            try:
+                self._fetch(batch)
+            except Exception:
+                log.exception("fetching ahead failed")
+
+    def _fetch(self, batch: list[Nearby]) -> None:
+        activity = Activity("fetching ahead")
+        left = self._reads.expect(batch, activity)
+        try:
+            with Working(activity):
+                here = [file for file in left if self._is_here(file)]
+                self._news.extend(here)
+                left = [file for file in left if file not in here]
+                self._reads.arrived(self._session, here)
+                if left and isinstance(left[0].objects, StartsEarly):
+                    left[0].objects.start([file.want for file in left])
+                while left:
+                    os.close(left[0].objects.open(left[0].want))
+                    self._reads.arrived(self._session, [left.pop(0)])
+        except SwrepoError as error:
+            log.info("nothing is fetched ahead for now: %s", error)
+            self._news.append(None)
+            with self._lock:
+                self._queue.clear()
+        finally:
+            self._reads.arrived(self._session, left)
+
+    def _is_here(self, file: Nearby) -> bool:
+        descriptor = file.objects.open_if_here(file.want)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
