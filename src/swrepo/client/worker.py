@@ -265,6 +265,8 @@ def _commands(mounted: Mounted) -> dict[str, Command]:
 def _counters(mounted: Mounted) -> str:
     """A line `name value` for each counter."""
     lines = [f"requests {name} {count}" for name, count in sorted(mounted.session.requests().items())]
+    ahead = mounted.adapter.ahead.counters
+    lines += [f"ahead fetched {ahead.fetched}", f"ahead used {ahead.used}"]
     seen: set[Path] = set()
     for access in mounted.accesses.values():
         prefix = f"cache {access.cache.root}"
