@@ -4,9 +4,11 @@ Its bytes are those that the repository signed, but that does not make them a so
 bounded in time and rows, views, triggers and virtual tables are refused, and whatever SQLite complains of becomes a
 FormatError.
 
-One connection, one lock: each statement runs under it, so an instance may be used from any thread. SQLite opens the
-file once and never locks or writes it (`immutable`): deleting the name later does no harm. It opens files by name only;
-where the system does not tell the name of a descriptor, it gets a copy, whose name goes as soon as the system allows.
+One connection, one lock: each statement runs under it, so an instance may be used from any thread. SQLite never locks
+or writes the file (`immutable`): deleting the name later does no harm. It opens files by name only; where the system
+does not tell the name of a descriptor, it gets a copy, whose name goes as soon as the system allows.
+
+A connection holds up to 350 KB of memory. `park` lets go of it until the next statement, and keeps a descriptor.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -39,7 +42,14 @@ _BUDGET_TICKS = 50
 _REFUSALS = (sqlite3.Error, UnicodeDecodeError)
 """What the library raises for a damaged file: its own message quotes the damage, and need not be text."""
 
-_CACHE_KIB = 256
+_PRAGMAS = (
+    "trusted_schema = OFF",
+    "query_only = ON",
+    "cell_size_check = ON",
+    "temp_store = MEMORY",
+    "cache_size = -256",  # KiB
+)
+_STRANGE = "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR rootpage = 0"
 
 
 class Database:
@@ -47,12 +57,17 @@ class Database:
 
     def __init__(self, connection: sqlite3.Connection, size: int, what: str, scratch: Path | None) -> None:
         """Take over a connection; use `open`."""
-        self._connection = connection
+        self._connection: sqlite3.Connection | None = connection
         self._lock = threading.Lock()
         self._most_rows = size // _SMALLEST_ROW + 1
         self._budget = _Budget(_BUDGET_TICKS + 8 * size // _TICK)
         self._scratch = scratch
         self._what = what
+        self._descriptor = -1  # what a parked one is opened from again
+        self.used = True
+        """Set by each statement; whoever decides what to park takes it back."""
+        self.on_open: Callable[[Database], object] = _ignore
+        """Called when a parked one has been opened again, with its lock held."""
 
     @classmethod
     def open(cls, file: int | str | os.PathLike[str], what: str) -> Self:
@@ -60,12 +75,7 @@ class Database:
 
         Raises FormatError for anything but a plain UTF-8 database, ObjectNotFound where there is no file.
         """
-        try:
-            size = os.stat(file).st_size
-            path, scratch = _path_of(file) if isinstance(file, int) else (Path(file), None)
-        except OSError as error:
-            message = f"{what}: no file to open ({error.strerror}); it may have been removed from the cache"
-            raise ObjectNotFound(message) from error
+        path, scratch, size = _located(file, what)
         try:
             database = cls(_connect(path), size, what, scratch)
         except _REFUSALS as error:
@@ -77,18 +87,33 @@ class Database:
             database.close()
             raise
         database._drop_name()
+        if isinstance(file, int) and scratch is None:
+            database._descriptor = os.dup(file)
         return database
+
+    def park(self) -> bool:
+        """Let go of the connection until the next statement; False where that cannot be, or a statement runs now."""
+        if self._descriptor < 0 or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        finally:
+            self._lock.release()
+        return True
 
     def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
         """Every row of the answer."""
         try:
             with self._lock:
                 self._budget.ticks = 0
-                cursor = self._connection.execute(sql, parameters)
+                cursor = (self._connection or self._reopened()).execute(sql, parameters)
                 found = cursor.fetchmany(self._most_rows)
                 cursor.close()
         except (*_REFUSALS, OverflowError) as error:
             raise _format_error(self._what, error) from error
+        self.used = True
         if len(found) == self._most_rows:
             message = f"{self._what}: more rows than fit into its file; it is damaged"
             raise FormatError(message)
@@ -99,11 +124,12 @@ class Database:
         try:
             with self._lock:
                 self._budget.ticks = 0
-                row: Row | None = self._connection.execute(sql, parameters).fetchone()
+                row: Row | None = (self._connection or self._reopened()).execute(sql, parameters).fetchone()
         except OverflowError:
             return None  # a number that SQLite cannot hold is in no row
         except _REFUSALS as error:
             raise _format_error(self._what, error) from error
+        self.used = True
         return row
 
     def columns(self, table: str) -> frozenset[str]:
@@ -117,17 +143,23 @@ class Database:
     def copy_to(self, target: sqlite3.Connection) -> None:
         """Copy the whole database, page by page, into an empty one."""
         with self._lock:
-            self._connection.backup(target)
+            (self._connection or self._reopened()).backup(target)
 
     def close(self) -> None:
         """Let go of the file. No other method may be called afterwards; closing twice is fine."""
         with self._lock:
-            self._connection.close()
-        _remove(self._scratch)
+            self._let_go()
 
     def __del__(self) -> None:
         # Catalogs are let go of while other threads may still read them (CatalogTree.forget): the last one closes.
-        self._connection.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
         _remove(self._scratch)
 
     def _drop_name(self) -> None:
@@ -137,17 +169,37 @@ class Database:
             self._scratch = None
 
     def _prepare(self) -> None:
-        for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "temp_store = MEMORY"):
-            self.rows(f"PRAGMA {pragma}")
-        self.rows(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._connection.set_progress_handler(self._budget.spend, _TICK)
-        if self.one("PRAGMA encoding") != (b"UTF-8",):
+        """Bound what SQLite may do, and refuse what is no plain database."""
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - it has just been made
+        connection.set_progress_handler(self._budget.spend, _TICK)
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+            encoding = connection.execute("PRAGMA encoding").fetchone()
+            strange = connection.execute(_STRANGE).fetchone()
+        except _REFUSALS as error:
+            raise _format_error(self._what, error) from error
+        if encoding != (b"UTF-8",):
             message = f"{self._what}: its text is not UTF-8"
             raise FormatError(message)
-        strange = self.one("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR rootpage = 0")
         if strange is not None:
             message = f"{self._what}: it holds {strange[0]!r}, which is neither table nor index; refused"
             raise FormatError(message)
+
+    def _reopened(self) -> sqlite3.Connection:
+        """The connection of a parked database, made anew; the lock is held. From a copy where the name is gone."""
+        path, self._scratch, _ = _located(self._descriptor, self._what)
+        self._connection = connection = _connect(path)
+        try:
+            self._prepare()
+        except BaseException:
+            connection.close()
+            self._connection = None
+            raise
+        self._drop_name()
+        self.on_open(self)
+        return connection
 
 
 class _Budget:
@@ -172,6 +224,21 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     return connection
+
+
+def _ignore(_database: Database) -> None:
+    """Nobody counts this one."""
+
+
+def _located(file: int | str | os.PathLike[str], what: str) -> tuple[Path, Path | None, int]:
+    """Where SQLite can open the file, the same if that is a copy which has to be removed, and the size in bytes."""
+    try:
+        size = os.stat(file).st_size
+        path, scratch = _path_of(file) if isinstance(file, int) else (Path(file), None)
+    except OSError as error:
+        message = f"{what}: no file to open ({error.strerror}); it may have been removed from the cache"
+        raise ObjectNotFound(message) from error
+    return path, scratch, size
 
 
 def _path_of(descriptor: int) -> tuple[Path, Path | None]:

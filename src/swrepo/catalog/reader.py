@@ -16,6 +16,7 @@ from swrepo.catalog import schema
 from swrepo.catalog.counters import Statistics
 from swrepo.catalog.database import Database
 from swrepo.catalog.rows import OWN_KEY, PARENT_KEY, as_dirent, check_names, named, select_list
+from swrepo.catalog.warm import Warm
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Chunk, Dirent, Flag
 from swrepo.format.object_id import DIGEST_SIZE, Kind, ObjectId
@@ -73,6 +74,10 @@ class CatalogFile:
         except BaseException:
             database.close()
             raise
+
+    def keep_warm(self, warm: Warm) -> None:
+        """Have `warm` decide when the file is open and when only its descriptor is."""
+        warm.add(self._database)
 
     def close(self) -> None:
         """Let go of the file."""

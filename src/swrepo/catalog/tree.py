@@ -8,13 +8,18 @@ lower one (`find`).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.warm import Warm
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.paths import ROOT, parent
 from swrepo.system.activity import Gate
+
+_MOMENT = 1.0
+"""Seconds for which those who waited for a load share its failure."""
 
 _DEEPEST = 256
 """Catalogs above one another. A signed repository cannot be endless, but its snapshots can hold one another's."""
@@ -30,6 +35,7 @@ class CatalogTree:
         self.root = root
         self._load_file = load
         self._lock = threading.Lock()
+        self._warm = Warm()
         # Changed under _lock and read without it. Whoever finds a mount with a catalog also finds the mounts below it:
         # they are put here before, and taken away after.
         self._mounts: dict[bytes, _Mount] = {ROOT: _Mount(None, ROOT, 0, root)}
@@ -47,6 +53,11 @@ class CatalogTree:
     def find_loaded(self, path: bytes) -> CatalogFile | None:
         """The same, but None where a catalog would have to be loaded."""
         return self._nearest(path).catalog
+
+    def missing(self, path: bytes) -> NestedRef | None:
+        """The catalog that `find` would load next; None where it has all it needs."""
+        mount = self._nearest(path)
+        return mount.ref if mount.catalog is None else None
 
     def holder(self, path: bytes) -> CatalogFile:
         """The catalog whose row is the entry of `path`: that of its directory."""
@@ -107,16 +118,23 @@ class CatalogTree:
         ref = mount.ref
         if ref is None:
             raise RuntimeError("the root catalog is always loaded")
-        with mount.gate:
+        with mount.gate as waited:
             if mount.catalog is not None:
                 return  # somebody else was here first
-            catalog = self._load_file(ref)
+            if waited and mount.failure is not None and time.monotonic() - mount.failed_at < _MOMENT:
+                raise mount.failure  # not one after another what has just failed, and may have taken minutes
+            try:
+                catalog = self._load_file(ref)
+            except Exception as error:
+                mount.failure, mount.failed_at = error, time.monotonic()
+                raise
             try:
                 _check_prefix(catalog, ref, mount.prefix)
                 below = _below(catalog, mount.depth)
             except BaseException:
                 catalog.close()
                 raise
+            catalog.keep_warm(self._warm)
             with self._lock:
                 self._mounts.update(below)
                 mount.catalog = catalog
@@ -125,13 +143,15 @@ class CatalogTree:
 class _Mount:
     """A place for a catalog: what is to be mounted there (None: the root), the prefix that it must claim, its depth."""
 
-    __slots__ = ("catalog", "depth", "gate", "prefix", "ref")
+    __slots__ = ("catalog", "depth", "failed_at", "failure", "gate", "prefix", "ref")
 
     def __init__(self, ref: NestedRef | None, prefix: bytes, depth: int, catalog: CatalogFile | None = None) -> None:
         self.ref = ref
         self.prefix = prefix
         self.depth = depth
         self.catalog = catalog
+        self.failure: Exception | None = None
+        self.failed_at = 0.0
         self.gate = Gate()  # held while the catalog is loaded
 
 
