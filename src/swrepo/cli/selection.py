@@ -72,7 +72,13 @@ def select(
         cache=Path(args.cache) if args.cache else None,
         settings=overrides(options, args.proxy),
     )
-    selection = select_given(target, given, places or current())
+    here = places or current()
+    sources = None
+    if target.url is None or not given.keys:  # else nothing that a configuration repository says is needed
+        from swrepo.client.opening import sources as sources_of
+
+        sources = sources_of(here)
+    selection = select_given(target, given, here, sources)
     for sentence in selection.remarks:
         note(f"swrepo: {sentence}")
     return selection

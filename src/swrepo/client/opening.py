@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from swrepo.client.access import AccessRequest
-from swrepo.client.selection import Selection
+from swrepo.client.config_repository import CopiedSources
+from swrepo.client.places import Places
+from swrepo.client.selection import Given, Selection, select
+from swrepo.client.target import Target
+from swrepo.config.files import World, load
+from swrepo.config.parameters import interpret
 from swrepo.net.http import Timeouts
 from swrepo.net.options import NetworkOptions
 from swrepo.net.routes import parse_proxies
 
 _REDIRECTS = 4
+
+
+def sources(places: Places) -> CopiedSources:
+    """Where the configuration of a user at `places` comes from, the configuration repository included."""
+
+    def request_for(name: str) -> AccessRequest:
+        return access_request(select(Target(None, name, b""), Given(), places), places.environment)
+
+    general = interpret(load(places.configurations, None, None, World(places.environment)))
+    base = Path(general.cache_base) if general.cache_base else places.cache_base
+    return CopiedSources(places.environment, request_for, base)
 
 
 def access_request(

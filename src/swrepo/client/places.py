@@ -7,7 +7,7 @@ it root uses the places of CernVM-FS, and an ordinary user those of the XDG rule
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swrepo.system.user import is_root
@@ -26,6 +26,9 @@ class Places:
     mountpoint: Path
     """Where `/cvmfs` is."""
 
+    environment: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What configuration files see as `$NAME`."""
+
     @property
     def keys(self) -> tuple[Path, ...]:
         """Directories of trusted master keys, the user's own first."""
@@ -35,10 +38,12 @@ class Places:
 def places_in(environment: Mapping[str, str], uid: int | None = None) -> Places:
     """The places of a user with this environment; by default, of the user who runs this."""
     if prefix := environment.get(PREFIX_VARIABLE):
-        return _below(Path(prefix).absolute())
-    if is_root() if uid is None else uid == 0:
-        return _below(Path("/"))
-    return _of_an_ordinary_user(environment)
+        found = _below(Path(prefix).absolute())
+    elif is_root() if uid is None else uid == 0:
+        found = _below(Path("/"))
+    else:
+        found = _of_an_ordinary_user(environment)
+    return replace(found, environment=environment)
 
 
 def _below(prefix: Path) -> Places:

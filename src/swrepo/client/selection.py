@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from swrepo.cache.plan import CachePlan, DirectoryPlan
 from swrepo.client.caches import cache_plan
 from swrepo.client.places import Places
 from swrepo.client.target import Target
 from swrepo.config.caches import PosixCache
-from swrepo.config.files import Setting, load
+from swrepo.config.files import Setting, World, load
 from swrepo.config.parameters import ClientParameters, complete_name, interpret, warnings
 from swrepo.errors import ConfigError, UsageError
 
 BLACKLIST = "blacklist"
 SHARED_CACHE = "shared"
+
+
+class Sources(Protocol):
+    """Where configuration comes from besides the files of this machine; see client.config_repository."""
+
+    world: World
+
+    def place(self, path: str, mount_directory: str) -> Path:
+        """A path of the configuration as a file here."""
+        ...
+
+    def files(self, name: str) -> list[Path]:
+        """The files of a name in the configuration repositories that were read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,15 @@ class Selection:
         return self.parameters.variables or {}
 
 
-def select(target: Target, given: Given, places: Places) -> Selection:
-    """Put together what `target` needs. Raises UsageError or ConfigError where something is missing."""
+def select(target: Target, given: Given, places: Places, sources: Sources | None = None) -> Selection:
+    """Put together what `target` needs. Raises UsageError or ConfigError where something is missing.
+
+    Without `sources` no configuration repository is read.
+    """
     target = _with_default_domain(target, places, given.settings)
-    settings = load(places.configurations, target.fqrn, given.settings)
-    parameters = interpret(settings)
+    world = World(places.environment) if sources is None else sources.world
+    settings = load(places.configurations, target.fqrn, given.settings, world)
+    parameters = _located(interpret(settings), sources)
     if target.url is None:
         _permit(target, parameters)
     return Selection(
@@ -63,9 +82,7 @@ def select(target: Target, given: Given, places: Places) -> Selection:
         keys=given.keys or trusted_keys(target.name, parameters, places),
         cache=given.cache or _cache(target, parameters, places),
         caches=_caches(target, given.cache, parameters, places),
-        blacklists=tuple(
-            path for path in (directory / BLACKLIST for directory in places.configurations) if path.exists()
-        ),
+        blacklists=_blacklists(parameters, places, sources),
         parameters=parameters,
         remarks=tuple(warnings(settings)),
     )
@@ -86,10 +103,33 @@ def trusted_keys(name: str, parameters: ClientParameters, places: Places) -> tup
     return keys
 
 
+def _located(parameters: ClientParameters, sources: Sources | None) -> ClientParameters:
+    """Files of the configuration repository are where its copy is."""
+    if sources is None:
+        return parameters
+
+    def place(path: str) -> str:
+        return str(sources.place(path, parameters.mount_directory))
+
+    return replace(
+        parameters,
+        keys_dir=place(parameters.keys_dir) if parameters.keys_dir else None,
+        public_keys=tuple(place(key) for key in parameters.public_keys),
+        blacklist=place(parameters.blacklist) if parameters.blacklist else None,
+    )
+
+
+def _blacklists(parameters: ClientParameters, places: Places, sources: Sources | None) -> tuple[Path, ...]:
+    """Those that are there; one that the configuration names has to be."""
+    usual = [directory / BLACKLIST for directory in places.configurations]
+    own = [Path(parameters.blacklist)] if parameters.blacklist else [path for path in usual if path.exists()]
+    return (*own, *(sources.files(BLACKLIST) if sources is not None else ()))
+
+
 def _with_default_domain(target: Target, places: Places, given: Mapping[str, Setting]) -> Target:
     if target.url is not None or target.fqrn is None or "." in target.fqrn:
         return target
-    domain = interpret(load(places.configurations, None, given)).default_domain
+    domain = interpret(load(places.configurations, None, given, World(places.environment))).default_domain
     return replace(target, fqrn=complete_name(target.fqrn, domain))
 
 
@@ -103,12 +143,16 @@ def _permit(target: Target, parameters: ClientParameters) -> None:
 
 
 def _cache(target: Target, parameters: ClientParameters, places: Places) -> Path:
+    if parameters.cache_directory:
+        return Path(parameters.cache_directory)
     base = Path(parameters.cache_base) if parameters.cache_base else places.cache_base
     return base / (SHARED_CACHE if parameters.shared_cache or target.fqrn is None else target.fqrn)
 
 
 def _caches(target: Target, given: Path | None, parameters: ClientParameters, places: Places) -> CachePlan:
     """A directory that was given stands for all that is configured."""
+    if given is None and parameters.cache_directory:
+        given = Path(parameters.cache_directory)
     if given is not None:
         return DirectoryPlan(given, quota=parameters.quota_limit)
 

@@ -103,6 +103,7 @@ def load_all(
         cascade.read(step)
     for name, setting in (overrides or {}).items():
         cascade.note(name, setting)
+    cascade.finish()
     return cascade.found
 
 
@@ -125,7 +126,7 @@ class _Cascade:
         self._world = world
         self._names_repository = True
         self._remote: RemoteFiles | None = None
-        self._is_open = False
+        self._failure: SwrepoError | None = None
         self._read_already: set[str] = set()
 
     def read(self, step: _Step) -> None:
@@ -149,6 +150,12 @@ class _Cascade:
             return
         self.found.setdefault(name, []).append(setting)
 
+    def finish(self) -> None:
+        """ConfigError where the configuration repository is required and could not be read."""
+        if self._failure is not None and self._value(REQUIRED).lower() in _ON:
+            repository = self._value(CONFIG_REPOSITORY)
+            raise ConfigError(f"the configuration repository {repository} is required: {self._failure}")
+
     def _known(self) -> dict[str, str]:
         known = {name: settings[-1].value for name, settings in self.found.items()}
         return known if self._fqrn is None else {"CVMFS_FQRN": self._fqrn, **known}
@@ -164,13 +171,11 @@ class _Cascade:
         self._read_already.add(name)
         root = f"{self._value(_MOUNT_DIRECTORY) or '/cvmfs'}/{repository}/etc/cvmfs"
         try:
-            if not self._is_open:
-                self._is_open = True
+            if self._remote is None and self._failure is None:
                 self._remote = self._world.open_repository(repository)
             text = self._remote.read(name) if self._remote is not None else None
         except SwrepoError as error:
-            if self._value(REQUIRED).lower() in _ON:
-                raise ConfigError(f"the configuration repository {repository} is required: {error}") from error
+            self._failure = error
             log.warning("the configuration repository %s is left out: %s", repository, error)
             return ()
         if text is None:
