@@ -18,6 +18,8 @@ else:
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """A network file system without locks is used without them, like Windows: nothing vital is kept in such a file."""
 
+_READABLE, _OWN = 0o044, 0o600
+
 _FLAGS = (
     os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -26,7 +28,7 @@ _FLAGS = (
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """The file, made where it is missing, for one process and thread; freed by the kernel when they die. OSError."""
-    descriptor = os.open(path, _FLAGS, 0o600)
+    descriptor = os.open(path, _FLAGS, _mode(path))
     try:
         _lock(descriptor, shared=False)
         yield descriptor
@@ -36,7 +38,7 @@ def locked(path: Path) -> Iterator[int]:
 
 def join(path: Path) -> int:
     """A descriptor that counts among those who use the file, until it is closed. OSError."""
-    descriptor = os.open(path, _FLAGS, 0o600)
+    descriptor = os.open(path, _FLAGS, _mode(path))
     _lock(descriptor, shared=True)
     return descriptor
 
@@ -60,3 +62,8 @@ def _lock(descriptor: int, *, shared: bool) -> None:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+
+
+def _mode(path: Path) -> int:
+    """Whoever may look into the directory may read it."""
+    return path.parent.stat().st_mode & _READABLE | _OWN

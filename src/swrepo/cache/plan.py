@@ -18,6 +18,9 @@ from swrepo.cache.readonly import ReadOnlyCache
 from swrepo.cache.tiered import Below, Tier, TieredCache
 from swrepo.objects.store import ObjectSource
 
+_FILLED = "swrepo.preloaded"
+"""In a directory that was made to be read: no mount keeps anything in it, nor removes anything from it."""
+
 _WRITERS = 32
 """Threads that may wait for a network file system at a time."""
 
@@ -68,19 +71,19 @@ CachePlan = DirectoryPlan | MemoryPlan | TieredPlan
 def build(plan: CachePlan, source: ObjectSource, workspace: Path | None = None) -> Tier:
     """Open the caches of a plan, filled from `source`; `workspace` takes the notes of one that is read-only.
 
-    A directory that may not be written to, but that somebody has filled, is used as it is. PermissionRefused or
-    CacheFull where one cannot be used.
+    A directory that was filled for reading, or that somebody has filled and that may not be written to, is only read:
+    a limit would empty it. PermissionRefused or CacheFull where one cannot be used.
     """
     if isinstance(plan, TieredPlan):
         return _tiered(plan, source, workspace)
     if isinstance(plan, MemoryPlan):
         return MemoryCache(plan.root, source, plan.size)
-    if plan.use is Use.READ or _is_read_only(plan.root):
+    if plan.use is Use.READ or _is_read_only(plan):
         return ReadOnlyCache(plan.root, source, workspace=None if workspace == plan.root else workspace)
     if plan.use is Use.SHARED:
         return DiskCache(plan.root, source, enter_shared, boot=NO_BOOT, writers=_WRITERS)
     if plan.use is Use.FILL:
-        return DiskCache(plan.root, source, enter_to_fill)
+        return _to_fill(plan.root, source)
     return DiskCache(plan.root, source, quota=None if plan.quota is None else Quota(plan.root, plan.quota))
 
 
@@ -95,7 +98,18 @@ def _tiered(plan: TieredPlan, source: ObjectSource, workspace: Path | None) -> T
         raise
 
 
-def _is_read_only(root: Path) -> bool:
+def _to_fill(root: Path, source: ObjectSource) -> DiskCache:
+    is_new = not is_filled(root)
+    cache = DiskCache(root, source, enter_to_fill)
+    if is_new:
+        cache.write_note(_FILLED, b"")
+    return cache
+
+
+def _is_read_only(plan: DirectoryPlan) -> bool:
+    root = plan.root
     with suppress(OSError, NotImplementedError):
+        if plan.use is Use.OWN and (root / _FILLED).exists():
+            return True
         return root.is_dir() and not os.access(root, os.W_OK | os.X_OK) and is_filled(root)
     return False

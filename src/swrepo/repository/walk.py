@@ -6,7 +6,7 @@ it leaves them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from swrepo.catalog.rows import STRUCTURE
@@ -48,10 +48,12 @@ _Pair = tuple[bytes, Dirent | None, Dirent | None]
 """A path, and its entry in each of two trees."""
 
 
-def walk(revision: Revision, path: bytes = ROOT) -> Iterator[tuple[bytes, Dirent]]:
+def walk(
+    revision: Revision, path: bytes = ROOT, enters: Callable[[bytes], bool] = lambda _path: True
+) -> Iterator[tuple[bytes, Dirent]]:
     """`path` and everything below it, a directory before what it holds, names in the order of their bytes.
 
-    Hidden entries are left out (except `path` itself). PathNotFound.
+    Hidden entries are left out (except `path` itself), and what is in directories that `enters` refuses. PathNotFound.
     """
     tree = revision.tree
     yield path, (start := revision.lookup(path))
@@ -65,7 +67,7 @@ def walk(revision: Revision, path: bytes = ROOT) -> Iterator[tuple[bytes, Dirent
             continue
         inner = join(level.path, entry.name)
         yield inner, entry
-        if entry.is_directory:
+        if entry.is_directory and enters(inner):
             stack.append(_Level(tree, inner, entry))
 
 

@@ -1,0 +1,165 @@
+"""Fills a cache with a revision, or parts of one, before anybody asks: what `swrepo preload` does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from swrepo.client.access import Access
+from swrepo.client.parts import EVERYTHING, Parts
+from swrepo.errors import CacheFull, SwrepoError
+from swrepo.format.object_id import ObjectId
+from swrepo.format.paths import ROOT, is_within
+from swrepo.objects.store import Want
+from swrepo.repository.content import wanted_objects
+from swrepo.repository.revision import Revision
+from swrepo.repository.walk import walk
+
+PARALLEL = 32
+_AHEAD = 16
+"""Objects that wait for their turn, for each thread: enough to keep all busy."""
+
+_ENOUGH_ERRORS = 100
+
+
+@dataclass(slots=True)
+class Preloaded:
+    """What is in the cache now: entries of the tree, objects and plain bytes behind them, and what came just now.
+
+    `external` files are kept elsewhere and cannot be brought.
+    """
+
+    entries: int = 0
+    objects: int = 0
+    size: int = 0
+    fetched: int = 0
+    fetched_size: int = 0
+    external: int = 0
+    errors: list[SwrepoError] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing failed."""
+        return not self.errors
+
+
+def preload(
+    access: Access,
+    parts: Parts = EVERYTHING,
+    *,
+    jobs: int = PARALLEL,
+    seen: Callable[[int], object] = lambda _size: None,
+) -> Preloaded:
+    """Bring what the open revision reaches within `parts` into its cache, `jobs` objects at a time.
+
+    What is there already stays; what is there and suspect since a power cut is checked. Last of all, and only when
+    nothing failed, the cache gets what a mount without a server needs. `seen` is told of each object with its size.
+    Raises FormatError where a catalog cannot be read, CacheFull where there is no room; it can be run again.
+    """
+    filling = _Filling(access, parts, jobs, seen)
+    filling.run()
+    if filling.outcome.is_complete:
+        access.cache.settle()
+        access.remember()
+    counters = access.cache.counters
+    filling.outcome.fetched, filling.outcome.fetched_size = counters.fetched, counters.fetched_bytes
+    return filling.outcome
+
+
+class _Filling:
+    """One run. `_lock` guards the outcome."""
+
+    def __init__(self, access: Access, parts: Parts, jobs: int, seen: Callable[[int], object]) -> None:
+        self.outcome = Preloaded()
+        self._access = access
+        self._cache = access.cache
+        self._parts = parts
+        self._jobs = jobs
+        self._seen = seen
+        self._lock = threading.Lock()
+        self._unkept = access.cache.counters.unkept
+        self._asked: set[ObjectId] = set()
+        self._waiting: set[Future[None]] = set()
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(self._jobs, thread_name_prefix="preload") as pool:
+            try:
+                for want in self._wants(lambda want: self._submit(pool, want)):
+                    self._submit(pool, want)
+                    if len(self._waiting) >= self._jobs * _AHEAD:
+                        self._collect("FIRST_COMPLETED")
+                    if len(self.outcome.errors) >= _ENOUGH_ERRORS:
+                        break
+                self._collect("ALL_COMPLETED")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _submit(self, pool: ThreadPoolExecutor, want: Want) -> None:
+        if want.id not in self._asked:
+            self._asked.add(want.id)
+            self._waiting.add(pool.submit(self._bring, want))
+
+    def _collect(self, until: str) -> None:
+        done, self._waiting = wait(self._waiting, return_when=until)
+        for future in done:
+            future.result()
+
+    def _bring(self, want: Want) -> None:
+        try:
+            descriptor = self._cache.open_if_here(want)
+            is_here = descriptor is not None
+            if descriptor is None:
+                descriptor = self._cache.open(want)
+            size = os.fstat(descriptor).st_size
+            os.close(descriptor)
+        except CacheFull:
+            raise
+        except SwrepoError as error:
+            with self._lock:
+                self.outcome.errors.append(error)
+            return
+        if not is_here and self._cache.counters.unkept > self._unkept:
+            raise CacheFull(
+                f"no room in the cache {self._cache.root}; free some, or raise its limit, and run it again: "
+                "what is there stays"
+            )
+        with self._lock:
+            self.outcome.objects += 1
+            self.outcome.size += size
+        self._seen(size)
+
+    def _wants(self, early: Callable[[Want], object]) -> Iterator[Want]:
+        """Everything that the manifest names, all catalogs and contents; `early` gets catalogs before they are met."""
+        manifest, revision = self._access.manifest, self._access.revision
+        if manifest is not None:
+            for named in (manifest.certificate, manifest.history, manifest.metainfo):
+                if named is not None:
+                    yield Want(named)
+        yield Want(revision.root)
+        loaded: list[bytes] = []
+        self._announce(revision, ROOT, early)
+        for path, entry in walk(revision, enters=self._parts.leads_to):
+            while loaded and not is_within(path, loaded[-1]):
+                revision.tree.forget(loaded.pop())
+            if (entry.is_nested_mountpoint or entry.is_bind_mountpoint) and self._parts.leads_to(path):
+                self._announce(revision, path, early)
+                loaded.append(path)
+            if not self._parts.takes(path):
+                continue
+            self.outcome.entries += 1
+            if entry.is_external:
+                self.outcome.external += 1
+            elif entry.is_regular:
+                yield from wanted_objects(entry, revision.chunks(path) if entry.is_chunked else ())
+
+    def _announce(self, revision: Revision, path: bytes, early: Callable[[Want], object]) -> None:
+        """The catalogs below the one at `path`: they are all fetched while the first of them is walked."""
+        if path != ROOT and (mounted := revision.tree.mounted(path)) is not None:
+            early(Want(mounted.id, size=mounted.size))
+        for ref in revision.tree.find(path).nested():
+            if self._parts.leads_to(ref.path):
+                early(Want(ref.id, size=ref.size))
