@@ -106,6 +106,40 @@ def stalled(length: int) -> Behaviour:
     return answer
 
 
+def dripping(pieces: int, pause: float) -> Behaviour:
+    """The whole content, in pieces with a pause of so many seconds before each."""
+
+    def answer(exchange: Exchange) -> None:
+        content = exchange.content or b""
+        exchange.head(200, {"Content-Length": str(len(content))})
+        size = -(-len(content) // pieces)
+        for start in range(0, len(content), size):
+            exchange.stopping.wait(pause)
+            exchange.connection.sendall(content[start : start + size])
+
+    return answer
+
+
+def held(until: threading.Event) -> Behaviour:
+    """The truth, once `until` is set."""
+
+    def answer(exchange: Exchange) -> None:
+        while not until.wait(0.05) and not exchange.stopping.is_set():
+            pass
+        truth(exchange)
+
+    return answer
+
+
+def on_objects(behaviour: Behaviour) -> Behaviour:
+    """That behaviour for objects, the truth for documents."""
+
+    def answer(exchange: Exchange) -> None:
+        (behaviour if "/data/" in exchange.asked.target else truth)(exchange)
+
+    return answer
+
+
 def silent(exchange: Exchange) -> None:
     """Not a byte comes, until the server stops."""
     exchange.stopping.wait()
@@ -127,10 +161,12 @@ def not_http(exchange: Exchange) -> None:
 class FaultServer:
     """Answers on `url` with the truth about `contents` (path -> bytes), except where told otherwise."""
 
-    def __init__(self, contents: Mapping[str, bytes] | Callable[[str], bytes | None], host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, contents: Mapping[str, bytes] | Callable[[str], bytes | None], host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._look_up = contents if callable(contents) else contents.get
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=self._family, backlog=256)
+        self._listener = socket.create_server((host, port), family=self._family, backlog=256)
         name = f"[{host}]" if ":" in host else host
         self.address = (host, self._listener.getsockname()[1])
         self.url = f"http://{name}:{self.address[1]}"
@@ -150,8 +186,8 @@ class FaultServer:
         with self._lock:
             self._next[path].extend(behaviours)
 
-    def always(self, behaviour: Behaviour) -> None:
-        """Every answer that `next` does not decide."""
+    def always(self, behaviour: Behaviour | None) -> None:
+        """Every answer that `next` does not decide; None for the truth."""
         self._always = behaviour
 
     def count(self, path: str) -> int:

@@ -1,4 +1,7 @@
-"""Starts a mount as a program of its own: `python start.py JSON`. What `swrepo mount` does, with a clock that we set."""
+"""Starts a mount as a program of its own: `python start.py JSON`. What `swrepo mount` does, with a clock that we set.
+
+`clock` is a time, or a file that holds one and may be rewritten while the mount is there.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,15 @@ from pathlib import Path
 from swrepo.client.access import AccessRequest
 from swrepo.client.mount import MountRequest, mount
 from swrepo.errors import PathNotFound, SwrepoError
+from swrepo.net.http import Timeouts
+
+
+def time_by(clock: str) -> datetime:
+    return datetime.fromisoformat(Path(clock).read_text() if clock.startswith("/") else clock)
 
 
 def access_request(given: dict, default_clock: str) -> AccessRequest:
-    clock = datetime.fromisoformat(given.get("clock", default_clock))
+    clock = given.get("clock", default_clock)
     return AccessRequest(
         urls=tuple(given["urls"]),
         keys=tuple(map(Path, given["keys"])),
@@ -21,7 +29,10 @@ def access_request(given: dict, default_clock: str) -> AccessRequest:
         fqrn=given.get("fqrn"),
         tag=given.get("tag"),
         variables=given.get("variables", {}),
-        clock=lambda: clock,
+        quota=given.get("quota"),
+        timeouts=Timeouts(direct=given.get("timeout", 10.0)),
+        max_retries=given.get("max_retries", 1),
+        clock=lambda: time_by(clock),
     )
 
 
@@ -44,7 +55,9 @@ def main() -> int:
         dev=given.get("dev", False),
         control=Path(given["control"]),
         log=Path(given["log"]),
-        clock=lambda: datetime.fromisoformat(clock),
+        deadline=given.get("deadline", 60.0),
+        max_ttl=given.get("max_ttl"),
+        clock=lambda: time_by(clock),
     )
     try:
         return mount(request)

@@ -30,7 +30,7 @@ def cvmfs(tmp_path: Path):
     repositories[bad.fqrn] = entry(bad, tmp_path / "cache") | {"keys": [str(good.public_key)]}
     repositories[simulated.simulator.fqrn] = simulated.request() | {"cache": str(tmp_path / "cache")}
     with mounted(
-        tmp_path, expected=("cannot be opened", "LOOKUP of node 1 failed"), repositories=repositories
+        tmp_path, expected=("cannot be opened", "LOOKUP of '/golden-basic"), repositories=repositories
     ) as mount:
         yield mount, simulated
 

@@ -7,7 +7,7 @@ to a bounded pool, and the thread that completes it answers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from swrepo.client.ahead_fetch import ReadingAhead
 from swrepo.client.deadlines import DEADLINE, Deadlines, describe
@@ -23,6 +23,9 @@ from swrepo.repository.status import Status
 
 WORKERS = 32
 """Threads that fetch. More would not fetch faster: the network has its own queue."""
+
+_LOCAL_WORKERS = 4
+"""Threads that open catalogs which are on the disk. They do not wait for the network."""
 
 _CATALOGS_PER_REQUEST = 300
 """Nested catalogs that one look-up can lead through: the tree allows 256 above one another."""
@@ -75,6 +78,7 @@ class Adapter:
         self.session = Session(device, handlers, is_meant_to_stop, self._undelivered, inflight)
         self.session.describe = lambda request: describe(vfs, request)
         self.deadlines = Deadlines(self.session, deadline)
+        self._local = ThreadPoolExecutor(_LOCAL_WORKERS, thread_name_prefix="local")
         self._reads = Reads(pool, self.deadlines)
         self.ahead = ReadingAhead(vfs, pool, self.session, self._reads)
 
@@ -91,31 +95,44 @@ class Adapter:
                 except NotHere as error:
                     missing = error
             later = self.session.defer(request)
-            self._pool.submit(self._fetch_and_answer, request, operation, missing)
+            self._local.submit(self._attend, request, operation, missing)
             return later
 
         return handle
 
-    def _fetch_and_answer(self, request: Request, operation: Callable[[Request], bytes], missing: NotHere) -> None:
+    def _attend(
+        self, request: Request, operation: Callable[[Request], bytes], missing: NotHere, steps: int = 1
+    ) -> None:
+        """Runs in `_local`: what is on the disk does not wait behind what the network has to bring."""
+        try:
+            if missing.is_here():
+                self._fetch_and_answer(request, operation, missing, steps)
+            else:
+                self._pool.submit(self._fetch_and_answer, request, operation, missing, steps)
+        except Exception as error:  # noqa: BLE001 - the request gets its answer; the session logs it
+            self.session.answer(request, error)
+
+    def _fetch_and_answer(
+        self, request: Request, operation: Callable[[Request], bytes], missing: NotHere, steps: int
+    ) -> None:
         if not self.session.is_pending(request):  # its caller was killed while it waited for this thread
             return
         try:
-            for _ in range(_CATALOGS_PER_REQUEST):
-                with self.deadlines.working_for(request):
-                    missing.fetch()
-                with self.vfs.lock:
-                    try:
-                        payload = operation(request)
-                    except NotHere as another:
-                        missing = another
-                        continue
-                    if not self.session.answer(request, payload):
-                        self._undelivered(request, payload)
-                if request.node == ROOT_NODE and self.vfs.is_synthetic:
-                    self.session.forget_inode(ROOT_NODE)  # its listing has one repository more
-                return
-            raise SwrepoError("a directory lies below more catalogs than there can be")
-        except Exception as error:  # noqa: BLE001 - the request gets its answer; the session logs it
+            if steps > _CATALOGS_PER_REQUEST:
+                raise SwrepoError("a directory lies below more catalogs than there can be")
+            with self.deadlines.working_for(request):
+                missing.fetch()
+            with self.vfs.lock:
+                try:
+                    payload = operation(request)
+                except NotHere as another:
+                    self._local.submit(self._attend, request, operation, another, steps + 1)
+                    return
+                if not self.session.answer(request, payload):
+                    self._undelivered(request, payload)
+            if request.node == ROOT_NODE and self.vfs.is_synthetic:
+                self.session.forget_inode(ROOT_NODE)  # its listing has one repository more
+        except Exception as error:  # noqa: BLE001 - as above
             self.session.answer(request, error)
 
     # Names and attributes

@@ -5,9 +5,11 @@ The work goes on until its own time limits end it, and what comes of it then is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError, Unreachable
-from swrepo.fuse.session import Request, Session
+from swrepo.fuse.session import FailedBefore, Request, Session
 from swrepo.fuse.wire import Opcode
 from swrepo.system.activity import ANY, Activity, Working
 
@@ -29,6 +31,7 @@ class Deadlines:
         self._session = session
         self._limit = limit
         self._records: dict[int, Activity] = {}
+        self.on_expiry: Callable[[Request], object] = lambda _request: None
 
     @property
     def period(self) -> float:
@@ -50,10 +53,17 @@ class Deadlines:
         for unique in list(self._records):
             if unique not in waiting:
                 self._records.pop(unique, None)
+        said: set[int] = set()
         for request in pending:
             record = self.record(request)
-            if now - record.last >= self._limit:
-                self._session.answer(request, Unreachable(f"nothing came for {self._limit:g} seconds: {record}"))
+            if now - record.last < self._limit:
+                continue
+            self.on_expiry(request)
+            message = f"nothing came for {self._limit:g} seconds: {record}"
+            origin = record.origin
+            is_news = origin is ANY or id(origin) not in said
+            said.add(id(origin))
+            self._session.answer(request, Unreachable(message) if is_news else FailedBefore(message))
 
 
 def describe(vfs: Vfs, request: Request) -> str:

@@ -27,10 +27,14 @@ _EPOCH_MASK = EPOCHS - 1
 
 
 class NotHere(Exception):
-    """Something must be fetched first: run `fetch` (which may block, and raise), then ask again."""
+    """Something must be fetched first: run `fetch` (which may block, and raise), then ask again.
 
-    def __init__(self, fetch: Callable[[], object]) -> None:
+    `is_here`: whether `fetch` will not need the network; it may block for as long as a disk takes.
+    """
+
+    def __init__(self, fetch: Callable[[], object], is_here: Callable[[], bool] = lambda: False) -> None:
         self.fetch = fetch
+        self.is_here = is_here
         super().__init__()
 
 
@@ -67,7 +71,7 @@ def catalog_of(revision: Revision, directory: bytes) -> CatalogFile:
     """The catalog that lists a directory; NotHere where it is still to be loaded."""
     catalog = revision.tree.find_loaded(directory)
     if catalog is None:
-        raise NotHere(lambda: revision.tree.find(directory))
+        raise NotHere(lambda: revision.tree.find(directory), lambda: revision.has_catalog(directory))
     return catalog
 
 

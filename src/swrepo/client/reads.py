@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from swrepo.client.ahead import Nearby
 from swrepo.client.deadlines import Deadlines
+from swrepo.client.failures import Failures
 from swrepo.format.object_id import ObjectId
-from swrepo.fuse.session import Request, Session
+from swrepo.fuse.session import FailedBefore, Request, Session
 from swrepo.repository.content import Content
 from swrepo.system.activity import ANY, Activity, Working
 
@@ -29,12 +30,17 @@ class Reads:
     def __init__(self, pool: Executor, deadlines: Deadlines) -> None:
         self._pool = pool
         self._deadlines = deadlines
+        deadlines.on_expiry = self._note_expiry
+        self._failures = Failures()
         self._lock = threading.Lock()
         self._waiting: dict[ObjectId, tuple[Activity, list[Read]]] = {}
 
     def wait(self, session: Session, read: Read) -> None:
         """Fetch what `read`, which is deferred, lacks, and answer it."""
         key = read.content.wants(read.offset, read.size)[0].id
+        if self._failures.is_recent(key):
+            session.answer(read.request, FailedBefore(f"object {key} could not be had a moment ago"))
+            return
         record = self._deadlines.record(read.request)
         with self._lock:
             found = self._waiting.get(key)
@@ -77,14 +83,21 @@ class Reads:
                 outcome = first.content.pread(first.offset, first.size)
         except Exception as error:  # noqa: BLE001 - every request gets its answer; the session logs it
             outcome = error
+            self._failures.note(key)
         with self._lock:
             _, waiting = self._waiting.pop(key)
         session.answer(first.request, outcome)
         for read in waiting[1:]:
             if isinstance(outcome, Exception):
-                session.answer(read.request, outcome)
+                session.answer(read.request, FailedBefore(f"object {key}: {outcome}"))
             else:
                 self._retry(session, read)
+
+    def _note_expiry(self, request: Request) -> None:
+        with self._lock:
+            expired = [key for key, (_, reads) in self._waiting.items() if any(r.request is request for r in reads)]
+        for key in expired:
+            self._failures.note(key)
 
     def _retry(self, session: Session, read: Read) -> None:
         try:

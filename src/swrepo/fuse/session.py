@@ -45,8 +45,12 @@ Handler = Callable[[Request], bytes | Later]
 InterruptRule = Callable[[Request], bool]
 
 _HIGHEST_OPCODE = 64
-_TRIES = 2
-"""Processes that may die with one request in their hands before it is answered with an error."""
+_TRIES = 5
+"""Processes that may take over one request, and die, before it is answered with an error."""
+
+
+class FailedBefore(SwrepoError):
+    """What another request, or the same one a moment ago, failed of: the log has it already."""
 
 
 class Session:
@@ -231,7 +235,7 @@ class Session:
     def _fail(self, request: Request, error: BaseException) -> None:
         if isinstance(error, SwrepoError):
             number = error.errno
-            if number == errno.EIO:
+            if number == errno.EIO and not isinstance(error, FailedBefore):
                 log.error("%s failed: %s", self.describe(request), _with_notes(error))
         else:
             number = errno.EIO

@@ -210,7 +210,11 @@ WANTED = (
 """READDIRPLUS_AUTO is left out: it saves `ls` some work and costs `find` and `ls -l` a LOOKUP for every entry."""
 
 
-def negotiate(body: bytes, wanted: Feature = WANTED, background: int = 64) -> Agreement:
+BACKGROUND = 1024
+"""Reads ahead that may be under way at once. If so many wait for a silent server, all others wait with them."""
+
+
+def negotiate(body: bytes, wanted: Feature = WANTED, background: int = BACKGROUND) -> Agreement:
     """Answer the body of an INIT request. `background`: reads ahead that the kernel may have under way at once.
 
     Raises FormatError for a kernel too old to serve.

@@ -95,6 +95,16 @@ class Revision:
             row = catalog.hardlink_leader(entry.hardlink_group) or row
         return catalog.mountpoint, row
 
+    def has_catalog(self, path: bytes) -> bool:
+        """Whether the next catalog on the way to what lies in the directory `path` is open, or on the disk."""
+        ref = self.tree.missing(path)
+        if ref is None:
+            return True
+        descriptor = self.objects.open_if_here(Want(ref.id, size=ref.size))
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
+
     def close(self) -> None:
         """Close the catalogs. No other method may be called afterwards; files that are open stay so."""
         self.tree.close()

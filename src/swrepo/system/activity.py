@@ -55,12 +55,18 @@ class Activity:
             record = record.follows
         return found
 
-    def __str__(self) -> str:
+    @property
+    def origin(self) -> Activity:
+        """The record at the end of those that follow one another: the work that is waited for."""
         record = self
         for _ in range(_DEEPEST):
-            if record.follows is None or record.follows is ANY:
+            if record.follows is None:
                 break
             record = record.follows
+        return record
+
+    def __str__(self) -> str:
+        record = self.origin
         arrived = f" ({record.arrived} bytes came)" if record.arrived else ""
         return f"{record.doing}{arrived}"
 
@@ -134,9 +140,11 @@ class Gate:
         self._lock = threading.Lock()
         self._holder: Activity | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
+        """Whether somebody else held it when we came."""
         mine = current()
-        if not self._lock.acquire(blocking=False):
+        waited = not self._lock.acquire(blocking=False)
+        if waited:
             before = mine.follows
             try:
                 mine.follows = self._other_than(mine)
@@ -145,6 +153,7 @@ class Gate:
             finally:
                 mine.resume(before)
         self._holder = mine
+        return waited
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
