@@ -39,12 +39,16 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRecord:
-    """One repository in the tree: the name that it has there, the root catalogs of its revision and the one before."""
+    """One repository in the tree: the name that it has there, the root catalogs of its revision and the one before.
+
+    `past`: those of all that were shown, by their epochs (client.past).
+    """
 
     name: str
     root: ObjectId
     previous: ObjectId | None
     epoch: int
+    past: tuple[tuple[int, ObjectId], ...] = ()
 
 
 @dataclass(slots=True)

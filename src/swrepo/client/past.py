@@ -16,15 +16,15 @@ _OPEN = 8
 
 
 class Past:
-    """For one thread at a time (the lock of `Vfs`), but for `load`. `roots`: epoch -> root catalog and its size."""
+    """For one thread at a time (the lock of `Vfs`), but for `load`. `roots`: epoch -> root catalog."""
 
     def __init__(self) -> None:
-        self.roots: OrderedDict[int, tuple[ObjectId, int | None]] = OrderedDict()
+        self.roots: OrderedDict[int, ObjectId] = OrderedDict()
         self._open: OrderedDict[int, Revision] = OrderedDict()
 
-    def note(self, epoch: int, root: ObjectId, size: int | None = None) -> None:
+    def note(self, epoch: int, root: ObjectId) -> None:
         """Remember what was shown in an epoch."""
-        self.roots[epoch] = root, size
+        self.roots[epoch] = root
         while len(self.roots) >= EPOCHS:
             gone, _ = self.roots.popitem(last=False)
             self._open.pop(gone, None)
@@ -36,10 +36,10 @@ class Past:
 
     def load(self, epoch: int, directory: bytes, objects: LocalObjects) -> None:
         """Open what `catalog` lacks. Fetches what the cache has let go of; without the lock."""
-        root, size = self.roots[epoch]
+        root = self.roots[epoch]
         revision = self._open.get(epoch)
         if revision is None:
-            revision = self._open.setdefault(epoch, Revision(root, objects, size))
+            revision = self._open.setdefault(epoch, Revision(root, objects))
         revision.tree.find(directory)
         while len(self._open) > _OPEN:
             # Not closed: who uses it at the moment goes on, and it closes when nobody does.

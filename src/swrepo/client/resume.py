@@ -38,7 +38,13 @@ def shown(volumes: Mapping[str, Volume], nodes: NodeTable, top: Span, unsaid: St
         root = owner.revision.root if span.catalog is not None else None
         found.append(SpanRecord(span.base, span.size, owner.name, _mountpoint(span), root, moved, dict(span.frozen)))
     records = tuple(
-        VolumeRecord(volume.name, volume.revision.root, volume.previous.root if volume.previous else None, volume.epoch)
+        VolumeRecord(
+            volume.name,
+            volume.revision.root,
+            volume.previous.root if volume.previous else None,
+            volume.epoch,
+            tuple(volume.past.roots.items()),
+        )
         for volume in volumes.values()
     )
     target = top.moved.get(0)
@@ -80,6 +86,7 @@ def _volume(record: VolumeRecord, nodes: NodeTable, open_volume: OpenVolume) -> 
     revision, variables = open_volume(record)
     volume = Volume(record.name, revision, variables, nodes)
     volume.epoch = record.epoch
+    volume.past.roots.update(record.past)
     if record.previous is not None:
         with suppress(SwrepoError):  # only for listings that were begun in it
             volume.previous = Revision(record.previous, revision.objects)
