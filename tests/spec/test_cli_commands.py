@@ -372,7 +372,7 @@ def test_without_a_server_the_message_says_what_to_do(server):
 def test_config_shows_who_set_what(server):
     etc = server.prefix / "etc/cvmfs"
     (etc / "default.local").write_text("CVMFS_TIMEOUT=7\nCVMFS_TIMOUT=8\n")
-    assert f"CVMFS_TIMEOUT=7  {etc}/default.local:1" in server.run("config", FQRN)
+    assert f"CVMFS_TIMEOUT=7  {etc}/default.local:1" in server.run("config", "show", FQRN)
     assert "did you mean CVMFS_TIMEOUT?" in server.shown.err
-    assert server.json("config")["CVMFS_TIMEOUT"]["value"] == "7"
-    assert f"{etc}/config.d/{FQRN}.local  (not there)" in server.run("config", "--files", FQRN)
+    assert server.json("config", "show")["CVMFS_TIMEOUT"]["value"] == "7"
+    assert f"{etc}/config.d/{FQRN}.local  (not there)" in server.run("config", "show", "--files", FQRN)

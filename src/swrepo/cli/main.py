@@ -49,7 +49,15 @@ COMMANDS: dict[str, Entry] = {
     "talk": Entry("ask a running mount, or tell it what to do", "talk"),
     "fsck": Entry("check everything in the cache and remove what is damaged", "fsck"),
     "serve": Entry("serve repositories over HTTP", "serve"),
-    "config": Entry("show which configuration holds for a repository, and who set it", "config"),
+    "config": Entry(
+        "show what the configuration says, and who said it",
+        entries={
+            "show": Entry("show which configuration holds for a repository, and who set it", "config_show"),
+            "explain": Entry(
+                "explain a parameter: meaning, default, who set it and what that overrode", "config_explain"
+            ),
+        },
+    ),
     "server": Entry(
         "make and publish repositories",
         entries={

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from swrepo.cli.configured import cache_base, general
 from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
 from swrepo.cli.places import Places
@@ -15,10 +16,11 @@ from swrepo.client import mount as client
 from swrepo.client.access import AccessRequest
 from swrepo.client.control import ask
 from swrepo.client.deadlines import DEADLINE
-from swrepo.client.request import MountRequest
+from swrepo.client.logs import LogOptions
+from swrepo.client.owners import owners_of
+from swrepo.client.request import HOURS_24, MountRequest
 from swrepo.client.target import Target, parse
-from swrepo.config.files import load
-from swrepo.config.parameters import interpret
+from swrepo.config.parameters import ClientParameters, LogParameters
 from swrepo.errors import ConfigError, MountFailed, PathNotFound, UsageError
 from swrepo.format.wellknown import is_fqrn
 from swrepo.system.user import is_root
@@ -30,25 +32,25 @@ _GIVEN_CONNECTION = "/dev/fd/"
 
 def mount_one(args: argparse.Namespace, options: MountOptions) -> int:
     """Mount the repository `args.target` on `args.directory`."""
-    target = parse(args.target)
+    text = args.target
+    # A short name, which the default domain completes, looks like a directory.
+    target = Target(None, text, b"") if is_fqrn(text) and not Path(text).exists() else parse(text)
     if target.path:
         raise UsageError(f"{args.target}: a whole repository is mounted, not a directory of one")
     selection = select(target, args, options.parameters)
-    repository = access_request(selection, options.tag, options.root_hash)
-    return _mount(args, options, repository=repository, max_ttl=selection.parameters.max_ttl)
+    repository = access_request(selection)
+    return _mount(args, options, selection.parameters, repository=repository)
 
 
 def mount_all(args: argparse.Namespace, options: MountOptions, places: Places) -> int:
     """Mount every configured repository below one directory; each appears when it is first touched."""
-    base = control_directory(places)
-    max_ttl = interpret(load(places.configurations, None)).max_ttl
-    return _mount(args, options, resolve=resolver(args, options.parameters, places), control=base, max_ttl=max_ttl)
+    resolve = resolver(args, options.parameters, places)
+    return _mount(args, options, general(places), resolve=resolve, control=control_directory(places))
 
 
 def control_directory(places: Places) -> Path:
     """Where the control socket of the mount of all repositories is."""
-    base = interpret(load(places.configurations, None)).cache_base
-    return (Path(base) if base else places.cache_base) / SHARED_CACHE
+    return cache_base(places) / SHARED_CACHE
 
 
 def resolver(args: argparse.Namespace, parameters: Sequence[str], places: Places) -> Callable[[str], AccessRequest]:
@@ -56,8 +58,8 @@ def resolver(args: argparse.Namespace, parameters: Sequence[str], places: Places
 
     def resolve(name: str) -> AccessRequest:
         if "." not in name:
-            general = interpret(load(places.configurations, None))
-            if name not in general.repositories and not general.default_domain:
+            here = general(places)
+            if name not in here.repositories and not here.default_domain:
                 raise PathNotFound(f"{name} is not the full name of a repository")
         try:
             return access_request(select(Target(None, name, b""), args, parameters, places))
@@ -71,11 +73,11 @@ def resolver(args: argparse.Namespace, parameters: Sequence[str], places: Places
 def _mount(
     args: argparse.Namespace,
     options: MountOptions,
+    parameters: ClientParameters,
     *,
     repository: AccessRequest | None = None,
     resolve: Callable[[str], AccessRequest] | None = None,
     control: Path | None = None,
-    max_ttl: int | None = None,
 ) -> int:
     if args.foreground:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(levelname)s: %(message)s")
@@ -87,13 +89,27 @@ def _mount(
             resolve=resolve,
             # What root mounts is for everybody, as with the original; the modes of files decide.
             allow_other=options.allow_other or is_root(),
-            suid=options.suid,
+            suid=options.suid or parameters.suid,
             dev=options.dev,
             foreground=args.foreground,
-            max_ttl=max_ttl,
+            validity=HOURS_24 if parameters.validity is None else parameters.validity,
+            max_ttl=parameters.max_ttl,
             deadline=options.deadline or DEADLINE,
             control=control,
+            socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
+            logs=_logs(parameters.log),
+            owners=owners_of(parameters.ownership),
         )
+    )
+
+
+def _logs(parameters: LogParameters) -> LogOptions:
+    return LogOptions(
+        file=Path(parameters.file) if parameters.file else None,
+        debug_file=Path(parameters.debug_file) if parameters.debug_file else None,
+        notices=parameters.level,
+        facility=parameters.facility,
+        prefix=parameters.prefix,
     )
 
 

@@ -16,9 +16,16 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
 _SWITCHES = ("allow_other", "suid", "dev")
-_VALUES = ("tag", "hash", "root_hash", "deadline")
 _PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT"}
 """Options that are short for a parameter."""
+
+_REVISIONS = {
+    "tag": "CVMFS_REPOSITORY_TAG",
+    "date": "CVMFS_REPOSITORY_DATE",
+    "hash": "CVMFS_ROOT_HASH",
+    "root_hash": "CVMFS_ROOT_HASH",
+}
+"""Those that choose a revision; they win over whatever a configuration chooses, and by whichever parameter."""
 
 _LONGEST_DEADLINE = 86400
 
@@ -30,8 +37,6 @@ class MountOptions:
     allow_other: bool = False
     suid: bool = False
     dev: bool = False
-    tag: str | None = None
-    root_hash: str | None = None
     deadline: float | None = None
     parameters: tuple[str, ...] = ()
 
@@ -39,28 +44,34 @@ class MountOptions:
 def parse(words: Iterable[str]) -> MountOptions:
     """Read option words, each perhaps several with commas between. UsageError names one that nobody knows."""
     switches: set[str] = set()
-    values: dict[str, str] = {}
+    deadline: float | None = None
     parameters: list[str] = []
+    chosen: dict[str, str] = {}
     for word in _single(words):
         name, given, value = word.partition("=")
         if word in _SWITCHES:
             switches.add(word)
-        elif given and name in _VALUES:
-            values["hash" if name == "root_hash" else name] = value
+        elif given and name == "deadline":
+            deadline = _seconds(value)
+        elif given and name in _REVISIONS:
+            chosen[_REVISIONS[name]] = value
         elif given and name in _PARAMETERS:
             parameters.append(f"{_PARAMETERS[name]}={value}")
         elif given and name.isupper():
             parameters.append(word)
         elif word not in OF_MOUNT_8 and not word.startswith(_IGNORED_PREFIXES):
-            known = ", ".join([*_SWITCHES, "tag=NAME", "hash=HASH", "quota=MB", "deadline=SECONDS", "PARAMETER=VALUE"])
+            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "deadline=SECONDS", "PARAMETER=VALUE"]
+            known = ", ".join([*_SWITCHES, *values])
             raise UsageError(f"-o {word} is unknown; there are {known}")
+    if len(chosen) > 1:
+        raise UsageError("only one of -o tag, -o date and -o hash can choose the revision")
+    if chosen:
+        parameters += [f"{name}={chosen.get(name, '')}" for name in dict.fromkeys(_REVISIONS.values())]
     return MountOptions(
         allow_other="allow_other" in switches,
         suid="suid" in switches,
         dev="dev" in switches,
-        tag=values.get("tag"),
-        root_hash=values.get("hash"),
-        deadline=_seconds(values["deadline"]) if "deadline" in values else None,
+        deadline=deadline,
         parameters=tuple(parameters),
     )
 

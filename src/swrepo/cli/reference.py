@@ -42,7 +42,7 @@ only a shell could do (commands, `$(...)`) is an error that names the line. `@fq
 the repository's name and its first component. Every setting, whatever its name, is seen by variant symlinks
 (`$(NAME)`).
 
-`swrepo config [NAME]` shows what holds, and which line set it; `swrepo config --files NAME` lists the files.
+`swrepo config show [NAME]` shows what holds, and which line set it; with `--files` it lists the files.
 
 The file `blacklist` beside them holds fingerprints of certificates that must not be trusted, and lines `<NAME N`, which
 forbid revisions of the repository `NAME` before `N`.

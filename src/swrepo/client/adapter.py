@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from swrepo.client.ahead_fetch import ReadingAhead
 from swrepo.client.deadlines import DEADLINE, Deadlines, describe
 from swrepo.client.interrupts import is_meant_to_stop
+from swrepo.client.owners import Owners
 from swrepo.client.reads import Read, Reads
 from swrepo.client.vfs import ROOT_NODE, Listed, NotHere, Vfs
 from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
@@ -44,7 +45,7 @@ class Adapter:
     """Serves `device` from a Vfs. `validity`: seconds for which the kernel may keep what it was told.
 
     `knows_root`: user 0 of a request is root of the machine, and not of a user namespace. `deadline`: seconds without a
-    byte after which a request fails.
+    byte after which a request fails. `owners`: others than the published ones.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Adapter:
         knows_root: bool = True,
         deadline: float = DEADLINE,
         inflight: InFlight | None = None,
+        owners: Owners | None = None,
     ) -> None:
         self.vfs = vfs
         self._pool = pool
         self._validity = validity
         self._knows_root = knows_root
+        self._owners = owners
         handlers: dict[Opcode, Handler] = {
             Opcode.LOOKUP: self._or_later(self._lookup),
             Opcode.GETATTR: self._or_later(self._getattr),
@@ -146,10 +149,11 @@ class Adapter:
                 raise  # it may exist the next time, so the kernel is not told to remember
             return wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *_NO_ATTRIBUTES)
         self.vfs.nodes.remember(number)
-        return wire.ENTRY.pack(number, 0, self._validity, self._validity, 0, 0, *_attributes(number, found))
+        return wire.ENTRY.pack(number, 0, self._validity, self._validity, 0, 0, *self._attributes(number, found))
 
     def _getattr(self, request: Request) -> bytes:
-        return wire.ATTR.pack(self._validity, 0, 0, *_attributes(request.node, self.vfs.status(request.node)))
+        found = self.vfs.status(request.node)
+        return wire.ATTR.pack(self._validity, 0, 0, *self._attributes(request.node, found))
 
     def _readdir(self, request: Request) -> bytes:
         _, cookie, size, *_ = wire.READ_IN.unpack_from(request.body)
@@ -179,12 +183,15 @@ class Adapter:
             if found is None:
                 parts.append(_name_only(item))
             else:
-                attributes = _attributes(number, found)
+                attributes = self._attributes(number, found)
                 parts.append(pack(number, 0, validity, validity, 0, 0, *attributes, number, cookie, length, mode >> 12))
                 remember(number)
             parts.append(name)
             parts.append(padding[length & 7])
         return b"".join(parts)
+
+    def _attributes(self, number: int, found: Status) -> tuple[int, ...]:
+        return _attributes(number, found if self._owners is None else self._owners.shown(found))
 
     # Extended attributes
 

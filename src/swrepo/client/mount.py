@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import logging.handlers
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from swrepo.client import guard, worker
 from swrepo.client.guard import Report
 from swrepo.client.handover import Handover
+from swrepo.client.logs import write_logs
 from swrepo.client.request import MountRequest
-from swrepo.errors import Busy, MountFailed, SwrepoError
+from swrepo.errors import Busy, SwrepoError
 from swrepo.fuse import mount as mounting
 
 __all__ = ["MountRequest", "mount", "umount"]
-
-_SYSLOG = "/dev/log"
-_FORMAT = "%(name)s[%(process)d]: %(levelname)s: %(message)s"
 
 
 def mount(request: MountRequest) -> int:
@@ -65,33 +62,10 @@ def _leave_terminal(request: MountRequest) -> None:
         os.dup2(null, descriptor)
     if null > 2:
         os.close(null)
-    handler = _log_handler(request)
-    handler.setFormatter(logging.Formatter(("" if _is_syslog(handler) else "%(asctime)s ") + _FORMAT))
-    root = logging.getLogger()
-    for other in list(root.handlers):
-        root.removeHandler(other)
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-
-
-def _log_handler(request: MountRequest) -> logging.Handler:
-    path = request.log
-    if path is None and os.path.exists(_SYSLOG):
-        with suppress(OSError):
-            return logging.handlers.SysLogHandler(_SYSLOG)
-    if path is None:
-        path = _default_log(request)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise MountFailed(f"cannot write the log {path}: {error.strerror}") from error
+    options = request.logs if request.log is None else replace(request.logs, file=request.log)
+    write_logs(options, _default_log(request))
 
 
 def _default_log(request: MountRequest) -> Path:
     socket = request.control_socket(None)
     return socket.with_name("swrepo.log") if socket is not None else Path(os.devnull)
-
-
-def _is_syslog(handler: logging.Handler) -> bool:
-    return isinstance(handler, logging.handlers.SysLogHandler)

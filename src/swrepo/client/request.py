@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swrepo.client.access import AccessRequest, Clock, now
 from swrepo.client.deadlines import DEADLINE
+from swrepo.client.logs import LogOptions
+from swrepo.client.owners import Owners
 from swrepo.client.repositories import Resolver
 
 HOURS_24 = 86400
@@ -20,7 +22,7 @@ class MountRequest:
     keep what it was told; it is told of every change, so the number hardly matters. `max_ttl`: the most seconds between
     two looks for a new revision. `control`: directory of the control socket (default: the repository's cache). `log`:
     the file that a daemon writes to; without one, syslog. `deadline`: seconds without a byte after which a request of
-    the kernel fails.
+    the kernel fails. `owners`: others than the published ones. `socket`: the control socket itself, wherever it is.
     """
 
     mountpoint: str
@@ -34,7 +36,10 @@ class MountRequest:
     max_ttl: int | None = None
     deadline: float = DEADLINE
     control: Path | None = None
+    socket: Path | None = None
     log: Path | None = None
+    logs: LogOptions = field(default_factory=LogOptions)
+    owners: Owners | None = None
     clock: Clock = now
 
     @property
@@ -44,5 +49,7 @@ class MountRequest:
 
     def control_socket(self, fqrn: str | None) -> Path | None:
         """Where the control socket is: `cvmfs_io.FQRN`, as in the original; None where nothing says where."""
+        if self.socket is not None:
+            return self.socket
         directory = self.control or (self.repository.cache if self.repository is not None else None)
         return None if directory is None else directory / f"cvmfs_io.{fqrn or 'cvmfs'}"

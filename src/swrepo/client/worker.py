@@ -74,6 +74,7 @@ class Mounted:
             request.validity,
             knows_root=knows_root,
             deadline=request.deadline,
+            owners=request.owners,
             inflight=InFlight(handover.requests),
         )
         self.session = self.adapter.session

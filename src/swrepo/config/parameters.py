@@ -17,6 +17,8 @@ from swrepo.config.table import TABLE, find, nearest
 from swrepo.config.values import Values
 from swrepo.errors import ConfigError
 
+_SYSLOG_LEVELS = {1: "debug", 2: "info", 3: "notice"}
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkParameters:
@@ -50,11 +52,11 @@ class OwnershipParameters:
 
 @dataclass(frozen=True, slots=True)
 class LogParameters:
-    """Where the log goes. `level` is 1 (debugging), 2 (information) or 3 (notices); `facility` 0 to 7 is local0..7."""
+    """Where the log goes. `level` of ordinary messages is debug, info or notice; `facility` 0 to 7 is local0..7."""
 
     file: str | None = None
     debug_file: str | None = None
-    level: int = 3
+    level: str = "info"
     facility: int | None = None
     prefix: str | None = None
 
@@ -206,7 +208,7 @@ def _log(values: Values) -> LogParameters:
     return LogParameters(
         file=values.text("CVMFS_USYSLOG"),
         debug_file=values.text("CVMFS_DEBUGLOG"),
-        level=values.number("CVMFS_SYSLOG_LEVEL", 3, least=1, most=3),
+        level=_SYSLOG_LEVELS[values.number("CVMFS_SYSLOG_LEVEL", 2, least=1, most=3)],
         facility=None if facility is None else values.number("CVMFS_SYSLOG_FACILITY", 0, most=7),
         prefix=values.text("CVMFS_SYSLOG_PREFIX"),
     )

@@ -6,7 +6,12 @@ from swrepo.config.parameter import Parameter, not_yet
 
 ROWS = (
     Parameter("CVMFS_USYSLOG", "file", "", "Log to this file.", otherwise="to syslog"),
-    Parameter("CVMFS_SYSLOG_LEVEL", "`1`, `2` or `3`", "3", "From which level on: debugging, information or notices."),
+    Parameter(
+        "CVMFS_SYSLOG_LEVEL",
+        "`1`, `2` or `3`",
+        "2",
+        "As what ordinary messages are sent: debugging, information or notices.",
+    ),
     Parameter("CVMFS_SYSLOG_FACILITY", "`0` to `7`", "", "Log as `local0` to `local7`.", otherwise="as `user`"),
     Parameter("CVMFS_SYSLOG_PREFIX", "text", "", "What each line begins with.", otherwise="the program"),
     Parameter("CVMFS_DEBUGLOG", "file", "", "Write all that there is to say to this file, too."),

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import argparse
 
+from swrepo.cli.configured import full_name, settings
 from swrepo.cli.output import note, write_json, write_table
 from swrepo.cli.places import current
 from swrepo.config.assignments import quote
-from swrepo.config.files import files_for, load
-from swrepo.config.parameters import complete_name, interpret, warnings
+from swrepo.config.files import files_for
+from swrepo.config.parameters import interpret, warnings
 
-EXAMPLE = "swrepo config dair.cvmfs.server"
+EXAMPLE = """swrepo config show dair.cvmfs.server
+swrepo config show --files"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repository", nargs="?", help="name of a repository; without one, what holds for all")
-    parser.add_argument("--files", action="store_true", help="the files that are read, in their order")
+    parser.add_argument("--files", action="store_true", help="the files of this machine that are read, in their order")
     parser.add_argument("--json", action="store_true", help="a JSON document")
 
 
 def run(args: argparse.Namespace) -> None:
     here = current()
-    fqrn = args.repository
-    if fqrn is not None:
-        fqrn = complete_name(fqrn, interpret(load(here.configurations, None)).default_domain)
+    fqrn = full_name(args.repository, here) if args.repository is not None else None
     if args.files:
         for path in files_for(here.configurations, fqrn):
             print(f"{path}{'' if path.exists() else '  (not there)'}")
         return
-    settings = load(here.configurations, fqrn)
+    found = settings(fqrn, here)
     if args.json:
-        write_json({name: {"value": setting.value, "origin": setting.origin} for name, setting in settings.items()})
+        write_json({name: {"value": setting.value, "origin": setting.origin} for name, setting in found.items()})
     else:
-        rows = [(f"{name}={quote(setting.value)}", setting.origin) for name, setting in sorted(settings.items())]
+        rows = [(f"{name}={quote(setting.value)}", setting.origin) for name, setting in sorted(found.items())]
         write_table(("PARAMETER", "SET BY"), rows)
-    for sentence in warnings(settings):
+    for sentence in warnings(found):
         note(f"swrepo: {sentence}")
-    interpret(settings)
+    interpret(found)

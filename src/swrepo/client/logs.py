@@ -1,0 +1,77 @@
+"""Where a mount in the background writes its log: syslog, a file, and a second file with all that there is to say."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from swrepo.errors import MountFailed
+
+_SYSLOG = "/dev/log"
+_FORMAT = "%(name)s[%(process)d]: %(levelname)s: %(message)s"
+_LOCAL0 = logging.handlers.SysLogHandler.LOG_LOCAL0
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """`file` in place of syslog. `notices`: the syslog level of ordinary messages; `facility`: 0 to 7 for local0..7.
+
+    `prefix` begins each line. `debug_file` gets everything.
+    """
+
+    file: Path | None = None
+    debug_file: Path | None = None
+    notices: str = "info"
+    facility: int | None = None
+    prefix: str | None = None
+
+
+class _Syslog(logging.handlers.SysLogHandler):
+    """Sends ordinary messages with a level of the administrator's choice."""
+
+    def __init__(self, address: str, facility: int, notices: str) -> None:
+        super().__init__(address, facility)
+        self._notices = notices
+
+    def mapPriority(self, levelName: str) -> str:  # noqa: N802, N803 - the base class's names
+        return self._notices if levelName == "INFO" else super().mapPriority(levelName)
+
+
+def write_logs(options: LogOptions, otherwise: Path) -> None:
+    """Send what is logged there from now on. `otherwise`: the file where there is no syslog. MountFailed."""
+    handler = _handler(options, otherwise)
+    prefix = f"({options.prefix}) " if options.prefix else ""
+    is_syslog = isinstance(handler, logging.handlers.SysLogHandler)
+    handler.setFormatter(logging.Formatter(("" if is_syslog else "%(asctime)s ") + prefix + _FORMAT))
+    handler.setLevel(logging.INFO)
+    handlers = [handler]
+    if options.debug_file is not None:
+        everything = _file(options.debug_file)
+        everything.setFormatter(logging.Formatter("%(asctime)s " + prefix + "%(threadName)s " + _FORMAT))
+        handlers.append(everything)
+    root = logging.getLogger()
+    for other in list(root.handlers):
+        root.removeHandler(other)
+    for new in handlers:
+        root.addHandler(new)
+    root.setLevel(logging.INFO if options.debug_file is None else logging.DEBUG)
+
+
+def _handler(options: LogOptions, otherwise: Path) -> logging.Handler:
+    if options.file is None and os.path.exists(_SYSLOG):
+        facility = logging.handlers.SysLogHandler.LOG_USER if options.facility is None else _LOCAL0 + options.facility
+        with suppress(OSError):
+            return _Syslog(_SYSLOG, facility, options.notices)
+    return _file(options.file or otherwise)
+
+
+def _file(path: Path) -> logging.Handler:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise MountFailed(f"cannot write the log {path}: {error.strerror}") from error

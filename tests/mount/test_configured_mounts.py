@@ -1,0 +1,137 @@
+"""What the configuration says of a mount, seen through real mounts."""
+
+import os
+import stat
+import time
+
+import pytest
+
+from swrepo.fuse.mount import mounted_at, umount
+from swrepo.publish.create import CreateOptions, create_repository
+from swrepo.publish.layout import ServerLayout
+from swrepo.publish.transaction import Publisher
+from tests.mount.programs import Programs
+
+pytestmark = [
+    pytest.mark.mount,
+    pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse cannot be opened"),
+]
+FQRN = "sw.example.org"
+
+
+class Client(Programs):
+    """A machine with a configuration that knows one repository."""
+
+    def __init__(self, server, prefix):
+        super().__init__(prefix)
+        self.server = server
+        self.point = prefix / "mnt"
+        self.point.mkdir(parents=True)
+        self.storage = server / "srv/cvmfs" / FQRN
+        self.configure(
+            "default.conf",
+            CVMFS_SERVER_URL=self.storage.as_uri(),
+            CVMFS_PUBLIC_KEY=server / "etc/cvmfs/keys" / f"{FQRN}.pub",
+        )
+
+    def configure(self, name, **settings):
+        path = self.prefix / "etc/cvmfs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
+
+    def mount(self, *words, **checks):
+        return self.run("mount.cvmfs", FQRN, self.point, *words, **checks)
+
+    def publish(self, name, text):
+        (self.server / "cvmfs" / FQRN / name).write_text(text)
+        Publisher(ServerLayout(self.server)).publish(FQRN)
+
+
+@pytest.fixture
+def client(tmp_path):
+    server = tmp_path / "server"
+    create_repository(ServerLayout(server), FQRN, CreateOptions())
+    tree = server / "cvmfs" / FQRN
+    (tree / "secret").write_text("secret\n")
+    (tree / "secret").chmod(0o600)
+    Publisher(ServerLayout(server)).publish(FQRN)
+    found = Client(server, tmp_path / "client")
+    yield found
+    if mounted_at(str(found.point)) is not None:
+        umount(str(found.point), lazy=True)
+
+
+def test_maps_of_owners_and_readable_for_all(client):
+    published = (client.server / "cvmfs" / FQRN / "secret").stat()
+    uids, gids = client.prefix / "uids", client.prefix / "gids"
+    uids.write_text(f"{published.st_uid} 4711\n")
+    gids.write_text("* 4712\n")
+    client.configure("default.local", CVMFS_UID_MAP=uids, CVMFS_GID_MAP=gids, CVMFS_WORLD_READABLE="yes")
+    client.mount()
+    shown = (client.point / "secret").stat()
+    assert (shown.st_uid, shown.st_gid, stat.S_IMODE(shown.st_mode)) == (4711, 4712, 0o644)
+    with os.scandir(client.point) as entries:
+        assert {entry.stat().st_uid for entry in entries} == {4711}
+
+
+def test_what_is_claimed_belongs_to_who_mounts(client):
+    os.chown(client.server / "cvmfs" / FQRN / "secret", -1, -1)
+    client.mount("-o", "CVMFS_CLAIM_OWNERSHIP=yes")
+    shown = (client.point / "secret").stat()
+    assert (shown.st_uid, shown.st_gid) == (os.getuid(), os.getgid())
+
+
+def test_the_log_and_the_control_socket_are_where_the_configuration_says(client):
+    log, everything, socket = (client.prefix / name for name in ("log", "debug", "talk"))
+    client.configure(
+        "default.local",
+        CVMFS_USYSLOG=log,
+        CVMFS_DEBUGLOG=everything,
+        CVMFS_SYSLOG_PREFIX="site",
+        CVMFS_TALK_SOCKET=socket,
+    )
+    client.mount()
+    before = client.run("swrepo", "talk", "--socket", socket, client.point, "revision")
+    client.publish("news", "new\n")
+    assert "follows" in client.run("swrepo", "talk", "--socket", socket, client.point, "remount")
+    assert before != client.run("swrepo", "talk", "--socket", socket, client.point, "revision")
+    assert "(site) " in log.read_text()
+    assert "follows" in log.read_text()
+    assert everything.exists()
+
+
+def test_without_updates_a_mount_stays_at_its_revision(client):
+    client.configure("default.local", CVMFS_AUTO_UPDATE="no")
+    client.mount()
+    client.publish("news", "new\n")
+    assert "fixed at revision" in client.run("swrepo", "talk", client.point, "remount")
+    assert not (client.point / "news").exists()
+
+
+def test_a_date_fixes_the_revision_that_was_tagged_then(client):
+    client.run("swrepo", "mount", FQRN, client.point, "-o", "CVMFS_REPOSITORY_DATE=1999-01-01", code=4)
+    assert "no tag as old as 1999" in client.shown.stderr
+    client.configure(
+        "default.local", CVMFS_REPOSITORY_DATE=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    )
+    client.mount()
+    assert (client.point / "secret").exists()
+
+
+def test_a_parameter_that_cannot_be_honoured_safely_stops_the_mount(client):
+    client.configure("default.local", CVMFS_NFS_SOURCE="yes")
+    client.mount(code=3)
+    assert "CVMFS_NFS_SOURCE=yes is refused" in client.shown.stderr
+    assert "default.local:1" in client.shown.stderr
+
+
+def test_only_listed_repositories_are_mounted_where_the_configuration_is_strict(client):
+    client.configure("default.local", CVMFS_STRICT_MOUNT="yes", CVMFS_REPOSITORIES="other.example.org")
+    client.mount(code=3)
+    assert "CVMFS_STRICT_MOUNT" in client.shown.stderr
+
+
+def test_a_short_name_gets_the_default_domain(client):
+    client.configure("default.local", CVMFS_DEFAULT_DOMAIN="example.org")
+    client.run("mount.cvmfs", "sw", client.point)
+    assert (client.point / "secret").stat().st_size == 7
