@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "ls": Entry("list a directory of a repository, without a mount", "ls"),
     "cat": Entry("write files of a repository to standard output, without a mount", "cat"),
     "cp": Entry("copy files and directories out of a repository, without a mount", "cp"),
+    "export": Entry("keep a subtree of a repository as a plain directory, without a mount", "export"),
     "stat": Entry("show all that is known about a path of a repository", "stat"),
     "find": Entry("search a repository, without a mount", "find"),
     "tags": Entry("list the named revisions of a repository", "tags"),
