@@ -13,9 +13,11 @@ import pytest
 
 from swrepo.errors import Unreachable
 from swrepo.net import transfer
+from swrepo.net.easy import Easy
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.http import NO_CACHE, HttpClient, Timeouts
 from swrepo.net.loop import NetworkThread
+from tests.conftest import ExpectedWarnings
 from tests.faults import (
     Exchange,
     FaultServer,
@@ -330,7 +332,10 @@ class FailingThread(NetworkThread):
         super()._start(request, peer)
 
 
-def test_an_error_in_the_network_thread_fails_everybody_and_hangs_nobody(server: FaultServer) -> None:
+def test_an_error_in_the_network_thread_fails_everybody_and_hangs_nobody(
+    server: FaultServer, expected_warnings: ExpectedWarnings
+) -> None:
+    expected_warnings("the network thread failed")
     asked = threading.Event()
 
     def hang(exchange: Exchange) -> None:
@@ -349,8 +354,25 @@ def test_an_error_in_the_network_thread_fails_everybody_and_hangs_nobody(server:
         for one in (running, queued):
             with pytest.raises(Unreachable, match="network thread"):
                 one.result(60)
-    with pytest.raises(Unreachable, match="network thread has ended"):
-        client.stream(server.url + "/small")
+    assert got(client, server.url + "/small") == b"a small one", "another thread has taken its place"
+    client.close()
+
+
+class CancellingThread(NetworkThread):
+    """A network thread whose transfers are given up in the moment in which they are resumed."""
+
+    def _resume(self, request: transfer.Transfer, easy: Easy) -> None:
+        request.cancel()
+        super()._resume(request, easy)
+
+
+def test_a_transfer_that_is_given_up_while_it_is_resumed_harms_no_other(server: FaultServer) -> None:
+    client = HttpClient()
+    client._thread = CancellingThread(client._options, 4)
+    with pytest.raises(TransferFailed), client.stream(server.url + "/big") as response:
+        for _ in response.blocks:
+            pass
+    assert got(client, server.url + "/small") == b"a small one"
     client.close()
 
 

@@ -18,7 +18,19 @@ from swrepo.net.remote import Patience, RemoteRepository
 from swrepo.net.routes import DIRECT, ProxyGroups, Route, Routes
 from swrepo.objects import codec
 from swrepo.objects.store import Want
-from tests.faults import Exchange, FaultServer, instead, not_http, refusing, reset, stalled, status, truncated, truth
+from tests.faults import (
+    Exchange,
+    FaultServer,
+    instead,
+    not_http,
+    refusing,
+    reset,
+    silent,
+    stalled,
+    status,
+    truncated,
+    truth,
+)
 from tests.simulator import flipped
 
 PLAIN = bytes(range(256)) * 40
@@ -302,3 +314,55 @@ class TestThroughProxies:
             repository = remote(client, server.url, proxies=((proxy,), (None,)))
             assert fetched(repository) == PLAIN
             assert repository.routes.current() == Route(server.url, None)
+
+
+class Vanishing:
+    """Connections that were there before `vanish` swallow every request from then on; new ones are answered."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, int]] = set()
+        self._dead: set[tuple[str, int]] = set()
+
+    def vanish(self) -> None:
+        self._dead = set(self._seen)
+
+    def __call__(self, exchange: Exchange) -> None:
+        connection = exchange.connection.getpeername()
+        self._seen.add(connection)
+        (silent if connection in self._dead else truth)(exchange)
+
+
+def test_connections_that_died_silently_are_all_left_after_one_time_out() -> None:
+    vanishing = Vanishing()
+    client = HttpClient(timeouts=Timeouts(direct=2.0))
+    with FaultServer(CONTENTS) as server, ThreadPoolExecutor(8) as pool, ExitStack() as stack:
+        stack.callback(client.close)
+        server.always(vanishing)
+        together = threading.Barrier(8)
+
+        def fetch(_number: int) -> bytes:
+            together.wait(30)
+            return fetched(repository)
+
+        repository = remote(client, server.url)
+        assert set(pool.map(fetch, range(8))) == {PLAIN}
+        vanishing.vanish()
+        assert fetched(repository) == PLAIN, "after the time-out, over a new connection"
+        opened, asked = server.connections, len(server.requests)
+        assert fetched(repository) == PLAIN
+        assert (server.connections, len(server.requests)) == (opened, asked + 1), "at once, over the new one"
+
+
+def test_a_walk_over_servers_that_are_silent_ends_with_its_time_limit() -> None:
+    clock = iter(float(25 * number) for number in range(100))  # what begins and what ends a try
+    with ExitStack() as stack:
+        servers = [stack.enter_context(FaultServer(CONTENTS)) for _ in range(6)]
+        for server in servers:
+            server.always(reset)
+        client = HttpClient()
+        stack.callback(client.close)
+        routes = Routes([server.url for server in servers])
+        repository = RemoteRepository(routes, client, patience=Patience(0, limit=60.0), clock=lambda: next(clock))
+        with pytest.raises(Unreachable, match="nothing was heard for 75 seconds"):
+            fetched(repository)
+        assert [len(server.requests) for server in servers] == [1, 1, 0, 0, 0, 0]

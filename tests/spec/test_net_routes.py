@@ -204,11 +204,13 @@ class TestOneRequest:
 
     def test_tries_a_broken_route_again_before_it_leaves_it(self) -> None:
         walk = Walk(routes(A, B), max_retries=1)
-        assert walked(walk, Fault.BROKEN, Fault.BROKEN) == [Step(Route(A)), Step(Route(A)), Step(Route(B))]
+        assert walked(walk, Fault.BROKEN, Fault.BROKEN) == [
+            Step(Route(A)), Step(Route(A), fresh=True), Step(Route(B)),
+        ]  # fmt: skip
 
     def test_pauses_before_the_retry_where_there_is_no_other_route(self) -> None:
         walk = Walk(routes(A), max_retries=2)
-        expected = [Step(Route(A)), Step(Route(A), back_off=1), Step(Route(A), back_off=2)]
+        expected = [Step(Route(A)), Step(Route(A), back_off=1, fresh=True), Step(Route(A), back_off=2, fresh=True)]
         assert walked(walk, Fault.BROKEN, Fault.BROKEN, Fault.BROKEN) == expected
 
     def test_pauses_when_a_server_asks_for_patience(self) -> None:

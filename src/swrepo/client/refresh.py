@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from swrepo.client.access import Access
 from swrepo.client.journal import Stale
+from swrepo.client.outage import Outage
 from swrepo.client.succession import Succession
 from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError
@@ -31,6 +32,7 @@ class Refresher:
         self._access = access
         self._session = session
         self._lock = threading.Lock()
+        self.outage = Outage()
 
     @property
     def access(self) -> Access:
@@ -123,9 +125,10 @@ def _attempt(refresher: Refresher) -> bool:
     try:
         refresher.refresh()
     except SwrepoError as error:
-        log.warning("%s stays at its revision: %s", refresher.access.fqrn, error)
+        refresher.outage.failed(refresher.access.fqrn, error)
         return False
     except Exception:
         log.exception("%s stays at its revision", refresher.access.fqrn)
         return False
+    refresher.outage.over(refresher.access.fqrn)
     return True

@@ -11,6 +11,11 @@ from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.transfer import Transfer
 
 _BUFFER_SIZE = 256 << 10
+_IDLE_AGE = 60
+"""Seconds after which an idle connection is not used again: firewalls forget those that are older."""
+
+_FRESH_AGE = 1
+"""The same when connections may have died silently: libcurl closes the older ones before it makes a new one."""
 
 _FAULTS = {
     pycurl.E_COULDNT_RESOLVE_PROXY: Fault.PROXY_NAME,
@@ -65,8 +70,17 @@ class Easy:
         request = transfer.request
         self.curl.setopt(pycurl.URL, request.url)
         is_tls = request.url.startswith("https:")
-        wanted = (request.proxy, request.headers, request.timeout, request.low_speed, request.keep_head, is_tls)
+        wanted = (
+            request.proxy,
+            request.headers,
+            request.timeout,
+            request.low_speed,
+            request.keep_head,
+            is_tls,
+            request.fresh,
+        )
         if wanted != self._prepared:
+            self.curl.setopt(pycurl.MAXAGE_CONN, _FRESH_AGE if request.fresh else _IDLE_AGE)
             self.curl.setopt(pycurl.PROXY, request.proxy or "")  # "" and not unset: the environment has no say
             self.curl.unsetopt(pycurl.HTTPHEADER)  # an empty list would leave those of an earlier request
             if request.headers:

@@ -98,12 +98,20 @@ class HttpClient:
             os.register_at_fork(after_in_child=_weak_call(self))
 
     def start(
-        self, url: str, proxy: str | None = None, *, headers: tuple[str, ...] = (), keep_head: bool = True
+        self,
+        url: str,
+        proxy: str | None = None,
+        *,
+        headers: tuple[str, ...] = (),
+        keep_head: bool = True,
+        fresh: bool = False,
     ) -> Transfer:
-        """Begin a GET and return at once. `Transfer.cancel` ends it from any thread."""
+        """Begin a GET and return at once. `Transfer.cancel` ends it from any thread. `fresh`: see Request."""
         timeout = self._timeouts.direct if proxy is None else self._timeouts.proxied
-        thread = self._thread or self._start_thread()
-        request = Request(url, proxy, headers, timeout, self._timeouts.low_speed, keep_head)
+        thread = self._thread
+        if thread is None or thread.has_ended:
+            thread = self._start_thread()
+        request = Request(url, proxy, headers, timeout, self._timeouts.low_speed, keep_head, fresh)
         transfer = Transfer(request, thread.attend)
         thread.attend(transfer)
         return transfer
@@ -131,7 +139,7 @@ class HttpClient:
         with self._lock:
             if self._closed:
                 raise TransferFailed("the HTTP client was closed", Fault.CANCELLED)
-            if self._thread is None:
+            if self._thread is None or self._thread.has_ended:
                 self._thread = NetworkThread(self._options, self._connections)
             return self._thread
 

@@ -6,6 +6,7 @@ an error in this code) fails every transfer that waits, so nobody hangs.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from swrepo.net.easy import Easy, EasyOptions, fault_of
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.readiness import new_readiness
 from swrepo.net.transfer import Transfer
+
+log = logging.getLogger(__name__)
 
 
 class NetworkThread:
@@ -42,6 +45,11 @@ class NetworkThread:
         self._thread.start()
 
     # -- any thread --
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is transferred any more."""
+        return self._ended
 
     def attend(self, transfer: Transfer) -> None:
         """Have the network thread look at a transfer: start it, resume it, or drop it."""
@@ -71,8 +79,9 @@ class NetworkThread:
         try:
             while not self._closing:
                 self._turn()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        except BaseException as error:
             reason = f"the network thread failed: {error!r}"
+            log.exception("the network thread failed; the next request starts another")
         finally:
             with self._wake_lock:
                 self._ended = True
@@ -110,7 +119,15 @@ class NetworkThread:
         elif transfer.cancelled:
             self._retire(transfer, easy)
         elif transfer.wants_more():
+            self._resume(transfer, easy)
+
+    def _resume(self, transfer: Transfer, easy: Easy) -> None:
+        try:
             easy.curl.pause(pycurl.PAUSE_CONT)
+        except pycurl.error as error:  # it delivers at once, and was cancelled meanwhile, or cannot go on
+            code, text = error.args
+            transfer.finish(fault_of(easy, code, text))
+            self._retire(transfer, easy)
 
     def _admit(self, transfer: Transfer) -> None:
         peer = _peer(transfer)

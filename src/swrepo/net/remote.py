@@ -108,19 +108,14 @@ class RemoteRepository:
 
     def _get(self, path: str, what: str, receive: Callable[..., None]) -> None:
         """Try the routes until one delivers what `receive` accepts."""
-        walk = Walk(self.routes, self._patience.max_retries)
+        walk = Walk(self.routes, self._patience.max_retries, self._patience.limit, self._clock())
         record = activity.current()
-        started = self._clock()
         corrupt: CorruptObject | None = None
-        while (step := walk.next()) is not None:
+        while (step := walk.next(self._clock())) is not None:
             self._back_off(step.back_off)
-            waited = self._clock() - max(started, record.last)
-            if waited > self._patience.limit:
-                walk.tries.append(f"gave up after {waited:.0f} seconds without a byte")
-                break
             record.begin(_Try(what, step.route, walk.tries))
             try:
-                self._try(step, path, receive, again=bool(walk.tries))
+                self._try(step, path, receive, walk)
             except TransferFailed as error:
                 if error.fault is Fault.CANCELLED:
                     raise
@@ -133,24 +128,27 @@ class RemoteRepository:
                 return
         raise _verdict(what, walk, corrupt)
 
-    def _try(self, step: Step, path: str, receive: Callable[..., None], *, again: bool) -> None:
+    def _try(self, step: Step, path: str, receive: Callable[..., None], walk: Walk) -> None:
         url = f"{step.route.server}/{path}"
         proxy = step.route.proxy
         headers = NO_CACHE if step.no_cache else ()
-        begun = None if headers else self._early.take(url, proxy)
+        begun = None if headers or step.fresh else self._early.take(url, proxy)
         # Only a proxy's own errors are told by their headers.
-        transfer = begun or self._client.start(url, proxy, headers=headers, keep_head=proxy is not None)
+        transfer = begun or self._client.start(
+            url, proxy, headers=headers, keep_head=proxy is not None, fresh=step.fresh
+        )
         transfer.wait()
         with Response(transfer) as response:
             if response.status != _OK:
                 raise _refusal(step.route, response)
-            receive(self._counted(response.blocks), again=again)
+            receive(self._counted(response.blocks, walk), again=bool(walk.tries))
 
-    def _counted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def _counted(self, blocks: Iterator[bytes], walk: Walk) -> Iterator[bytes]:
         count = 0
         try:
             for block in blocks:
                 count += len(block)
+                walk.heard = self._clock()
                 yield block
         finally:
             with self._lock:

@@ -27,6 +27,7 @@ class Request:
 
     `timeout` seconds bound connecting (name lookup and TLS included), and the time that the transfer may stay below
     `low_speed` bytes/s. `headers` are complete lines. Without `keep_head` the response has a status but no headers.
+    `fresh`: not over a connection that was idle; those are closed, for they may be dead without our having heard.
     """
 
     url: str
@@ -35,6 +36,7 @@ class Request:
     timeout: float
     low_speed: int
     keep_head: bool
+    fresh: bool = False
 
 
 class Transfer:
@@ -51,10 +53,10 @@ class Transfer:
         "_ready",
         "_signalled",
         "_tell",
-        "_worker",
         "lines",
         "request",
         "status",
+        "worker",
     )
 
     def __init__(self, request: Request, tell: Callable[[Transfer], None]) -> None:
@@ -63,7 +65,8 @@ class Transfer:
         self.status = 0
         self.lines: list[bytes] = []
         self._tell = tell
-        self._worker = activity.current()
+        self.worker = activity.current()
+        """Record of who waits for this."""
         self._lock = threading.Lock()
         self._ready = threading.Lock()
         self._ready.acquire()  # released once for each time that a worker has to be woken
@@ -83,7 +86,7 @@ class Transfer:
                 return False
             self._blocks.append(block)
             self._buffered += len(block)
-        self._worker.progress(len(block))  # here: the worker itself may not be woken for a minute
+        self.worker.progress(len(block))  # here: the worker itself may not be woken for a minute
         return True
 
     @property

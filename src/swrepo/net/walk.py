@@ -1,12 +1,13 @@
 """One request's way over the routes: what to try next after each failure, until something answers or nothing is left.
 
-No I/O: net.remote asks it, tries, and tells it. Each step excludes a server, or a proxy for one server, or uses up a
-retry, so every walk ends.
+No I/O, no clock: net.remote asks it, tries, and tells it. Each step excludes a server, or a proxy for one server, or
+uses up a retry, so every walk ends; and none goes on for longer than its limit when nothing is heard.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from swrepo.net.faults import Fault
 from swrepo.net.routes import Route, Routes, blames_proxy
@@ -16,17 +17,27 @@ _RETRIED = frozenset({Fault.BROKEN, Fault.BUSY})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A try to make: the route, whether past all caches, and the number of the retry to pause for (0: none)."""
+    """A try to make: the route, whether past all caches, and the number of the retry to pause for (0: none).
+
+    `fresh`: not over a connection that was idle.
+    """
 
     route: Route
     no_cache: bool = False
     back_off: int = 0
+    fresh: bool = False
 
 
 class Walk:
-    """State of one request. `tries` are sentences; used by one thread."""
+    """State of one request. `tries` are sentences; used by one thread.
 
-    def __init__(self, routes: Routes, max_retries: int) -> None:
+    `heard`: when bytes last came that may be part of the answer; at first, when the walk began.
+    """
+
+    def __init__(self, routes: Routes, max_retries: int, limit: float = inf, now: float = 0.0) -> None:
+        """`limit`: seconds for which nothing is heard, after which no further try is made."""
+        self.heard = now
+        self._limit = limit
         self._routes = routes
         self._retries_left = max_retries
         self._retried = 0
@@ -36,8 +47,11 @@ class Walk:
         self.tries: list[str] = []
         self.missing: set[str] = set()
 
-    def next(self) -> Step | None:
+    def next(self, now: float = 0.0) -> Step | None:
         """The next try; None when there is nothing left."""
+        if now - self.heard > self._limit:
+            self.tries.append(f"nothing was heard for {now - self.heard:.0f} seconds, so no other way was tried")
+            return None
         repeat, self._repeat = self._repeat, None
         return repeat or next((Step(route) for route in self._routes.order() if self._is_open(route)), None)
 
@@ -69,7 +83,8 @@ class Walk:
         elsewhere = any(self._is_open(route) for route in self._routes.order() if route != step.route)
         # Where there is another route, the second failure leads away from this one: no need to spare it by a pause.
         pause = 0 if elsewhere and fault is not Fault.BUSY else self._retried
-        self._repeat = Step(step.route, step.no_cache, pause)
+        # A host that went away without a word leaves connections that swallow everything.
+        self._repeat = Step(step.route, step.no_cache, pause, fresh=fault is Fault.BROKEN)
 
     def _leave(self, route: Route, fault: Fault) -> None:
         self._routes.failed(route, fault)
