@@ -97,6 +97,14 @@ class DiskCache(Notes):
         if isinstance(self._source, StartsEarly):
             self._source.start(wants)
 
+    def bring(self, want: Want) -> bool:
+        """See BringsAhead."""
+        return self._combine.run(want.id.cache_path, lambda: self._fill(want)) is None
+
+    def open_in_any(self, want: Want) -> int | None:
+        """The same, in whatever tier it is."""
+        return self.open_if_here(want)
+
     def read_notes(self, name: str) -> list[bytes]:
         """See Notes."""
         found = self._directory.open(".", name)

@@ -103,6 +103,10 @@ class CatalogFile:
         row = self._database.one(self._by_rowid, (rowid,))
         return None if row is None else (as_dirent(row[:-4]), (row[-4], row[-3]), (row[-2], row[-1]))
 
+    def rows_from(self, rowid: int, count: int) -> list[Dirent]:
+        """The entries of up to `count` rows, from that one on."""
+        return [as_dirent(row[:-4]) for row in self._database.rows(self._after_rowid, (rowid - 1, count))]
+
     def listing(
         self, path: bytes, after_rowid: int = 0, limit: int | None = None, *, hidden: bool = False
     ) -> list[Dirent]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from swrepo.objects.store import LocalObjects, Want
+from swrepo.objects.store import BringsAhead, Want
 
 WINDOW = 64
 """Files that are fetched ahead of one walk at most, where they are small; see `Nearby.cost`."""
@@ -41,7 +41,7 @@ class Nearby(NamedTuple):
 
     number: int
     want: Want
-    objects: LocalObjects
+    objects: BringsAhead
 
     @property
     def cost(self) -> float:

@@ -14,7 +14,6 @@ from swrepo.client.reads import Reads
 from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
-from swrepo.objects.store import StartsEarly
 from swrepo.system.activity import Activity, Working
 
 log = logging.getLogger(__name__)
@@ -94,18 +93,23 @@ class ReadingAhead:
                 self._news.extend(here)
                 left = [file for file in left if file not in here]
                 self._reads.arrived(self._session, here)
-                if left and isinstance(left[0].objects, StartsEarly):
+                if left:
                     left[0].objects.start([file.want for file in left])
                 while left:
-                    os.close(left[0].objects.open(left[0].want))
+                    if not left[0].objects.bring(left[0].want):
+                        self._stop("there is no room for it")
+                        break
                     self._reads.arrived(self._session, [left.pop(0)])
         except SwrepoError as error:
-            log.info("nothing is fetched ahead for now: %s", error)
-            self._news.append(None)
-            with self._lock:
-                self._queue.clear()
+            self._stop(str(error))
         finally:
             self._reads.arrived(self._session, left)
+
+    def _stop(self, reason: str) -> None:
+        log.info("nothing is fetched ahead for now: %s", reason)
+        self._news.append(None)
+        with self._lock:
+            self._queue.clear()
 
     def _is_here(self, file: Nearby) -> bool:
         descriptor = file.objects.open_if_here(file.want)

@@ -10,7 +10,7 @@ from swrepo.client.volume import Volume
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import parent
-from swrepo.objects.store import Want
+from swrepo.objects.store import BringsAhead, Want
 
 _ROWS = 256
 """Rows that one step looks at, so that it takes a millisecond or two."""
@@ -22,8 +22,9 @@ class TreeWalk:
     It waits at catalogs that nobody has needed yet, and ends when another revision is shown.
     """
 
-    def __init__(self, volume: Volume, directory: bytes, row: int) -> None:
+    def __init__(self, vfs: Vfs, volume: Volume, directory: bytes, row: int) -> None:
         """Behind the entry of `directory` that has this row."""
+        self._note = vfs.note
         self._volume = volume
         self._epoch = volume.epoch
         self._levels = [_Level(directory, row)]
@@ -49,8 +50,9 @@ class TreeWalk:
     def _read(self, level: _Level, count: int, found: list[Nearby]) -> int | None:
         """Look at a few entries of a directory, and say at how many; None where its catalog is not loaded."""
         volume = self._volume
+        objects = volume.revision.objects
         catalog = volume.revision.tree.find_loaded(level.path)
-        if catalog is None:
+        if catalog is None or not isinstance(objects, BringsAhead):
             return None
         entries = catalog.listing(level.path, level.row, count)
         for entry in entries:
@@ -59,7 +61,9 @@ class TreeWalk:
                 level.below.append(level.path + b"/" + entry.name)
             elif is_worth_it(entry) and entry.content is not None:
                 want = Want(entry.content, entry.compression, entry.size)
-                found.append(Nearby(volume.number(catalog, entry), want, volume.revision.objects))
+                number = volume.number(catalog, entry)
+                self._note(number, entry)
+                found.append(Nearby(number, want, objects))
         level.is_read = len(entries) < count
         return len(entries) + 1
 
@@ -83,7 +87,7 @@ def walk_from(vfs: Vfs, number: int) -> Walk | None:
         where = vfs.whereabouts(number)
     except SwrepoError:
         return None
-    return None if where is None else TreeWalk(*where)
+    return None if where is None else TreeWalk(vfs, *where)
 
 
 def is_worth_it(entry: Dirent) -> bool:

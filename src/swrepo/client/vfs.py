@@ -20,6 +20,7 @@ from swrepo.client.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_
 from swrepo.client.many import ManyRepositories, Repositories
 from swrepo.client.nodes import Frozen, NodeTable, Span
 from swrepo.client.resume import OpenVolume, restore, shown, span_record
+from swrepo.client.rows import RowsInOrder
 from swrepo.client.volume import Volume
 from swrepo.errors import IsADirectory, NotASymlink, PathNotFound, SwrepoError
 from swrepo.format import xattr
@@ -68,6 +69,7 @@ class Vfs:
         self.on_new_volume: Callable[[], object] = lambda: None
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._recent: OrderedDict[int, Dirent] = OrderedDict()
+        self._rows = RowsInOrder()
         self._usages: dict[str, tuple[Revision, Usage]] = {}
 
     # What is mounted
@@ -146,7 +148,7 @@ class Vfs:
         if entry.flags & 1:
             volume.note_path(volume.span(catalog).base + entry.rowid, path)
         else:
-            self._note_entry(number, entry)
+            self.note(number, entry)
         return number, status(entry, volume.variables)
 
     def status(self, number: int) -> Status:
@@ -271,7 +273,7 @@ class Vfs:
             return Content(place.entry, place.chunks, volume.revision.objects)
         span, row = place
         catalog, objects = _catalog_behind(span), _volume(span).revision.objects
-        entry = self._recent.get(number)
+        entry = self._recent.get(number) or self._rows.following(span, row, number, self.note)
         if entry is None or entry.is_chunked:
             found = catalog.by_rowid(row)
             if found is None:
@@ -283,7 +285,8 @@ class Vfs:
             raise IsADirectory(f"{entry.name!r} is a directory")
         return Content(entry, (), objects)
 
-    def _note_entry(self, number: int, entry: Dirent) -> None:
+    def note(self, number: int, entry: Dirent) -> None:
+        """Remember an entry that somebody is likely to ask for next."""
         self._recent[number] = entry
         if len(self._recent) > _RECENT_ENTRIES:
             self._recent.popitem(last=False)

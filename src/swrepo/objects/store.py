@@ -60,13 +60,22 @@ class LocalObjects(Protocol):
 
 @runtime_checkable
 class StartsEarly(Protocol):
-    """An ObjectSource, or LocalObjects, that can have the transfers of many objects under way at once."""
+    """An ObjectSource that can have the transfers of many objects under way at once."""
 
     def start(self, wants: Sequence[Want]) -> None:
         """Begin to fetch objects that are asked for next, and return at once. It is no promise: errors come later.
 
         What is not asked for soon is given up.
         """
+        ...
+
+
+@runtime_checkable
+class BringsAhead(LocalObjects, StartsEarly, Protocol):
+    """LocalObjects that can be filled before anybody opens them."""
+
+    def bring(self, want: Want) -> bool:
+        """Fetch an object that is not here; False where it was not kept, since there is no room. Raises as `open`."""
         ...
 
 

@@ -10,7 +10,6 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Self
 
 from swrepo.errors import FormatError, IsADirectory, ObjectNotFound, TruncatedObject
@@ -93,10 +92,14 @@ class Content:
             start = self._offsets[index]
             length = self._wants[index].size or 0
             first = max(offset, start)
-            with self._piece(index, fetch=fetch) as piece:
-                if piece is None:
-                    return None
+            piece = self._borrow(index) or self._open_piece(index, fetch=fetch)
+            if piece is None:
+                return None
+            try:
                 parts.append(self._exactly(piece, first - start, min(end, start + length) - first))
+            finally:
+                with self._lock:
+                    piece.give_back()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _pieces(self, offset: int, end: int) -> range:
@@ -116,16 +119,6 @@ class Content:
                 )
             found += more
         return found
-
-    @contextmanager
-    def _piece(self, index: int, *, fetch: bool) -> Iterator[_Piece | None]:
-        piece = self._borrow(index) or self._open_piece(index, fetch=fetch)
-        try:
-            yield piece
-        finally:
-            if piece is not None:
-                with self._lock:
-                    piece.give_back()
 
     def _borrow(self, index: int) -> _Piece | None:
         with self._lock:
