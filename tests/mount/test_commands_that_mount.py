@@ -12,6 +12,7 @@ from swrepo.fuse.mount import mounted_at, umount
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.transaction import Publisher
+from swrepo.trust.keys import PublicKey
 from swrepo.web.serve import serving
 
 pytestmark = [
@@ -40,13 +41,13 @@ class World:
     def key(self, fqrn=FQRN):
         return self.server / "etc/cvmfs/keys" / f"{fqrn}.pub"
 
-    def run(self, program, *words, code=0, cwd=None):
+    def run(self, program, *words, code=0, cwd=None, stdin=subprocess.DEVNULL):
         self.shown = subprocess.run(
             [PROGRAMS / program, *map(str, words)],
             env={"PATH": os.environ["PATH"], "SWREPO_PREFIX": str(self.client)},
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             cwd=cwd,
             timeout=60,
             check=False,
@@ -173,9 +174,55 @@ def test_point_to_cvmfs_refuses_a_server_of_which_nothing_can_be_trusted(world, 
     assert mounted_at(str(world.client / "cvmfs")) is None
 
 
-def test_point_to_cvmfs_without_a_key_says_where_one_belongs(world):
-    world.run("PointToCVMFS", world.host, code=ConfigError.exit_code)
-    assert str(world.client / "etc/cvmfs/keys") in world.shown.stderr
+def test_point_to_cvmfs_shows_the_fingerprints_of_offered_keys_and_trusts_none_unasked(world):
+    world.run("PointToCVMFS", world.host, code=TrustError.exit_code)
+    for fqrn in (FQRN, OTHER):
+        assert PublicKey.parse(world.key(fqrn).read_bytes()).fingerprint in world.shown.stdout
+    assert "give --yes" in world.shown.stderr
+    assert not (world.client / "etc").exists()
+
+
+def test_point_to_cvmfs_trusts_what_it_is_told_to(world):
+    world.run("PointToCVMFS", world.host, "--yes")
+    assert (world.client / "cvmfs" / FQRN / "hello").read_text() == "hello\n"
+    assert (world.client / "cvmfs" / OTHER).is_dir()
+    assert "offers a key" not in world.run("PointToCVMFS", world.host)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", TrustError.exit_code)])
+def test_point_to_cvmfs_asks_a_person(world, answer, code):
+    ours, theirs = os.openpty()
+    os.write(ours, answer.encode() + b"\n")
+    world.run("PointToCVMFS", world.host, "--no-mount", stdin=theirs, code=code)
+    assert "Are these the publisher's?" in world.shown.stdout
+    assert (world.client / "etc/cvmfs/keys" / f"{FQRN}.pub").exists() == (answer == "y")
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_point_to_cvmfs_never_takes_another_key_for_a_name_that_has_one(world, published, tmp_path):
+    keys = world.client / "etc/cvmfs/keys"
+    keys.mkdir(parents=True)
+    (keys / f"{FQRN}.pub").write_bytes(world.key(OTHER).read_bytes())
+    world.run("PointToCVMFS", world.host, "--yes", code=TrustError.exit_code)
+    assert f"another key for {FQRN}" in world.shown.stderr
+    assert (keys / f"{FQRN}.pub").read_bytes() == world.key(OTHER).read_bytes()
+
+
+def test_point_to_cvmfs_goes_on_with_what_is_trusted_when_another_key_is_not(world):
+    world.run("PointToCVMFS", world.host, "--key", world.key())
+    shown = world.run("PointToCVMFS", world.host)
+    assert f"{OTHER}: NOT TRUSTED" in shown
+    assert f"{FQRN}: revision" in shown
+
+
+def test_point_to_cvmfs_leaves_another_file_system_alone(world):
+    (world.client / "cvmfs").mkdir()
+    words = ["mount", "-t", "tmpfs", "none", world.client / "cvmfs"]
+    if subprocess.run(words, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting something else needs root")
+    world.run("PointToCVMFS", world.host, "--yes", code=MountFailed.exit_code)
+    assert "another file system (tmpfs)" in world.shown.stderr
 
 
 def test_point_to_cvmfs_says_what_is_wrong_with_the_server(world, tmp_path):

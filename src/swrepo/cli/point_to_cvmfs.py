@@ -15,11 +15,13 @@ from swrepo.errors import MountFailed, NotFound, SwrepoError, TrustError
 
 PROGRAM = "PointToCVMFS"
 EXAMPLE = """PointToCVMFS server.example.org
+PointToCVMFS server.example.org --yes
 PointToCVMFS 127.0.0.1:8000 --key dair.cvmfs.server.pub"""
 
 _DESCRIPTION = """Point this machine to a server of software repositories: write the client's configuration, check that
 its repositories are signed by a key that is trusted here, and mount them all as one directory, in which each appears
-when it is touched. Run again, it shows the newest revisions at once."""
+when it is touched. Keys that the server offers are shown by their fingerprints, and trusted if you say so. Run again,
+it shows the newest revisions at once."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,13 +41,33 @@ def _run(words: Sequence[str]) -> int:
     if not names:
         raise NotFound(f"{url} offers no repository yet; 'cvmfs_server mkfs NAME' makes one there")
     pointing.install_keys(args.key, places)
-    _change_server(url, names, places)
+    if not args.key:
+        _trust_offers(url, names, places, yes=args.yes)
+    _change_server(url, names, places, args.proxy)
     trusted = _check(url, names, places, args)
     if not args.no_mount:
         _show(places)
         where = places.mountpoint
         print(f"All of them are at {where}; each appears when it is touched. Next:  ls {where}/{trusted[0]}")
     return 0
+
+
+def _trust_offers(url: str, names: list[str], places: Places, *, yes: bool) -> None:
+    """Install the keys that the server offers, if somebody vouches for them. TrustError where then none is trusted."""
+    from swrepo.cli import offered_keys
+
+    offers = offered_keys.new_keys(offered_keys.fetch(url, names), places)
+    if not offers:
+        return
+    offered_keys.show(offers)
+    if offered_keys.are_right(yes=yes, question=offered_keys.person()):
+        offered_keys.install(offers, places)
+        print(f"Trusted from now on (in {places.own_configuration / 'keys'})")
+    elif not offered_keys.trusted(places):
+        raise TrustError(
+            "nobody has said that these keys are the right ones: compare the fingerprints with the publisher's, then "
+            "give --yes, or --key FILE with a key that you have got from him; nothing was changed"
+        )
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -60,12 +82,14 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--key", action="append", default=[], metavar="FILE", help="a public key to trust from now on (repeatable)"
     )
+    parser.add_argument("--yes", action="store_true", help="trust the keys that the server offers, unasked")
+    parser.add_argument("--proxy", metavar="PROXIES", help="like CVMFS_HTTP_PROXY: 'http://host:3128', 'DIRECT', ...")
     parser.add_argument("--no-mount", action="store_true", help="only configure and check")
-    parser.set_defaults(cache=None, proxy=None)
+    parser.set_defaults(cache=None)
     return parser.parse_args(words)
 
 
-def _change_server(url: str, names: list[str], places: Places) -> None:
+def _change_server(url: str, names: list[str], places: Places, proxy: str | None) -> None:
     """Write the configuration. What came from another server is forgotten first: its revisions mean nothing here."""
     from swrepo.cli import pointing
     from swrepo.fuse.mount import mounted_at, umount
@@ -76,7 +100,7 @@ def _change_server(url: str, names: list[str], places: Places) -> None:
             umount(str(places.mountpoint), lazy=True)
         pointing.drop_caches(names, places)
         print(f"The cache of {before} was dropped")
-    path = pointing.write_configuration(url, names, places)
+    path = pointing.write_configuration(url, names, places, proxy)
     print(f"The server is {url} (written to {path})")
 
 
@@ -88,7 +112,7 @@ def _check(url: str, names: list[str], places: Places, args: argparse.Namespace)
 
     trusted: list[str] = []
     refusals: list[str] = []
-    args.key = []  # those that were given are among the installed ones now
+    args.key, args.proxy = [], None  # those that were given are among the installed ones now
     for name in names:
         found = pointing.check(select(Target(None, name, b""), args, places=places))
         if found.revision is None:
@@ -114,7 +138,10 @@ def _show(places: Places) -> None:
     from swrepo.fuse.mount import mounted_at
 
     directory = places.mountpoint
-    if mounted_at(str(directory)) == "fuse.swrepo":
+    kind = mounted_at(str(directory))
+    if kind not in (None, "fuse.swrepo"):
+        raise MountFailed(f"another file system ({kind}) is mounted on {directory}; unmount it, and run this again")
+    if kind is not None:
         try:
             socket = find_socket(str(directory), str(control_directory(places)), places)
             answer = ask(socket, "remount")

@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from swrepo.cli.configured import cache_base, settings
 from swrepo.cli.opening import access_request
 from swrepo.cli.places import Places
 from swrepo.cli.selection import SHARED_CACHE, Selection
 from swrepo.client.access import open_access
 from swrepo.config.assignments import quote
-from swrepo.config.files import load, read
-from swrepo.config.parameters import interpret
+from swrepo.config.files import read
 from swrepo.errors import ConfigError, FormatError, NotFound, SwrepoError, Unreachable, UsageError
 from swrepo.format import servermeta
 from swrepo.format.wellknown import REPOSITORIES_INFO, URL_PREFIX
@@ -87,7 +87,7 @@ def previous_server(places: Places) -> str | None:
     return None
 
 
-def write_configuration(url: str, repositories: Iterable[str], places: Places) -> Path:
+def write_configuration(url: str, repositories: Iterable[str], places: Places, proxy: str | None = None) -> Path:
     """Make `url` the server of every repository for which no other file says otherwise."""
     path = places.own_configuration / CONFIGURATION
     make_directory(path.parent)
@@ -95,7 +95,7 @@ def write_configuration(url: str, repositories: Iterable[str], places: Places) -
         "# Written by PointToCVMFS. Files that are read later (default.local, domain.d, config.d) win over it.",
         f"CVMFS_SERVER_URL={quote(url + '/@fqrn@')}",
         f"CVMFS_REPOSITORIES={quote(','.join(repositories))}",
-        "CVMFS_HTTP_PROXY=DIRECT",
+        *([] if proxy is None else [f"CVMFS_HTTP_PROXY={quote(proxy)}"]),
     ]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
     return path
@@ -103,7 +103,7 @@ def write_configuration(url: str, repositories: Iterable[str], places: Places) -
 
 def overruled(url: str, fqrn: str, places: Places) -> str | None:
     """The place that names another server for a repository, if there is one."""
-    setting = load(places.configurations, fqrn).get("CVMFS_SERVER_URL")
+    setting = settings(fqrn, places).get("CVMFS_SERVER_URL")
     return None if setting is None or setting.value == f"{url}/{fqrn}" else setting.origin
 
 
@@ -121,6 +121,6 @@ def check(selection: Selection) -> Checked:
 
 def drop_caches(repositories: Iterable[str], places: Places) -> None:
     """Forget what was fetched from another server, and which revisions it had."""
-    base = interpret(load(places.configurations, None)).cache_base
+    base = cache_base(places)
     for name in (SHARED_CACHE, *repositories):
-        shutil.rmtree((Path(base) if base else places.cache_base) / name, ignore_errors=True)
+        shutil.rmtree(base / name, ignore_errors=True)

@@ -7,6 +7,10 @@ import re
 MANIFEST = ".cvmfspublished"
 WHITELIST = ".cvmfswhitelist"
 REFLOG = ".cvmfsreflog"
+PUBLIC_KEY = ".cvmfs_public_key.pub"
+"""The master key that a repository's publisher offers to clients, which have to ask somebody whether it is the right
+one. Ours alone: CernVM-FS has no such document."""
+
 MASTER_REPLICA = ".cvmfs_master_replica"
 LAST_SNAPSHOT = ".cvmfs_last_snapshot"
 STATUS = ".cvmfs_status.json"

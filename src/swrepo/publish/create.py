@@ -30,7 +30,7 @@ from swrepo.format.manifest import DEFAULT_TTL, Manifest
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.servermeta import Offer
-from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, REPOSITORIES_INFO, WHITELIST
+from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, REPOSITORIES_INFO, WHITELIST
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
 from swrepo.objects.directory import DirectoryObjects, writing
@@ -128,6 +128,7 @@ def create_repository(
         DirectoryObjects(places.storage).create()
         storage = open_storage(places)
         storage.documents.write(MASTER_REPLICA, _REPLICABLE)
+        storage.documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
         storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm))
         _publish_empty_root(places, storage, settings, keys, owner, clock_ns(), volatile=options.volatile)
         _announce(layout, places)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from swrepo.errors import NotFound, PublishError, UsageError
 from swrepo.format.object_id import Algorithm
-from swrepo.format.wellknown import WHITELIST
+from swrepo.format.wellknown import PUBLIC_KEY, WHITELIST
 from swrepo.format.whitelist import Whitelist
 from swrepo.objects.store import WritableDocuments
 from swrepo.publish import settings
@@ -71,6 +71,7 @@ def renew_whitelist(places: RepositoryPlaces, documents: WritableDocuments, now:
         if not path.exists():
             raise NotFound(f"the key file {path} is missing; signing a whitelist needs the master key")
     keys = prepare(places.keys, places.fqrn, now)
+    documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
     documents.write(WHITELIST, keys.whitelist(places.fqrn, now, found.algorithm, days))
     return now + timedelta(days=days)
 

@@ -66,6 +66,14 @@ class PublicKey:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the DER form in hexadecimal: `openssl pkey -pubin -outform DER | sha256sum` says the same."""
+        der = self._numbers.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return hashlib.sha256(der).hexdigest()
+
     def has_signed(self, content: bytes, signature: bytes) -> bool:
         """Whether `signature` is exactly `content` with PKCS#1 v1.5 padding (type 1) under this key.
 
