@@ -32,6 +32,9 @@ _FIRST_CREDIT = 16.0
 _MOST_CREDIT = 2.5 * WINDOW
 _REWARD = 0.3
 _COST_UNIT = 64 << 10
+_MOST_UNUSED = 1.25 * WINDOW
+"""What may be fetched ahead of one walk and not opened yet: about 4 MiB."""
+
 LARGEST = 1 << 20
 """Bytes of the largest file that is fetched ahead: of larger ones the transfer takes the time, and not the asking."""
 
@@ -102,6 +105,7 @@ class Ahead:
         if found is not None and found.paid:
             self.counters.fetched -= 1
             self._earn(found.paid)
+            found.walk.unused -= found.paid
             found.paid = 0.0
 
     def stop(self) -> None:
@@ -141,10 +145,12 @@ class Ahead:
             found = walk.expected.get(place)
             if found is None:
                 continue
-            if found.file.cost > self._credit:
+            cost = found.file.cost
+            if cost > self._credit or walk.unused + cost > _MOST_UNUSED:
                 break
-            found.paid = found.file.cost
-            self._credit -= found.paid
+            found.paid = cost
+            self._credit -= cost
+            walk.unused += cost
             walk.reached = place
             chosen.append(found.file)
         self.counters.fetched += len(chosen)
@@ -160,21 +166,26 @@ class Ahead:
 
     def _forget(self, found: _Expected) -> None:
         del self._expected[found.file.number], found.walk.expected[found.place]
+        found.walk.unused -= found.paid
 
     def _earn(self, credit: float) -> None:
         self._credit = min(_MOST_CREDIT, self._credit + credit)
 
 
 class _Followed:
-    """A walk of which `noted` files are known; it has come to the one at `position`, fetching to that at `reached`."""
+    """A walk of which `noted` files are known; it has come to the one at `position`, fetching to that at `reached`.
 
-    __slots__ = ("expected", "noted", "position", "reached", "walk", "window")
+    `unused`: what was paid for those that were fetched and not opened yet.
+    """
+
+    __slots__ = ("expected", "noted", "position", "reached", "unused", "walk", "window")
 
     def __init__(self, walk: Walk) -> None:
         self.walk = walk
         self.expected: dict[int, _Expected] = {}
         self.noted = self.position = self.reached = 0
         self.window = _FIRST_WINDOW // 2
+        self.unused = 0.0
 
 
 class _Expected:
