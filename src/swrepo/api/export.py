@@ -21,7 +21,6 @@ from swrepo.api.parallel import JOBS
 from swrepo.api.placing import remove_tree
 from swrepo.client.access import Access
 from swrepo.errors import Busy, PathNotFound, SwrepoError, UsageError
-from swrepo.format.dirent import Dirent
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.repository.links import MOUNTPOINTS, resolve
@@ -140,11 +139,9 @@ def _changed(access: Access, before: _State | None, start: bytes) -> frozenset[b
             continue
         try:
             with Revision(ObjectId.parse(root, Kind.CATALOG), access.cache) as older:
-                found.update(
-                    step.path
-                    for step in diff(older, access.revision, start, whole_trees=False)
-                    if isinstance(step, Changed) and _looks_the_same(step.old, step.new)
-                )
+                for step in diff(older, access.revision, start, whole_trees=False):
+                    if isinstance(step, Changed) and _hides_a_change(step, older, access.revision):
+                        found.add(step.path)
         except PathNotFound:
             continue
         except SwrepoError as error:
@@ -152,9 +149,12 @@ def _changed(access: Access, before: _State | None, start: bytes) -> frozenset[b
     return frozenset(found)
 
 
-def _looks_the_same(old: Dirent, new: Dirent) -> bool:
-    same = old.size == new.size and modification_time(old) == modification_time(new)
-    return new.is_regular and same and (old.digest != new.digest or new.is_chunked)
+def _hides_a_change(step: Changed, older: Revision, newer: Revision) -> bool:
+    """Whether two revisions of a file have other bytes, and the same size and time."""
+    old, new = step.old, step.new
+    if not new.is_regular or old.size != new.size or modification_time(old) != modification_time(new):
+        return False
+    return old.digest != new.digest or older.chunks(step.path) != newer.chunks(step.path)
 
 
 @contextmanager
