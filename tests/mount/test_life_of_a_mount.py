@@ -63,26 +63,6 @@ def test_a_signal_unmounts(prepared: Mount, number: int) -> None:
     wait_until(lambda: gone(pid) and not prepared.is_mounted)
 
 
-def test_a_killed_worker_leaves_no_dead_mount(prepared: Mount) -> None:
-    prepared.start()
-    pid = int(prepared.ask("pid"))
-
-    os.kill(pid, signal.SIGKILL)
-
-    wait_until(lambda: not prepared.is_mounted)
-    assert os.listdir(prepared.point) == []
-
-
-def test_after_a_crash_it_can_be_mounted_again(prepared: Mount) -> None:
-    prepared.start()
-    os.kill(int(prepared.ask("pid")), signal.SIGKILL)
-    wait_until(lambda: not prepared.is_mounted)
-
-    assert prepared.start().returncode == 0
-    assert os.listdir(prepared.point)
-    assert int(prepared.ask("pid"))
-
-
 def test_a_mount_that_even_the_guard_left_is_replaced(prepared: Mount) -> None:
     prepared.start()
     pid = int(prepared.ask("pid"))

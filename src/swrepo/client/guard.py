@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -35,9 +34,12 @@ the workers before it left."""
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
-_CRASHES = 5
-_PERIOD = 60.0
-"""So many workers may die within so many seconds before the guard gives up."""
+_FAILURES = 5
+"""So many workers in a row may die before the mount answers again; then the guard gives up."""
+
+_QUICK = 1.0
+_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+"""Seconds before another worker starts, for each one in a row that lived less than `_QUICK` seconds."""
 
 
 class Report:
@@ -108,20 +110,22 @@ def _guard(worker: Worker, clean_up: Callable[[], None], receiver: int, sender: 
     handover = Handover()
     alive, held = os.pipe()
     unwanted = [held, receiver] if receiver >= 0 else [held]
-    crashes: deque[float] = deque(maxlen=_CRASHES)
     report = Report(sender)
+    failures = quick = 0
     while True:
+        started = time.monotonic()
         child.start(lambda: _work(worker, report, alive, handover), unwanted)
         report.close()
         code = child.wait()
-        handover.receive()
+        failures = 0 if handover.receive() else failures + 1
         if code == 0 or child.was_asked_to_end or handover.connection is None:
             break
-        crashes.append(time.monotonic())
-        if len(crashes) == _CRASHES and crashes[-1] - crashes[0] < _PERIOD:
-            log.error("the mount is given up: its worker died %d times in %d seconds", _CRASHES, _PERIOD)
+        if failures == _FAILURES:
+            log.error("the mount is given up: %d processes in a row could not go on with it", failures)
             break
         log.error("the worker %d died (%s); another takes its place", child.pid, _cause(code))
+        quick = quick + 1 if time.monotonic() - started < _QUICK else 0
+        time.sleep(min(_LONGEST_PAUSE, _PAUSE * max(0, quick - 1)))
     handover.close()
     clean_up()
     os.close(alive)

@@ -37,6 +37,7 @@ class Handover:
         self.journal = Journal()
         self.connection: Connection | None = None
         self._guards, self._workers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._guards.settimeout(0)
 
     def give(self, connection: Connection) -> None:
         """Called by the worker: the mount answers, and the guard may keep it alive from now on."""
@@ -44,21 +45,27 @@ class Handover:
         with suppress(OSError):  # without a guard the mount goes on, unguarded
             socket.send_fds(self._workers, [message], [connection.device])
 
-    def receive(self) -> None:
-        """Called by the guard when a worker has ended: take what it gave, if it gave anything."""
+    def receive(self) -> bool:
+        """Called by the guard when a worker has ended: take what it gave; whether it gave anything."""
         with suppress(BlockingIOError):
-            data, devices, _, _ = socket.recv_fds(self._guards, _LONGEST_MESSAGE, 1, socket.MSG_DONTWAIT)
+            data, devices, _, _ = socket.recv_fds(self._guards, _LONGEST_MESSAGE, 1)
+            self._let_go()
             os.set_inheritable(devices[0], False)  # noqa: FBT003 - the function takes it so
             self.connection = Connection(devices[0], *pickle.loads(data))  # noqa: S301 - from our own child
+            return True
+        return False
 
     def close(self) -> None:
         """Let go of the mount, so that the kernel sees that nobody serves it."""
         self.receive()
-        if self.connection is not None:
-            os.close(self.connection.device)
-            self.connection = None
+        self._let_go()
         self._guards.close()
         self._workers.close()
         self.requests.close()
         self.counts.close()
         self.journal.close()
+
+    def _let_go(self) -> None:
+        if self.connection is not None:
+            os.close(self.connection.device)
+            self.connection = None

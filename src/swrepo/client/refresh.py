@@ -112,7 +112,7 @@ class Timer:
             self._wake.clear()
             if self._stopped:
                 return
-            outcomes = [_attempt(refresher) for refresher in self._refreshers()]
+            outcomes = [self._attempt(refresher) for refresher in self._refreshers()]
             failed = not all(outcomes)
 
     def _pause(self) -> int:
@@ -120,15 +120,17 @@ class Timer:
         shortest = min(pauses)
         return max(1, shortest if self._longest is None else min(shortest, self._longest))
 
-
-def _attempt(refresher: Refresher) -> bool:
-    try:
-        refresher.refresh()
-    except SwrepoError as error:
-        refresher.outage.failed(refresher.access.fqrn, error)
-        return False
-    except Exception:
-        log.exception("%s stays at its revision", refresher.access.fqrn)
-        return False
-    refresher.outage.over(refresher.access.fqrn)
-    return True
+    def _attempt(self, refresher: Refresher) -> bool:
+        fqrn = refresher.access.fqrn
+        try:
+            refresher.refresh()
+        except Exception as error:  # noqa: BLE001 - told below; the next attempt may succeed
+            if self._stopped:  # what was under way was broken off
+                pass
+            elif isinstance(error, SwrepoError):
+                refresher.outage.failed(fqrn, error)
+            else:
+                log.error("%s stays at its revision", fqrn, exc_info=error)
+            return False
+        refresher.outage.over(fqrn)
+        return True

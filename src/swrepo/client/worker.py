@@ -149,9 +149,9 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
             _wait_until_it_answers(mounted)
         control = _control(mounted)
         timer.start()
+        assert mounted.session.agreement is not None  # noqa: S101 - it answers
+        handover.give(Connection(mounted.device, mounted.session.agreement, mounted.fqrn))
         if handover.connection is None:
-            assert mounted.session.agreement is not None  # noqa: S101 - it answers
-            handover.give(Connection(mounted.device, mounted.session.agreement, mounted.fqrn))
             report.ready()
         else:
             tell_kernel(mounted.vfs, mounted.session, mounted.vfs.unsaid)

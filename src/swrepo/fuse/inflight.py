@@ -22,7 +22,7 @@ _SIZE = READ_BUFFER + SLOTS * _SLOT_SIZE
 
 
 class Inherited(NamedTuple):
-    """A request of the kernel that another process left. `attempts`: processes that ended while they had it."""
+    """A request of the kernel that another process left. `attempts`: how many before this one took it over so."""
 
     data: bytes
     attempts: int
@@ -53,7 +53,13 @@ class InFlight:
             return
         length, _, received, *_ = IN_HEADER.unpack_from(self._bytes)
         if received == unique:
-            self._keep(unique, self._bytes[:length], 0)
+            self._keep(unique, self._bytes[:length])
+
+    def attempt(self, inherited: Inherited) -> None:
+        """Note that an inherited request is about to be handled."""
+        slot = self._slots.get(IN_HEADER.unpack_from(inherited.data)[2])
+        if slot is not None:
+            _ATTEMPTS.pack_into(self._bytes, _offset(slot), inherited.attempts + 1)
 
     def answered(self, unique: int) -> None:
         """There is an answer."""
@@ -63,12 +69,12 @@ class InFlight:
             self._bytes[start : start + _LENGTH.size] = bytes(_LENGTH.size)
             self._free.append(slot)
 
-    def _keep(self, unique: int, data: bytes, attempts: int) -> None:
+    def _keep(self, unique: int, data: bytes) -> None:
         if self._free and len(data) <= _SLOT_SIZE - _ATTEMPTS.size:
             slot = self._free.pop()
             self._slots[unique] = slot
             start = _offset(slot)
-            self._bytes[start : start + _ATTEMPTS.size] = _ATTEMPTS.pack(attempts)
+            self._bytes[start : start + _ATTEMPTS.size] = _ATTEMPTS.pack(0)
             start += _ATTEMPTS.size
             self._bytes[start + _LENGTH.size : start + len(data)] = data[_LENGTH.size :]
             self._bytes[start : start + _LENGTH.size] = data[: _LENGTH.size]  # last: it makes the slot count
@@ -80,15 +86,13 @@ class InFlight:
             start = _offset(slot)
             data = self._request_at(start + _ATTEMPTS.size, _SLOT_SIZE - _ATTEMPTS.size)
             if data is not None:
-                attempts = _ATTEMPTS.unpack_from(self._bytes, start)[0] + 1
-                self._bytes[start : start + _ATTEMPTS.size] = _ATTEMPTS.pack(attempts)
                 self._free.remove(slot)
                 self._slots[IN_HEADER.unpack_from(data)[2]] = slot
-                found.append(Inherited(data, attempts))
+                found.append(Inherited(data, _ATTEMPTS.unpack_from(self._bytes, start)[0]))
         last = self._request_at(0, READ_BUFFER)
         if last is not None and (unique := IN_HEADER.unpack_from(last)[2]) not in self._slots:
-            self._keep(unique, last, 1)
-            found.append(Inherited(last, 1))
+            self._keep(unique, last)
+            found.append(Inherited(last, 0))
         self._bytes[: IN_HEADER.size] = bytes(IN_HEADER.size)
         return found
 

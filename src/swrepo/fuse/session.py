@@ -98,8 +98,9 @@ class Session:
 
     def run(self) -> None:
         """Serve until the file system is unmounted or the connection is aborted."""
-        for data, attempts in self._inflight.inherited:
-            self._handle_inherited(data, attempts)
+        for inherited in self._inflight.inherited:
+            self._inflight.attempt(inherited)
+            self._handle_inherited(*inherited)
         device, handlers, counts = self.device, self._handlers, self.counts
         buffers, received = [self._inflight.buffer], self._inflight.received
         unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
