@@ -69,7 +69,10 @@ class OurMount:
         return {words[1]: int(words[-1]) for words in lines if words[0] == "requests"}
 
     def memory(self) -> float:
-        return _resident(int(ask(self.socket, "pid")))
+        return _resident(self.pid())
+
+    def pid(self) -> int:
+        return int(ask(self.socket, "pid"))
 
 
 class Ours:
@@ -137,14 +140,16 @@ def clients() -> list[Client]:
 def mounted(client: Client, tree: Tree, url: str, point: Path, cache: Path) -> Iterator[Running]:
     """Mount, and unmount at the end; returns from that when the processes are gone."""
     point.mkdir(parents=True, exist_ok=True)
+    serving = 0
     client.mount(tree, url, point, cache)
     try:
         running = client.running(tree, point, cache)
+        serving = running.pid() if isinstance(running, OurMount) else 0
         yield running
     finally:
         _unmount(point)
         if isinstance(client, Ours):
-            _until(lambda: not any(cache.rglob(f"cvmfs_io.{tree.fqrn}")))
+            _until(lambda: not Path(f"/proc/{serving}").exists())
         else:
             _until(lambda: OtherMount(point).memory() == 0)
 
