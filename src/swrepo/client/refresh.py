@@ -124,13 +124,13 @@ class Timer:
         fqrn = refresher.access.fqrn
         try:
             refresher.refresh()
-        except Exception as error:  # noqa: BLE001 - told below; the next attempt may succeed
+        except Exception as error:
             if self._stopped:  # what was under way was broken off
                 pass
             elif isinstance(error, SwrepoError):
                 refresher.outage.failed(fqrn, error)
             else:
-                log.error("%s stays at its revision", fqrn, exc_info=error)
+                log.exception("%s stays at its revision", fqrn)
             return False
         refresher.outage.over(fqrn)
         return True
