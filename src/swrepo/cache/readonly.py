@@ -62,6 +62,10 @@ class ReadOnlyCache(Notes):
         self._counting.hit()
         return found[0]
 
+    def open_in_any(self, want: Want) -> int | None:
+        """The same, in whatever tier it is."""
+        return self.open_if_here(want)
+
     def read_notes(self, name: str) -> list[bytes]:
         """See Notes."""
         found = []

@@ -103,6 +103,11 @@ class TieredCache(Notes):
             return self._lower.open_if_here(want)
         return descriptor
 
+    def open_in_any(self, want: Want) -> int | None:
+        """The same, but where it is, even if it would have to be copied."""
+        descriptor = self._upper.open_in_any(want)
+        return self._lower.open_in_any(want) if descriptor is None else descriptor
+
     def read_notes(self, name: str) -> list[bytes]:
         """See Notes."""
         return [*self._upper.read_notes(name), *self._lower.read_notes(name)]

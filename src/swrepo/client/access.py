@@ -248,7 +248,7 @@ class Access:
         """No server answers: show what is kept here, vouched for by signatures or by having been trusted before."""
         seen = self.cache.read_breadcrumb(self.fqrn)
         try:
-            kept = kept_manifest(self.fqrn, self.cache, self.cache, self.anchors, self.request.clock(), seen)
+            kept = kept_manifest(self.fqrn, self.cache, self.anchors, self.request.clock(), seen)
         except Rollback:  # something newer was seen since; perhaps it is here too
             kept = None
         if kept is not None:
@@ -257,7 +257,7 @@ class Access:
             return self._chosen(kept.manifest)
         if seen is None or self._is_chosen:
             raise error
-        descriptor = self.cache.open_if_here(Want(seen.root_catalog))
+        descriptor = self.cache.open_in_any(Want(seen.root_catalog))
         if descriptor is None:
             raise error
         os.close(descriptor)

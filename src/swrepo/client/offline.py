@@ -13,12 +13,13 @@ import shutil
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
-from swrepo.cache.notes import Notes, Signed
+from swrepo.cache.notes import Signed
+from swrepo.cache.tiered import Tier
 from swrepo.errors import ObjectNotFound, WhitelistExpired
 from swrepo.format import envelope, whitelist
 from swrepo.format.breadcrumb import Breadcrumb
 from swrepo.format.wellknown import MANIFEST, WHITELIST
-from swrepo.objects.store import DOCUMENT_LIMIT, Documents, LocalObjects, Want
+from swrepo.objects.store import DOCUMENT_LIMIT, Documents, Want
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.trust.chain import TrustAnchors, TrustedManifest
 
@@ -46,18 +47,18 @@ class Recording:
 
 
 def kept_manifest(
-    fqrn: str, notes: Notes, objects: LocalObjects, anchors: TrustAnchors, now: datetime, seen: Breadcrumb | None
+    fqrn: str, cache: Tier, anchors: TrustAnchors, now: datetime, seen: Breadcrumb | None
 ) -> TrustedManifest | None:
     """The manifest that a cache keeps; None where it keeps none, or not its certificate. Raises TrustError."""
-    signed = notes.read_signed(fqrn)
+    signed = cache.read_signed(fqrn)
     if signed is None:
         return None
-    here = _Here(signed, objects)
+    here = _Here(signed, cache)
     try:
         return trusted_manifest(fqrn, here, here, anchors, now, seen)
     except WhitelistExpired as expired:
         expires = whitelist.parse(envelope.split(signed.whitelist).body).expires
-        found = trusted_manifest(fqrn, here, here, anchors, expires - timedelta(seconds=1), seen)
+        found = trusted_manifest(fqrn, here, here, anchors, expires - timedelta(hours=1), seen)
         log.warning("shown all the same, since no server can be asked for a newer one: %s", expired)
         return found
     except ObjectNotFound:
@@ -67,9 +68,9 @@ def kept_manifest(
 class _Here:
     """ObjectSource and Documents of what a cache has."""
 
-    def __init__(self, signed: Signed, objects: LocalObjects) -> None:
+    def __init__(self, signed: Signed, cache: Tier) -> None:
         self._documents = {MANIFEST: signed.manifest, WHITELIST: signed.whitelist}
-        self._objects = objects
+        self._cache = cache
 
     def read(self, name: str, limit: int = DOCUMENT_LIMIT) -> bytes:
         """See Documents."""
@@ -80,7 +81,7 @@ class _Here:
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
-        descriptor = self._objects.open_if_here(want)
+        descriptor = self._cache.open_in_any(want)
         if descriptor is None:
             raise ObjectNotFound(f"the object {want.id} is not in the cache")
         with os.fdopen(descriptor, "rb") as file:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from swrepo.cache.inventory import held
 from swrepo.client.access import Access
 from swrepo.client.parts import EVERYTHING, Parts
 from swrepo.errors import CacheFull, SwrepoError
@@ -57,10 +58,11 @@ def preload(
 
     What is there already stays; what is there and suspect since a power cut is checked. Last of all, and only when
     nothing failed, the cache gets what a mount without a server needs. `seen` is told of each object with its size.
-    Raises FormatError where a catalog cannot be read, CacheFull where there is no room; it can be run again.
+    Raises CacheFull where there is no room. It can be run again.
     """
     filling = _Filling(access, parts, jobs, seen)
     filling.run()
+    filling.check_room()
     if filling.outcome.is_complete:
         access.cache.settle()
         access.remember()
@@ -81,6 +83,7 @@ class _Filling:
         self._seen = seen
         self._lock = threading.Lock()
         self._unkept = access.cache.counters.unkept
+        self._evicted = access.cache.quota.counters.evicted if access.cache.quota is not None else 0
         self._asked: set[ObjectId] = set()
         self._waiting: set[Future[None]] = set()
 
@@ -94,9 +97,28 @@ class _Filling:
                     if len(self.outcome.errors) >= _ENOUGH_ERRORS:
                         break
                 self._collect("ALL_COMPLETED")
+            except CacheFull:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            except SwrepoError as error:  # a catalog: nothing is known of what is below it
+                self.outcome.errors.append(error)
+                self._collect("ALL_COMPLETED")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    def check_room(self) -> None:
+        """CacheFull where some of what came had to go again to make room for the rest."""
+        quota = self._cache.quota
+        if quota is None or quota.counters.evicted == self._evicted:
+            return
+        left = {item.path for item in held(self._cache.root)}
+        gone = sum(object_id.cache_path not in left for object_id in self._asked)
+        if gone:
+            raise CacheFull(
+                f"{gone:,} of {len(self._asked):,} objects had to go again from the cache {self._cache.root}: "
+                f"its limit is {quota.limit >> 20:,} MB; raise CVMFS_QUOTA_LIMIT, or name a directory to fill"
+            )
 
     def _submit(self, pool: ThreadPoolExecutor, want: Want) -> None:
         if want.id not in self._asked:
