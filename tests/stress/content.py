@@ -42,7 +42,7 @@ def target(revision: int) -> bytes:
 
 def names(revision: int) -> frozenset[bytes]:
     """What is in the big directory."""
-    return frozenset(b"entry-%04d" % n for n in range(_BIG_NAMES) if (n * 7 + revision) % 10)
+    return frozenset(b"entry-%04d" % n for n in range(_BIG_NAMES) if (n * 7 + revision) % 50)
 
 
 def subdirectories(revision: int) -> frozenset[bytes]:

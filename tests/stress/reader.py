@@ -268,6 +268,7 @@ def _names(descriptor: int, size: int) -> list[bytes]:
 
 
 def main() -> int:
+    os.nice(19)  # so many would leave nothing to the one that publishes
     reader = Reader(os.fsencode(sys.argv[1]), Clock(Path(sys.argv[2])), int(sys.argv[3]))
     print("ready", flush=True)
     try:

@@ -20,12 +20,13 @@ from swrepo.repository.revision import Revision
 
 
 class _Directory(NamedTuple):
-    """One directory in both revisions: entries that are the same in both, and names that are not."""
+    """One directory in both revisions: entries that are the same in both, that are gone or changed, and new names."""
 
     old: CatalogFile
     new: CatalogFile
     kept: list[tuple[Dirent, Dirent]]
-    different: list[bytes]
+    gone: list[Dirent]
+    added: list[bytes]
 
 
 class Succession:
@@ -93,14 +94,14 @@ class Succession:
             old, new = self._old.tree.find(path), self._new.tree.find(path)
             before = {entry.name: entry for entry in old.listing(path)}
             after = {entry.name: entry for entry in new.listing(path)}
-            kept, different = [], []
+            kept, gone = [], []
             for name, entry in before.items():
                 successor = after.pop(name, None)
                 if successor is not None and _continues(old, new, path, entry, successor):
                     kept.append((entry, successor))
                 else:
-                    different.append(name)
-            found = self._directories[path] = _Directory(old, new, kept, different + list(after))
+                    gone.append(entry)
+            found = self._directories[path] = _Directory(old, new, kept, gone, list(after))
         return found
 
     def _is_same(self, place: bytes) -> bool:
@@ -131,9 +132,12 @@ class Succession:
                 self._carry(place)
             else:
                 below.append((place, known))
-        if directory.different:
+        if directory.gone or directory.added:
             self._stale.nodes.append(number)
-            self._stale.entries += [(number, name) for name in directory.different]
+            # Each costs the kernel a wait for whoever is reading the directory. It may remember that a new name was
+            # not there; an old one only where it knows its number.
+            known_names = [old.name for old in directory.gone if self._is_known(directory.old, old)]
+            self._stale.entries += [(number, name) for name in known_names + directory.added]
         return below
 
     def _adopt(self, number: int, catalog: CatalogFile, entry: Dirent) -> None:
