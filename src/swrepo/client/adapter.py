@@ -222,11 +222,14 @@ class Adapter:
         if found is None:
             later = self.session.defer(request)
             self._reads.wait(self.session, Read(request, content, offset, size))
-        elif self.ahead.expects(request.node):
+        elif content.chunks or self.ahead.expects(request.node):
             later = self.session.deliver(request, found)
         else:
             return found
-        self.ahead.opened(request.node)  # behind what somebody waits for
+        if content.chunks:  # behind what somebody waits for
+            self.ahead.chunk_read(request.node, content, offset)
+        else:
+            self.ahead.opened(request.node)
         return later
 
     # The rest

@@ -9,11 +9,14 @@ from collections import deque
 from concurrent.futures import Executor
 
 from swrepo.client.ahead import Ahead, AheadCounters, Nearby
+from swrepo.client.ahead_chunks import ChunksAhead
 from swrepo.client.ahead_walk import walk_from
 from swrepo.client.reads import Reads
 from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
+from swrepo.objects.store import BringsAhead
+from swrepo.repository.content import Content
 from swrepo.system.activity import Activity, Working
 
 log = logging.getLogger(__name__)
@@ -23,6 +26,9 @@ _BATCH = 16
 
 _TASKS = 2
 """Batches at a time: while one is unpacked, the other travels. More would only take the processor from each other."""
+
+_LARGE_TASKS = 8
+"""Chunks at a time, of all files together: threads that must not be missing where somebody waits."""
 
 
 class ReadingAhead:
@@ -34,9 +40,10 @@ class ReadingAhead:
         self._session = session
         self._reads = reads
         self._policy = Ahead(lambda number: walk_from(vfs, number))
-        self._lock = threading.Lock()  # guards _queue and _tasks
+        self._lock = threading.Lock()  # guards _queue, _tasks and _large
         self._queue: deque[Nearby] = deque()
-        self._tasks = 0
+        self._tasks = self._large = 0
+        self._chunks = ChunksAhead()
         self._news: deque[Nearby | None] = deque()
         self.expects = self._policy.expects
 
@@ -62,6 +69,29 @@ class ReadingAhead:
             return
         if files:
             self._start(files)
+
+    def chunk_read(self, number: int, content: Content, offset: int) -> None:
+        """A file of many chunks is read, at this byte."""
+        wants = self._chunks.read(number, content.chunk_at(offset), content.chunks)
+        objects = content.objects
+        if not wants or not isinstance(objects, BringsAhead):
+            return
+        for want in wants:
+            with self._lock:
+                if self._large >= _LARGE_TASKS:
+                    return
+                self._large += 1
+            self._pool.submit(self._run_large, Nearby(number, want, objects))
+
+    def _run_large(self, chunk: Nearby) -> None:
+        """Runs in the pool."""
+        try:
+            self._fetch([chunk])
+        except Exception:
+            log.exception("fetching ahead failed")
+        finally:
+            with self._lock:
+                self._large -= 1
 
     def _start(self, files: list[Nearby]) -> None:
         with self._lock:

@@ -63,6 +63,20 @@ class Content:
         """The same, but None where something would have to be fetched."""
         return self._read(offset, size, fetch=False)
 
+    @property
+    def chunks(self) -> tuple[Want, ...]:
+        """The objects of a file that has more than one, in order; of any other, nothing."""
+        return self._wants if len(self._wants) > 1 else ()
+
+    def chunk_at(self, offset: int) -> int:
+        """The index of the chunk that holds the byte at `offset`."""
+        return bisect_right(self._offsets, offset) - 1
+
+    @property
+    def objects(self) -> LocalObjects:
+        """What fetches them."""
+        return self._objects
+
     def wants(self, offset: int = 0, size: int | None = None) -> list[Want]:
         """The objects that hold this range (default: all of the file)."""
         end = self.size if size is None else offset + size
