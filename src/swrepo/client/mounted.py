@@ -1,0 +1,109 @@
+"""Everything of one live mount, put together: what is shown, who answers the kernel, who fetches and refreshes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from swrepo.client.access import Access
+from swrepo.client.adapter import WORKERS, Adapter
+from swrepo.client.handover import Connection, Handover
+from swrepo.client.journal import VolumeRecord
+from swrepo.client.refresh import Refresher
+from swrepo.client.repositories import Repositories
+from swrepo.client.request import MountRequest
+from swrepo.client.vfs import ROOT_NODE, Vfs
+from swrepo.errors import MountFailed
+from swrepo.fuse import mount as mounting
+from swrepo.fuse.inflight import InFlight
+from swrepo.fuse.mount import MountOptions
+from swrepo.repository.revision import Revision
+
+
+class Mounted:
+    """See the module. `failed`: the loop ended by an error of ours."""
+
+    def __init__(self, request: MountRequest, handover: Handover) -> None:
+        """Open the repository, or make ready to open many; then mount, or go on with the mount that was left to us."""
+        self.request = request
+        self.vfs = Vfs(started=int(request.clock().timestamp()), counts=handover.counts, journal=handover.journal)
+        self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
+        self.repositories: Repositories | None = None
+        self._access: Access | None = None
+        if request.repository is None:
+            if request.resolve is None:
+                raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
+            self.repositories = Repositories(request.resolve)
+            self.vfs.mount_many(self.repositories)
+        try:
+            self.device = self._mount() if handover.connection is None else self._resume(handover.connection)
+        except BaseException:
+            self.close()
+            raise
+        knows_root = mounting.is_initial_namespace()
+        self.adapter = Adapter(
+            self.device,
+            self.vfs,
+            self.pool,
+            request.validity,
+            knows_root=knows_root,
+            deadline=request.deadline,
+            owners=request.owners,
+            inflight=InFlight(handover.requests),
+        )
+        self.session = self.adapter.session
+        if handover.connection is not None:
+            self.session.go_on(handover.connection.agreement)
+        self.failed = False
+        self._refreshers: dict[str, Refresher] = {}
+        # The kernel keeps the listing of the synthetic root too.
+        self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
+
+    @property
+    def accesses(self) -> dict[str, Access]:
+        """The repositories in use, by the name that they have in the tree."""
+        if self._access is not None:
+            return {"": self._access}
+        return dict(self.repositories.accesses) if self.repositories is not None else {}
+
+    def refreshers(self) -> list[Refresher]:
+        """One for each repository in use."""
+        for name, access in self.accesses.items():
+            if name not in self._refreshers and name in self.vfs.volumes:
+                self._refreshers[name] = Refresher(self.vfs, name, access, self.session)
+        return list(self._refreshers.values())
+
+    def close(self) -> None:
+        """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""
+        for access in self.accesses.values():
+            access.cache.settle()
+        if self._access is not None:
+            self._access.close()
+        if self.repositories is not None:
+            self.repositories.close()
+
+    @property
+    def fqrn(self) -> str | None:
+        """The repository that is the whole mount."""
+        return self._access.fqrn if self._access is not None else None
+
+    def _mount(self) -> int:
+        request = self.request
+        if request.repository is not None:
+            self._access = Access(request.repository)
+            self.vfs.mount_root(self._access.revision, self._access.variables)
+        options = MountOptions(self.fqrn or "cvmfs", request.allow_other, request.suid, request.dev)
+        return mounting.mount(request.mountpoint, options)
+
+    def _resume(self, connection: Connection) -> int:
+        self.vfs.resume(lambda record: self._open_again(record, connection.fqrn))
+        return connection.device
+
+    def _open_again(self, record: VolumeRecord, fqrn: str | None) -> tuple[Revision, Mapping[str, str]]:
+        """Open the revision that the worker before this one showed."""
+        if self.repositories is not None:
+            return self.repositories.open(record.name, record.root)
+        assert self.request.repository is not None  # noqa: S101 - it is one or the other
+        self._access = Access(replace(self.request.repository, fqrn=fqrn), record.root)
+        return self._access.revision, self._access.variables
