@@ -1,4 +1,4 @@
-"""The Vfs against a dict, under random publishing, refreshing, reading and forgetting."""
+"""The Vfs against a dict, under random publishing, refreshing, reading, forgetting and dying."""
 
 from __future__ import annotations
 
@@ -112,6 +112,11 @@ class VfsModel(RuleBasedStateMachine):
         for path in leading:
             del self.paths[path]
         self.kernel.vfs.forget(number, self.told.pop(number)[0])
+
+    @rule()
+    def crash(self) -> None:
+        """The process is killed; its successor knows what the kernel knows."""
+        self.kernel.crash()
 
     @rule(path=PATHS)
     def miss(self, path: bytes) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.client.journal import Journal
 from swrepo.client.listings import StaleListing
+from swrepo.client.nodes import new_memory
 from swrepo.client.past import EPOCHS
 from swrepo.client.succession import Stale, Succession
 from swrepo.client.vfs import ROOT_NODE, NotHere, StaleNode, Vfs
@@ -25,13 +27,20 @@ class Kernel:
     def __init__(self, directory: Path, tree, nested=()) -> None:
         self.simulator = RepositorySimulator()
         self.objects = UnpackedObjects(self.simulator, directory)
-        self.vfs = Vfs()
+        self.counts, self.journal = new_memory(), Journal()
+        self.vfs = Vfs(counts=self.counts, journal=self.journal)
         self.simulator.publish(tree, nested)
         self.volume = self.vfs.mount_root(self.revision(), {"VAR": "value"})
 
     def revision(self) -> Revision:
         manifest = self.simulator.manifest
         return Revision(manifest.root_catalog, self.objects, manifest.root_size)
+
+    def crash(self) -> None:
+        """The process dies, and another goes on with what it left."""
+        self.vfs = Vfs(counts=self.counts, journal=self.journal)
+        self.vfs.resume(lambda record: (Revision(record.root, self.objects), {"VAR": "value"}))
+        self.volume = self.vfs.volumes[""]
 
     def publish(self, tree, nested=()) -> Stale:
         """A new revision, shown as client.refresh does."""

@@ -7,6 +7,7 @@ comes to mean another file; the kernel is told ESTALE and looks the path up agai
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -59,11 +60,7 @@ def restore(
     Raises what opening a repository's root catalog raises; a nested catalog that cannot be had costs its numbers only.
     """
     volumes = {record.name: _volume(record, nodes, open_volume) for record in before.volumes}
-    records: dict[int, SpanRecord] = {}
-    for record in (*before.spans, *later):
-        for base in [base for base, other in records.items() if _overlap(record, other)]:
-            del records[base]  # its numbers were given out again
-        records[record.base] = record
+    records = _in_force([*before.spans, *later])
     spans: dict[int, Span] = {}
     for base in sorted(records, key=lambda base: records[base].mountpoint):  # upper catalogs before those below them
         record = records[base]
@@ -79,6 +76,8 @@ def restore(
         target, row = before.top
         top.moved[0] = (spans[target], row)
         spans[target].alias[row] = top.base
+    for span in spans.values():
+        nodes.release(span)  # those that nobody knows any more
     return list(volumes.values())
 
 
@@ -113,8 +112,18 @@ def _catalog(record: SpanRecord, revision: Revision) -> CatalogFile | None:
     return catalog if catalog.mountpoint == record.mountpoint and catalog.max_rowid + 1 == record.size else None
 
 
-def _overlap(record: SpanRecord, other: SpanRecord) -> bool:
-    return record.base < other.base + other.size and other.base < record.base + record.size
+def _in_force(given: list[SpanRecord]) -> dict[int, SpanRecord]:
+    """By base, without those whose numbers were given out again."""
+    found: dict[int, SpanRecord] = {}
+    bases: list[int] = []
+    for record in given:
+        at = bisect_left(bases, record.base + record.size)
+        while at and (other := found[bases[at - 1]]).base + other.size > record.base:
+            at -= 1
+            del found[bases.pop(at)]
+        bases.insert(at, record.base)
+        found[record.base] = record
+    return found
 
 
 def _mountpoint(span: Span) -> bytes:
