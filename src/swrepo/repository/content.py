@@ -106,14 +106,10 @@ class Content:
             start = self._offsets[index]
             length = self._wants[index].size or 0
             first = max(offset, start)
-            piece = self._borrow(index) or self._open_piece(index, fetch=fetch)
-            if piece is None:
+            part = self._read_piece(index, first - start, min(end, start + length) - first, fetch=fetch)
+            if part is None:
                 return None
-            try:
-                parts.append(self._exactly(piece, first - start, min(end, start + length) - first))
-            finally:
-                with self._lock:
-                    piece.give_back()
+            parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _pieces(self, offset: int, end: int) -> range:
@@ -123,16 +119,23 @@ class Content:
             return range(0)
         return range(bisect_right(self._offsets, offset) - 1, bisect_right(self._offsets, end - 1))
 
-    def _exactly(self, piece: _Piece, offset: int, size: int) -> bytes:
-        found = piece.read(size, offset)
-        while len(found) < size:  # a read may give less; our objects are never shorter than they should be
-            more = piece.read(size - len(found), offset + len(found))
-            if not more:
-                raise TruncatedObject(
-                    f"the local copy of an object of {self.entry.name!r} became shorter; check the cache directory"
-                )
-            found += more
-        return found
+    def _read_piece(self, index: int, offset: int, size: int, *, fetch: bool) -> bytes | None:
+        for _ in range(2):
+            piece = self._borrow(index) or self._open_piece(index, fetch=fetch)
+            if piece is None:
+                return None
+            try:
+                found = _up_to(piece, offset, size)
+            finally:
+                with self._lock:
+                    piece.give_back()
+            if len(found) == size:
+                return found
+            # Somebody cut the local copy off while it was open. Its size tells, so that it is brought again.
+            with self._lock:
+                if self._open.get(index) is piece:
+                    self._open.pop(index).retire()
+        raise TruncatedObject(f"the local copies of an object of {self.entry.name!r} become shorter; check the cache")
 
     def _borrow(self, index: int) -> _Piece | None:
         with self._lock:
@@ -182,6 +185,14 @@ class _Piece:
         self.users -= 1
         if self.retired and self.users == 0:
             os.close(self.descriptor)
+
+
+def _up_to(piece: _Piece, offset: int, size: int) -> bytes:
+    """`size` bytes, or fewer at the end of what there is; one read may give less."""
+    found = piece.read(size, offset)
+    while len(found) < size and (more := piece.read(size - len(found), offset + len(found))):
+        found += more
+    return found
 
 
 def _check_readable(entry: Dirent) -> None:
