@@ -70,6 +70,8 @@ class DiskCache(Notes):
         self.root = root
         self._one_at_a_time = threading.Semaphore(writers)
         self._directory = self._enter()
+        if quota is not None:
+            quota.look()
         self._boots = Boots(root, boot_id() if boot is None else boot)
         self._left: list[CacheDirectory] = []
 
@@ -104,6 +106,20 @@ class DiskCache(Notes):
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""
         return self.open_if_here(want)
+
+    def evict(self, want: Want) -> bool:
+        """Remove an object; whether it was here. Who has it open keeps it. PermissionRefused."""
+        path = self.root / want.id.cache_path
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise refusal(self.root, error) from error
+        if self.quota is not None:
+            self.quota.forget(size)
+        return True
 
     def read_notes(self, name: str) -> list[bytes]:
         """See Notes."""

@@ -32,6 +32,7 @@ class Pins:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: OrderedDict[str, int] = OrderedDict()
+        self._kept: dict[str, int] = {}
 
     def pin(self, path: str, descriptor: int) -> None:
         """Note that `path`, open as `descriptor` (which stays the caller's), is in use."""
@@ -41,18 +42,33 @@ class Pins:
             if path in self._held:
                 self._held.move_to_end(path)
                 return
-            mine = os.dup(descriptor)
-            with suppress(OSError):  # a file system without locks
-                _lock(mine, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            self._held[path] = mine
+            self._held[path] = _locked(descriptor)
             while len(self._held) > _AT_MOST:
                 os.close(self._held.popitem(last=False)[1])
+
+    def keep(self, path: str, descriptor: int) -> None:
+        """The same until the end, for somebody asked for it. OSError where no more files can be open."""
+        if _lock is None:
+            return
+        with self._lock:
+            if path not in self._kept:
+                self._kept[path] = _locked(descriptor)
 
     def close(self) -> None:
         """Let go of all."""
         with self._lock:
+            while self._kept:
+                os.close(self._kept.popitem()[1])
             while self._held:
                 os.close(self._held.popitem()[1])
+
+
+def _locked(descriptor: int) -> int:
+    mine = os.dup(descriptor)
+    if _lock is not None:
+        with suppress(OSError):  # a file system without locks
+            _lock(mine, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return mine
 
 
 def is_pinned(path: Path) -> bool:

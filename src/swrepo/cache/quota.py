@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _BATCH = 1024
 
 _UNTOLD = MEGABYTE
 """Bytes that a process may have committed before it tells the others."""
+
+_REMEMBERED = 1024
+"""Clean-ups whose time is known."""
 
 _EARLY = 16
 """Cleaning starts in the background when this part of the limit is left, so that nobody has to wait for it."""
@@ -89,6 +93,7 @@ class Quota:
         self._untold = 0
         self._allowed = limit
         self._used_paths: set[str] = set()
+        self._cleaned_at: deque[float] = deque(maxlen=_REMEMBERED)
         self._cleanups = self._evicted = 0
 
     def admit(self, size: int) -> bool:
@@ -129,18 +134,48 @@ class Quota:
                 changed = os.lstat(self._root / path).st_mtime_ns
                 os.utime(self._root / path, ns=(now, changed), follow_symlinks=False)
 
-    def clean(self, needed: int = 0, *, at_once: bool = False) -> bool:
+    def clean(self, needed: int = 0, *, at_once: bool = False, down_to: int | None = None) -> bool:
         """Evict down to half of what is allowed where it is nearly reached, with `needed` bytes more; or `at_once`.
 
-        Whether anything was evicted. Waits for a clean-up that is under way, in whatever process.
+        `down_to`: evict until not more bytes than that are left, pinned ones excepted. Whether anything was evicted.
+        Waits for a clean-up that is under way, in whatever process.
         """
         with self._cleaning:
             try:
                 with self._ledger.cleaning():
-                    return self._clean(needed, at_once=at_once)
+                    return self._clean(needed, at_once=at_once, down_to=down_to)
             except OSError as error:
                 log.warning("the cache %s cannot be cleaned up: %s", self._root, error.strerror)
                 return False
+
+    def look(self) -> None:
+        """Learn what is held already."""
+        with self._lock:
+            self._tell()
+
+    def set_limit(self, limit: int) -> None:
+        """Keep the cache below another number of bytes from now on."""
+        self.limit = limit
+        self.look()
+        if self._is_near():
+            self.clean()
+
+    def forget(self, size: int) -> None:
+        """An object of `size` plain bytes was removed by somebody else than a clean-up."""
+        with self._lock:
+            self._untold -= footprint(size)
+
+    def cleanups_within(self, seconds: float) -> int:
+        """How often something was evicted lately."""
+        since = self._clock() - seconds
+        with self._lock:
+            return sum(moment >= since for moment in self._cleaned_at)
+
+    @property
+    def room(self) -> Room:
+        """Bytes that the cache may take, and how many of them it has left. From memory: waits for nobody."""
+        allowed, used = self._allowed, (self._told or 0) + self._untold
+        return Room(allowed, max(0, allowed - used))
 
     @property
     def counters(self) -> QuotaCounters:
@@ -177,11 +212,11 @@ class Quota:
             with self._lock:
                 self._is_started = False
 
-    def _clean(self, needed: int, *, at_once: bool) -> bool:
+    def _clean(self, needed: int, *, at_once: bool, down_to: int | None) -> bool:
         with self._lock:
             self._tell()
             before = self._told
-            if before is not None and not at_once and not self._is_near(needed):
+            if before is not None and not at_once and down_to is None and not self._is_near(needed):
                 return False  # somebody else has just done it
             self._untold = 0  # where nobody has counted yet, it is among what is counted now
         self.write_uses()
@@ -192,13 +227,17 @@ class Quota:
             allowed = total if at_once else self._allowed
         evicted, freed = 0, 0
         excess = total + needed - allowed
-        if at_once or excess > -(allowed // _EARLY):
+        if down_to is not None:
+            evicted, freed = self._evict(objects, total - down_to, 0)
+        elif at_once or excess > -(allowed // _EARLY):
             evicted, freed = self._evict(objects, excess + allowed - allowed // 2, excess)
         with self._lock:
             self._told = self._ledger.correct(before, total - freed)
             self._allow(self._told)
-            self._cleanups += bool(evicted)
             self._evicted += evicted
+            if evicted:
+                self._cleanups += 1
+                self._cleaned_at.append(self._clock())
         return evicted > 0
 
     def _evict(self, objects: list[Held], wanted: int, needed: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -19,7 +20,7 @@ from swrepo.cache.notes import Notes
 from swrepo.cache.quota import Quota
 from swrepo.cache.readonly import ReadOnlyCache
 from swrepo.errors import CacheFull, PermissionRefused
-from swrepo.objects.store import ObjectSource, Want
+from swrepo.objects.store import ObjectSource, StartsEarly, Want
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,14 @@ class Below:
             out.truncate()
         self._source.fetch(want, out)
 
+    def start(self, wants: Sequence[Want]) -> None:
+        """See StartsEarly: what is in the lower cache needs no transfer."""
+        missing = [want for want in wants if not _is_here(self._lower, want)]
+        if self._fills:
+            self._lower.start(missing)
+        elif isinstance(self._source, StartsEarly):
+            self._source.start(missing)
+
     def _open(self, want: Want) -> int | None:
         if not self._fills:
             return self._lower.open_if_here(want)
@@ -102,6 +111,16 @@ class TieredCache(Notes):
         if descriptor is None and self._below is None:
             return self._lower.open_if_here(want)
         return descriptor
+
+    def start(self, wants: Sequence[Want]) -> None:
+        """See StartsEarly."""
+        if self._below is None:
+            wants = [want for want in wants if not _is_here(self._lower, want)]
+        self._upper.start(wants)
+
+    def evict(self, want: Want) -> bool:
+        """See DiskCache: from both, as far as they can be written to."""
+        return bool(self._upper.evict(want) + self._lower.evict(want))
 
     def open_in_any(self, want: Want) -> int | None:
         """The same, but where it is, even if it would have to be copied."""
@@ -156,6 +175,13 @@ class TieredCache(Notes):
         """See DiskCache."""
         self._upper.close()
         self._lower.close()
+
+
+def _is_here(cache: Tier, want: Want) -> bool:
+    descriptor = cache.open_in_any(want)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is not None
 
 
 def _copied(descriptor: int, out: BinaryIO) -> int | None:

@@ -61,6 +61,7 @@ class Adapter:
         owners: Owners | None = None,
     ) -> None:
         self.vfs = vfs
+        self.room: Callable[[], tuple[int, int] | None] = lambda: None
         self._pool = pool
         self._validity = validity
         self._knows_root = knows_root
@@ -235,8 +236,11 @@ class Adapter:
     # The rest
 
     def _statfs(self, _request: Request) -> bytes:
+        """What the cache may take and has left, as the original tells it; without a limit, what is published."""
         size, entries = self.vfs.usage()
-        return wire.STATFS_OUT.pack(-(-size // _BLOCK_SIZE), 0, 0, entries, 0, _BLOCK_SIZE, _NAME_MAX, _BLOCK_SIZE, 0)
+        total, free = self.room() or (size, 0)
+        blocks, left = -(-total // _BLOCK_SIZE), free // _BLOCK_SIZE
+        return wire.STATFS_OUT.pack(blocks, left, left, entries, 0, _BLOCK_SIZE, _NAME_MAX, _BLOCK_SIZE, 0)
 
     def _forget(self, request: Request) -> Later:
         (times,) = wire.FORGET_IN.unpack_from(request.body)

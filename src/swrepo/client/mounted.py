@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from swrepo.client.access import Access
 from swrepo.client.adapter import WORKERS, Adapter
+from swrepo.client.cache_commands import room
 from swrepo.client.handover import Connection, Handover
 from swrepo.client.journal import VolumeRecord
 from swrepo.client.refresh import Refresher
@@ -52,6 +53,7 @@ class Mounted:
             owners=request.owners,
             inflight=InFlight(handover.requests),
         )
+        self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
