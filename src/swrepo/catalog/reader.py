@@ -15,6 +15,7 @@ from typing import Self
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Statistics
 from swrepo.catalog.database import Database
+from swrepo.catalog.directories import Directories
 from swrepo.catalog.rows import OWN_KEY, PARENT_KEY, as_dirent, check_names, named, select_list
 from swrepo.catalog.warm import Warm
 from swrepo.errors import FormatError
@@ -64,6 +65,7 @@ class CatalogFile:
         self._nested: tuple[NestedRef, ...] | None = None
         self._leaders: dict[int, int] | None = None
         self._max_rowid: int | None = None
+        self._directories: Directories | None = None
 
     @classmethod
     def open(cls, file: int | str | os.PathLike[str], mountpoint: bytes = ROOT) -> Self:
@@ -79,6 +81,10 @@ class CatalogFile:
         """Have `warm` decide when the file is open and when only its descriptor is."""
         warm.add(self._database)
 
+    def remember_in(self, directories: Directories) -> None:
+        """Look names up in there first."""
+        self._directories = directories
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
@@ -87,11 +93,16 @@ class CatalogFile:
 
     def lookup(self, path: bytes) -> Dirent | None:
         """The entry at `path`, hidden ones too; None where this catalog has none."""
+        if path == self.mountpoint:
+            row = self._database.one(self._by_key, path_key(self.local(path)))
+            return None if row is None else named(as_dirent(row), path)
+        if self._directories is not None:
+            directory, _, name = path.rpartition(b"/")
+            entries = self._directories.entries(directory, self)
+            if entries is not None:
+                return entries.get(name)
         row = self._database.one(self._by_key, path_key(self.local(path)))
-        if row is None:
-            return None
-        entry = as_dirent(row)
-        return named(entry, path) if path == self.mountpoint else entry
+        return None if row is None else as_dirent(row)
 
     def lookup_key(self, key: PathKey) -> Dirent | None:
         """The entry with that (local) key."""
@@ -122,6 +133,11 @@ class CatalogFile:
         entries = list(map(as_dirent, rows))
         check_names(entries)
         return entries
+
+    def size(self, path: bytes, at_most: int) -> int:
+        """The number of entries of a directory, hidden ones too, counted up to `at_most`."""
+        row = self._database.one(_SIZE, (*path_key(self.local(path)), at_most))
+        return row[0] if row is not None else 0
 
     def chunks(self, where: bytes | PathKey) -> tuple[Chunk, ...]:
         """The chunks of a file, given by path or (local) key, in the order of their offsets."""
@@ -249,6 +265,7 @@ class CatalogFile:
 
 
 _NO_LIMIT = -1
+_SIZE = "SELECT count(*) FROM (SELECT 1 FROM catalog WHERE parent_1 = ? AND parent_2 = ? LIMIT ?)"
 _BATCH = 1000
 _CHUNK = "ifnull(offset | 0, 0), ifnull(size | 0, 0), CAST(ifnull(hash, x'') AS BLOB)"
 _CHUNKS = f"SELECT {_CHUNK} FROM chunks WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY 1"  # noqa: S608

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from swrepo.catalog.directories import Directories
 from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.catalog.warm import Warm
 from swrepo.errors import FormatError
@@ -36,6 +37,8 @@ class CatalogTree:
         self._load_file = load
         self._lock = threading.Lock()
         self._warm = Warm()
+        self._directories = Directories()
+        root.remember_in(self._directories)
         # Changed under _lock and read without it. Whoever finds a mount with a catalog also finds the mounts below it:
         # they are put here before, and taken away after.
         self._mounts: dict[bytes, _Mount] = {ROOT: _Mount(None, ROOT, 0, root)}
@@ -135,6 +138,7 @@ class CatalogTree:
                 catalog.close()
                 raise
             catalog.keep_warm(self._warm)
+            catalog.remember_in(self._directories)
             with self._lock:
                 self._mounts.update(below)
                 mount.catalog = catalog

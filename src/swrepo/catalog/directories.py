@@ -1,0 +1,85 @@
+"""Directories in which much is looked up, remembered whole: names that are there, and those that are not, without SQL.
+
+Looking one name up takes SQLite as long as listing three or four. Programs that look for a few names in a directory pay
+for those; programs that look for many (a search path, `tar`) soon pay nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from swrepo.errors import FormatError
+from swrepo.format.dirent import Dirent
+
+_FIRST_LOOK = 8
+"""Look-ups in a directory before its size is asked for."""
+
+_WORTH = 4
+"""A directory of N entries is remembered after N / 4 look-ups: then it has cost no more than those did."""
+
+_LARGEST = 4096
+_MOST_ENTRIES = 16384
+"""Entries that are remembered, of half a kilobyte each; then all are forgotten at once."""
+
+_MOST_COUNTED = 2048
+_NEVER = -1
+
+
+class Listings(Protocol):
+    """What a catalog tells of its directories."""
+
+    mountpoint: bytes
+
+    def listing(self, path: bytes, *, hidden: bool) -> list[Dirent]: ...
+
+    def size(self, path: bytes, at_most: int) -> int: ...
+
+
+class Directories:
+    """The memory of one tree. From any thread: two that fill it at once do the same work, and no harm."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[bytes, Mapping[bytes, Dirent]]] = {}
+        self._entries = 0
+        self._wait: dict[bytes, int] = {}  # look-ups to come before a directory is thought about again
+        self._sized: set[bytes] = set()  # those that are remembered then
+
+    def entries(self, directory: bytes, catalog: Listings) -> Mapping[bytes, Dirent] | None:
+        """The entries of a directory of `catalog` by name, hidden ones too; None: not remembered, ask the catalog.
+
+        To be called for each look-up.
+        """
+        known = self._known.get(directory)
+        if known is not None and known[0] == catalog.mountpoint:
+            return known[1]
+        wait = self._wait.get(directory, _FIRST_LOOK)
+        if wait > 0:
+            if len(self._wait) >= _MOST_COUNTED:
+                self._wait.clear()
+                self._sized.clear()
+            self._wait[directory] = wait - 1
+            return None
+        return None if wait == _NEVER else self._think(directory, catalog)
+
+    def _think(self, directory: bytes, catalog: Listings) -> Mapping[bytes, Dirent] | None:
+        """Remember the directory, or decide when or that it is not to be."""
+        if directory not in self._sized:
+            size = catalog.size(directory, _LARGEST + 1)
+            later = size // _WORTH - _FIRST_LOOK
+            if size > _LARGEST or later > 0:
+                self._sized.add(directory)
+                self._wait[directory] = _NEVER if size > _LARGEST else later
+                return None
+        try:
+            found = {entry.name: entry for entry in catalog.listing(directory, hidden=True)}
+        except FormatError:  # whoever lists it gets to know
+            self._wait[directory] = _NEVER
+            return None
+        if self._entries + len(found) > _MOST_ENTRIES:
+            self._known.clear()
+            self._entries = 0
+        before = self._known.get(directory)
+        self._known[directory] = catalog.mountpoint, found
+        self._entries += len(found) - (len(before[1]) if before is not None else 0)
+        return found
