@@ -1,5 +1,7 @@
 """Runs `swrepo` as if on another system: `python foreign_system.py {linux|macos|windows} TIME COMMAND...`.
 
+With `-c PROGRAM` for the command, a Python program that uses it.
+
 Before anything of swrepo is imported, what that system lacks is taken away, and some of its refusals are put in place.
 TIME is what the clock shows: the golden whitelists expire.
 """
@@ -263,11 +265,16 @@ SYSTEMS = {"linux": lambda: None, "macos": become_macos, "windows": become_windo
 def main(system: str, moment: str, words: list[str]) -> int:
     early = [name for name in sys.modules if name.startswith("swrepo")]
     assert not early, f"imported before the system was changed: {early}"
+    if words[0] == "-c":
+        import fsspec  # noqa: F401 - with all of asyncio, which is another one on each system
     for name in ("selectors", "shutil", "tempfile", "pathlib"):  # they ask the system at their import
         sys.modules.pop(name, None)
     platform.uname()  # remembered: Windows is asked by a program that is not here
     SYSTEMS[system]()
     set_clock(moment)
+    if words[0] == "-c":
+        exec(words[1], {"ARGUMENTS": words[2:]})
+        return 0
     from swrepo.cli.main import main as swrepo
 
     return swrepo(words)

@@ -10,6 +10,7 @@ and the wheels of pycurl and the other libraries do what their documentation say
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -184,6 +185,71 @@ def test_cp_over_a_copy_replaces_files_that_are_read_only(run: Run, tmp_path: Pa
     for _ in range(2):
         run("windows", "cp", "basic", "/modes", "-r", str(tmp_path / "modes"))
     assert any(not path.stat().st_mode & 0o200 for path in (tmp_path / "modes").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("system", FOREIGN)
+def test_an_export_is_made_and_brought_up_to_date(run: Run, system: str, tmp_path: Path) -> None:
+    out, code = tmp_path / "export", 1 if system == "windows" else 0  # where there are no fifos
+    first = json.loads(run(system, "export", "hardlinks", "", str(out), "--json", code=code).stdout)
+    rows = [row for row in golden("hardlinks").rows if row.type == "f"]
+    assert first["files"] + first["links"] >= len(rows) > 10
+    for row in rows:
+        here = os.fsencode(out) + row.path
+        assert hashlib.sha256(Path(os.fsdecode(here)).read_bytes()).hexdigest() == row.sha256, row.path
+    groups = {row.hlgroup for row in rows if row.hlgroup}
+    assert groups
+    for group in groups:
+        inodes = {os.stat(os.fsencode(out) + row.path).st_ino for row in rows if row.hlgroup == group}
+        assert len(inodes) == 1
+    victim = Path(os.fsdecode(os.fsencode(out) + rows[0].path))
+    victim.unlink()
+    (out / "mine").touch()
+    second = json.loads(run(system, "export", "hardlinks", "", str(out), "--json", "--delete", code=code).stdout)
+    assert (second["files"] + second["links"] > 0, second["removed"]) == (True, 1)
+    assert hashlib.sha256(victim.read_bytes()).hexdigest() == rows[0].sha256
+
+
+READER = """
+import hashlib, os, sys
+import fsspec, swrepo
+url, key, cache = ARGUMENTS
+with swrepo.open(url, key=key, cache=cache) as repo:
+    for directory, names, files in repo.walk():
+        for name in files:
+            path = f"{directory}/{name}".lstrip("/")
+            if repo.lstat(path).kind == "file":
+                with repo.open(path, "rb") as file:
+                    digest = hashlib.sha256(file.read()).hexdigest()
+                sys.stdout.buffer.write(digest.encode() + b" /" + path.encode("utf-8", "surrogateescape") + b"\\0")
+    assert repo.fetch().files > 10
+    try:
+        repo.stat("no/such")
+    except FileNotFoundError:
+        pass
+fs = fsspec.filesystem("cvmfs", server_url=url.rpartition("/")[0] + "/@fqrn@", key=key, cache=cache)
+name = url.rpartition("/")[2]
+found = [info for info in fs.find(name, detail=True).values() if info["type"] == "file"]
+assert len(found) > 10
+for data in fs.cat_ranges([info["name"] for info in found[:50]], 0, 5):
+    assert isinstance(data, bytes), data
+"""
+
+
+@pytest.mark.parametrize("system", FOREIGN)
+def test_python_programs_and_fsspec_read_every_file(run: Run, server: str, system: str, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    rows = {row.path: row.sha256 for row in golden("basic").rows if row.type == "f"}
+    words = [f"{server}/golden-basic.example.org", str(golden("basic").public_key), str(tmp_path / "cache")]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(RUNNER), system, CLOCK.isoformat(), "-c", READER, *words],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SWREPO_DEBUG": "1"},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    lines = [line.partition(b" ") for line in done.stdout.split(b"\0") if line]
+    assert {path: digest.decode() for digest, _, path in lines} == rows
 
 
 @pytest.mark.parametrize("system", FOREIGN)

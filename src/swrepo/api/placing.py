@@ -128,8 +128,6 @@ class Placing:
     def _rename(self, temporary: bytes, place: bytes) -> None:
         try:
             os.replace(temporary, place)
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)  # rename(2) leaves it where both were names of one file
         except (IsADirectoryError, PermissionError) as error:
             if is_directory(place):
                 if not self._force:

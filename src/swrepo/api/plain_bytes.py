@@ -10,6 +10,7 @@ from swrepo.cache import record
 from swrepo.errors import CorruptObject
 from swrepo.format.dirent import Dirent
 from swrepo.objects.store import LocalObjects, ObjectSource, Want
+from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,8 @@ def write(revision: Revision, path: bytes, entry: Dirent, out: BinaryIO, past_ca
     With `past_cache` what the cache lacks comes straight from there and is not kept: a large copy would only drive out
     what others use. What the cache has is checked against the checksum that was noted when it came.
     """
-    with revision.content(path) as content:
+    chunks = revision.chunks(path) if entry.is_chunked else ()
+    with Content(entry, chunks, revision.objects) as content:
         if past_cache is None:
             out.writelines(content.blocks(_BLOCK))
             return content.size
