@@ -11,6 +11,7 @@ from swrepo.client.journal import Journal
 from swrepo.client.listings import StaleListing
 from swrepo.client.nodes import new_memory
 from swrepo.client.past import EPOCHS
+from swrepo.client.refresh import known_directories
 from swrepo.client.succession import Stale, Succession
 from swrepo.client.vfs import ROOT_NODE, NotHere, StaleNode, Vfs
 from swrepo.errors import IsADirectory, NotASymlink, PathNotFound
@@ -286,6 +287,17 @@ def test_a_listing_that_was_held_for_a_thousand_revisions_has_to_begin_again(ker
         kernel.volume.past.note(2 + epoch, kernel.volume.revision.root)
     with pytest.raises(StaleListing):
         kernel.now(lambda: kernel.vfs.listing(ROOT_NODE, first[-1].cookie, 4))
+
+
+def test_known_directories_are_those_that_the_kernel_remembers_changed_or_not(kernel: Kernel) -> None:
+    numbers = [kernel.lookup(path) for path in (b"/dir/sub", b"/nested/inner", b"/file", b"/link")]
+    kernel.publish(TREE | {b"/AAA": Directory()}, NESTED)
+    new = kernel.lookup(b"/AAA")
+
+    known = known_directories(kernel.vfs, kernel.volume)
+
+    above = [kernel.lookup(path) for path in (b"/dir", b"/nested")]
+    assert sorted(known) == sorted([ROOT_NODE, *numbers[:2], *above, new])
 
 
 def test_an_unchanged_nested_catalog_is_not_compared_and_keeps_its_numbers(kernel: Kernel) -> None:

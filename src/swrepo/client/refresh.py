@@ -6,14 +6,18 @@ When: the repository's TTL has passed, somebody asks on the control socket, or S
 from __future__ import annotations
 
 import logging
+import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from swrepo.client.access import Access
 from swrepo.client.journal import Stale
 from swrepo.client.outage import Outage
+from swrepo.client.past import EPOCHS
 from swrepo.client.succession import Succession
-from swrepo.client.vfs import Vfs
+from swrepo.client.vfs import ROOT_NODE, StaleNode, Vfs
+from swrepo.client.volume import Volume
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
 
@@ -56,8 +60,15 @@ class Refresher:
             self._access.replace(revision)
             # Without the lock: the kernel first waits for requests in these directories, which the loop has to answer.
             tell_kernel(self._vfs, self._session, stale)
+            if self._vfs.volumes[self._name].epoch % (EPOCHS // 2) == 0:
+                self._drop_listings()
             log.info("%s: revision %d follows %d", self._access.fqrn, revision.number, before)
             return f"revision {revision.number} follows {before}"
+
+    def _drop_listings(self) -> None:
+        """The kernel must not hold a listing until its cookies, which tell EPOCHS revisions apart, mean another one."""
+        for number in known_directories(self._vfs, self._vfs.volumes[self._name]):
+            self._session.forget_inode(number)
 
     def _succeed(self, succession: Succession) -> Stale:
         while True:
@@ -80,6 +91,19 @@ def tell_kernel(vfs: Vfs, session: Session, stale: Stale) -> None:
         session.forget_inode(number)
     with vfs.lock:
         vfs.was_told()
+
+
+def known_directories(vfs: Vfs, volume: Volume) -> list[int]:
+    """The numbers by which the kernel knows directories of a repository. Takes the lock for one at a time."""
+    with vfs.lock:
+        spans = [span for span in vfs.nodes.spans() if span.owner is volume]
+        numbers = [span.base + row for span in spans for row in vfs.nodes.rows_known(span)]
+    found = [] if volume.name else [ROOT_NODE]
+    for number in numbers:
+        with vfs.lock, suppress(StaleNode):  # it was forgotten meanwhile
+            if stat.S_ISDIR(vfs.status(number).mode):
+                found.append(number)
+    return found
 
 
 class Timer:
