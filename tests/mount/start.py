@@ -10,8 +10,12 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from swrepo.cache.plan import CachePlan
 from swrepo.client.access import AccessRequest
+from swrepo.client.caches import cache_plan
 from swrepo.client.mount import MountRequest, mount
+from swrepo.config.caches import cache_instance
+from swrepo.config.files import Setting
 from swrepo.errors import PathNotFound, SwrepoError
 from swrepo.net.http import Timeouts
 
@@ -30,10 +34,19 @@ def access_request(given: dict, default_clock: str) -> AccessRequest:
         tag=given.get("tag"),
         variables=given.get("variables", {}),
         quota=given.get("quota"),
+        caches=caches(given),
         timeouts=Timeouts(direct=given.get("timeout", 10.0)),
         max_retries=given.get("max_retries", 1),
         clock=lambda: time_by(clock),
     )
+
+
+def caches(given: dict) -> CachePlan | None:
+    """What the parameters under `caches` describe; each cache of this host in its own `BASE`, or in `cache`."""
+    if "caches" not in given:
+        return None
+    settings = {name: Setting(value, "the test") for name, value in given["caches"].items()}
+    return cache_plan(cache_instance(settings), lambda cache: Path(cache.base or given["cache"]))
 
 
 def main() -> int:

@@ -40,6 +40,12 @@ class Ledger:
                 return known
             return _write(descriptor, known + amount)
 
+    def begin(self) -> int:
+        """The number; 0 from now on where there was none, because there is nothing to count yet. OSError."""
+        with locked(self._root / _NUMBER) as descriptor:
+            known = _parse(descriptor)
+            return _write(descriptor, 0) if known is None else known
+
     def correct(self, seen_at_start: int | None, counted: int) -> int:
         """Set the number to what was `counted` and what others added since the counting started. OSError."""
         with locked(self._root / _NUMBER) as descriptor:

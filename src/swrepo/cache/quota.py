@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from swrepo.cache.inventory import Held, footprint, held
+from swrepo.cache.inventory import Held, footprint, held, is_filled
 from swrepo.cache.ledger import Ledger
 from swrepo.cache.pins import Pins, is_pinned
 
@@ -149,9 +149,13 @@ class Quota:
                 return False
 
     def look(self) -> None:
-        """Learn what is held already."""
+        """Learn what is held already; where that was never counted and there is much, `admit` has it counted later."""
         with self._lock:
             self._tell()
+            if self._told is None and not is_filled(self._root):
+                with suppress(OSError):
+                    self._told = self._ledger.begin()
+                    self._allow(self._told)
 
     def set_limit(self, limit: int) -> None:
         """Keep the cache below another number of bytes from now on."""
