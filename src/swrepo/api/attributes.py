@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from swrepo.format import xattr
 from swrepo.format.dirent import Dirent
+from swrepo.repository.status import status
 from swrepo.system.user import is_root
 
 _SECOND = 1_000_000_000
@@ -50,11 +51,17 @@ def modification_time(entry: Dirent) -> int:
     return entry.mtime * _SECOND + (entry.mtime_ns or 0)
 
 
+def owner(entry: Dirent) -> tuple[int, int]:
+    """User and group as a mount shows them: catalogs hold numbers that no file can have."""
+    shown = status(entry, {})
+    return shown.uid, shown.gid
+
+
 def put_on(target: Target, entry: Dirent, keep: Keep) -> int:
     """Owner, mode, attributes, times, in this order: each may undo one after it. The attributes that were refused."""
     refused = 0
     if keep.owners and is_root():
-        os.chown(target, entry.uid, entry.gid)
+        os.chown(target, *owner(entry))
     os.chmod(target, mode_of(entry, keep))
     if keep.attributes:
         refused = _put_attributes(target, xattr.decode(entry.xattr_blob))
@@ -67,7 +74,7 @@ def put_on(target: Target, entry: Dirent, keep: Keep) -> int:
 def put_on_link(path: bytes, entry: Dirent, keep: Keep) -> None:
     """Owner and time of a symbolic link, where the system lets links have their own."""
     if keep.owners and is_root():
-        os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+        os.chown(path, *owner(entry), follow_symlinks=False)
     if keep.times and os.utime in os.supports_follow_symlinks:
         when = modification_time(entry)
         os.utime(path, ns=(when, when), follow_symlinks=False)
@@ -84,7 +91,7 @@ def same_attributes(found: os.stat_result, entry: Dirent, keep: Keep) -> bool:
     """Whether mode, owner and time of a local file are those that `put_on` gives; extended attributes aside."""
     if sys.platform != "win32" and stat.S_IMODE(found.st_mode) != mode_of(entry, keep):
         return False
-    if keep.owners and is_root() and (found.st_uid, found.st_gid) != (entry.uid, entry.gid):
+    if keep.owners and is_root() and (found.st_uid, found.st_gid) != owner(entry):
         return False
     return not keep.times or same_time(found, entry)
 
