@@ -29,7 +29,8 @@ def test_a_modern_kernel_gets_every_feature_that_is_wanted() -> None:
     assert len(agreement.reply) == 64
     major, minor, readahead, flags, background, congestion, max_write, gran, pages, *_ = fields(agreement.reply)
     assert (major, minor, readahead, flags) == (7, wire.PROTOCOL_MINOR, 131072, int(wire.WANTED))
-    assert (background, congestion, max_write, gran, pages) == (64, 48, 4096, 1, 256)
+    assert (background, congestion) == (wire.BACKGROUND, wire.BACKGROUND * 3 // 4)
+    assert (max_write, gran, pages) == (4096, 1, 256)
 
 
 def test_kernel_4_18_is_told_its_own_version_and_gets_no_feature_that_it_did_not_offer() -> None:
@@ -94,3 +95,17 @@ def test_structures_have_the_sizes_of_the_kernel_interface() -> None:
 def test_names_are_padded_to_eight(length: int) -> None:
     assert (length + len(wire.PADDING[length & 7])) % 8 == 0
     assert len(wire.PADDING[length & 7]) < 8
+
+
+def test_passthrough_is_agreed_on_in_the_second_word_of_flags_and_only_where_it_was_asked_for() -> None:
+    newest = struct.pack("=IIIII44x", 7, 45, 131072, EVERYTHING | 1 << 30, 1 << 5 | 1 << 9)
+    with_it = wire.negotiate(newest, wire.PASSTHROUGH)
+    assert with_it.passes_through
+    second_word, stack_depth = struct.unpack_from("=II", with_it.reply, 32)
+    assert (second_word, stack_depth) == (1 << 5, 1)
+    assert len(with_it.reply) == 64
+    assert not wire.negotiate(newest).passes_through
+    assert struct.unpack_from("=II", wire.negotiate(newest).reply, 32) == (0, 0)
+    older_kernel = wire.negotiate(init_body(7, 38, EVERYTHING), wire.PASSTHROUGH)
+    assert not older_kernel.passes_through
+    assert struct.unpack_from("=II", older_kernel.reply, 32) == (0, 0)

@@ -90,6 +90,7 @@ def _mount(
             # What root mounts is for everybody, as with the original; the modes of files decide.
             allow_other=options.allow_other or is_root(),
             suid=options.suid or parameters.suid,
+            passthrough=options.passthrough,
             dev=options.dev,
             foreground=args.foreground,
             validity=HOURS_24 if parameters.validity is None else parameters.validity,

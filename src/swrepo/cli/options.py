@@ -15,7 +15,7 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 """Words that mount(8) and /etc/fstab pass on, and that mean nothing to a read-only file system or are so anyway."""
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
-_SWITCHES = ("allow_other", "suid", "dev")
+_SWITCHES = ("allow_other", "suid", "dev", "passthrough")
 _PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT"}
 """Options that are short for a parameter."""
 
@@ -37,6 +37,7 @@ class MountOptions:
     allow_other: bool = False
     suid: bool = False
     dev: bool = False
+    passthrough: bool = False
     deadline: float | None = None
     parameters: tuple[str, ...] = ()
 
@@ -71,6 +72,7 @@ def parse(words: Iterable[str]) -> MountOptions:
         allow_other="allow_other" in switches,
         suid="suid" in switches,
         dev="dev" in switches,
+        passthrough="passthrough" in switches,
         deadline=deadline,
         parameters=tuple(parameters),
     )

@@ -12,7 +12,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from swrepo.client.ahead_fetch import ReadingAhead
 from swrepo.client.deadlines import DEADLINE, Deadlines, describe
 from swrepo.client.interrupts import is_meant_to_stop
+from swrepo.client.opens import Opens
 from swrepo.client.owners import Owners
+from swrepo.client.passthrough import OpenFiles
 from swrepo.client.reads import Read, Reads
 from swrepo.client.vfs import ROOT_NODE, Listed, NotHere, Vfs
 from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
@@ -85,6 +87,12 @@ class Adapter:
         self._local = ThreadPoolExecutor(_LOCAL_WORKERS, thread_name_prefix="local")
         self._reads = Reads(pool, self.deadlines)
         self.ahead = ReadingAhead(vfs, pool, self.session, self._reads)
+        self._opens: Opens | None = None
+
+    def pass_through(self, open_files: OpenFiles) -> None:
+        """Have the kernel read files of the cache by itself, if it can; before the loop runs."""
+        self._opens = Opens(self.vfs, self._pool, self.session, self.deadlines, self.ahead, open_files)
+        self.session.ask_for_passthrough(self._opens.open, self._opens.release)
 
     # Now or later
 
@@ -258,7 +266,9 @@ class Adapter:
     def _undelivered(self, request: Request, payload: bytes) -> None:
         """The kernel did not take an answer, so it does not know the numbers in it."""
         numbers: list[int] = []
-        if request.opcode == Opcode.LOOKUP:
+        if request.opcode == Opcode.OPEN and self._opens is not None:
+            self._opens.undelivered(request)
+        elif request.opcode == Opcode.LOOKUP:
             numbers = [wire.ENTRY.unpack_from(payload)[0]]
         elif request.opcode == Opcode.READDIRPLUS:
             position = 0

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-from swrepo.client import nodes
+from swrepo.client import nodes, passthrough
 from swrepo.client.journal import Journal
 from swrepo.fuse import inflight
 from swrepo.fuse.wire import Agreement
@@ -34,6 +34,7 @@ class Handover:
     def __init__(self) -> None:
         self.requests = inflight.new_memory()
         self.counts = nodes.new_memory()
+        self.opens = passthrough.new_memory()
         self.journal = Journal()
         self.connection: Connection | None = None
         self._guards, self._workers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -63,6 +64,7 @@ class Handover:
         self._workers.close()
         self.requests.close()
         self.counts.close()
+        self.opens.close()
         self.journal.close()
 
     def _let_go(self) -> None:

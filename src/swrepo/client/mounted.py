@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +12,7 @@ from swrepo.client.adapter import WORKERS, Adapter
 from swrepo.client.cache_commands import room
 from swrepo.client.handover import Connection, Handover
 from swrepo.client.journal import VolumeRecord
+from swrepo.client.passthrough import OpenFiles
 from swrepo.client.refresh import Refresher
 from swrepo.client.repositories import Repositories
 from swrepo.client.request import MountRequest
@@ -20,6 +22,9 @@ from swrepo.fuse import mount as mounting
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
 from swrepo.repository.revision import Revision
+from swrepo.system.user import is_root
+
+log = logging.getLogger(__name__)
 
 
 class Mounted:
@@ -55,6 +60,11 @@ class Mounted:
         )
         self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
+        if request.passthrough:
+            if knows_root and is_root():
+                self.adapter.pass_through(OpenFiles(self.device, handover.opens))
+            else:
+                log.warning("no passthrough: only the machine's root can hand files to the kernel")
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
         self.failed = False

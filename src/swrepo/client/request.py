@@ -23,6 +23,7 @@ class MountRequest:
     two looks for a new revision. `control`: directory of the control socket (default: the repository's cache). `log`:
     the file that a daemon writes to; without one, syslog. `deadline`: seconds without a byte after which a request of
     the kernel fails. `owners`: others than the published ones. `socket`: the control socket itself, wherever it is.
+    `passthrough`: the kernel reads files of the cache by itself, where it can.
     """
 
     mountpoint: str
@@ -40,6 +41,7 @@ class MountRequest:
     log: Path | None = None
     logs: LogOptions = field(default_factory=LogOptions)
     owners: Owners | None = None
+    passthrough: bool = False
     clock: Clock = now
 
     @property

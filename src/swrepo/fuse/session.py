@@ -71,6 +71,7 @@ class Session:
     ) -> None:
         self.device = device
         self._inflight = inflight or InFlight()
+        self._passthrough: tuple[Handler, Handler] | None = None
         self.agreement: wire.Agreement | None = None
         self.ready = threading.Event()
         self.counts = [0] * _HIGHEST_OPCODE
@@ -89,6 +90,10 @@ class Session:
         for opcode, handler in handlers.items():
             self._handlers[opcode] = handler
         self._handlers[Opcode.INIT] = self._init
+
+    def ask_for_passthrough(self, opened: Handler, released: Handler) -> None:
+        """Agree on passthrough, if the kernel has it: only then are OPEN and RELEASE sent to these. Before `run`."""
+        self._passthrough = opened, released
 
     def go_on(self, agreement: wire.Agreement) -> None:
         """Take over a connection on which another process agreed on `agreement`; before `run`."""
@@ -246,12 +251,14 @@ class Session:
 
     def _init(self, request: Request) -> bytes | Later:
         try:
-            agreement = wire.negotiate(request.body)
+            agreement = wire.negotiate(request.body, wire.WANTED if self._passthrough is None else wire.PASSTHROUGH)
         except FormatError as error:
             log.error("%s", error)  # noqa: TRY400  # a fact about the kernel, no trace needed
             self.reply_error(request.unique, errno.EPROTO)
             return LATER
         if not agreement.retry:
+            if self._passthrough is not None and not agreement.passes_through:
+                log.warning("no passthrough: it needs kernel 6.9 or newer, built with it")
             self.agreement = agreement
             self._switch_open_off(agreement)
             self.ready.set()
@@ -259,7 +266,9 @@ class Session:
 
     def _switch_open_off(self, agreement: wire.Agreement) -> None:
         """Where the kernel does not take ENOSYS to OPEN for "cache everything", say so to every OPEN."""
-        if not agreement.may_refuse_open:
+        if agreement.passes_through and self._passthrough is not None:
+            self._handlers[Opcode.OPEN], self._handlers[Opcode.RELEASE] = self._passthrough
+        elif not agreement.may_refuse_open:
             self._handlers[Opcode.OPEN] = _open_cached
             self._handlers[Opcode.RELEASE] = _nothing
         if not agreement.may_refuse_opendir:

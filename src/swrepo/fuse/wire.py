@@ -12,7 +12,7 @@ from struct import Struct
 from swrepo.errors import FormatError
 
 PROTOCOL_MAJOR = 7
-PROTOCOL_MINOR = 38
+PROTOCOL_MINOR = 40
 """The newest minor version whose structures are used here; the kernel takes the lower of both sides."""
 
 OLDEST_MINOR = 27
@@ -119,6 +119,8 @@ class Feature(IntFlag):
     CACHE_SYMLINKS = 1 << 23
     NO_OPENDIR_SUPPORT = 1 << 24
     EXPLICIT_INVAL_DATA = 1 << 25
+    INIT_EXT = 1 << 30
+    PASSTHROUGH = 1 << 37
 
 
 class Notification(IntEnum):
@@ -132,6 +134,8 @@ NO_FEATURE = Feature(0)
 
 FOPEN_KEEP_CACHE = 1 << 1
 FOPEN_CACHE_DIR = 1 << 3
+FOPEN_NOFLUSH = 1 << 5
+FOPEN_PASSTHROUGH = 1 << 7
 
 IN_HEADER = Struct("=IIQQIIIHH")
 """length, opcode, unique, node, uid, gid, pid, extension length, padding"""
@@ -161,13 +165,16 @@ BATCH_FORGET_IN = Struct("=II")
 FORGET_ONE = Struct("=QQ")
 XATTR_IN = Struct("=II")
 XATTR_SIZE = Struct("=II")
-OPEN_OUT = Struct("=QII")
+OPEN_OUT = Struct("=QIi")
+"""file handle, flags, number of the file that the kernel reads instead"""
+
 STATFS_OUT = Struct("=QQQQQIIII24x")
 INTERRUPT_IN = Struct("=Q")
 INVAL_INODE_OUT = Struct("=Qqq")
 INVAL_ENTRY_OUT = Struct("=QII")
 _INIT_IN = Struct("=IIII")
-_INIT_OUT = Struct("=IIIIHHIIHHI28x")
+_INIT_IN_FLAGS2 = Struct("=I")
+_INIT_OUT = Struct("=IIIIHHIIHHII24x")
 _INIT_OUT_OTHER_MAJOR = Struct("=II")
 
 PADDING = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
@@ -196,6 +203,11 @@ class Agreement:
         """Whether ENOSYS to OPENDIR makes the kernel open directories by itself, with their listings kept."""
         return Feature.NO_OPENDIR_SUPPORT in self.features
 
+    @property
+    def passes_through(self) -> bool:
+        """Whether the kernel can be given a file of ours to read instead."""
+        return Feature.PASSTHROUGH in self.features
+
 
 WANTED = (
     Feature.ASYNC_READ
@@ -208,6 +220,12 @@ WANTED = (
     | Feature.EXPLICIT_INVAL_DATA
 )
 """READDIRPLUS_AUTO is left out: it saves `ls` some work and costs `find` and `ls -l` a LOOKUP for every entry."""
+
+PASSTHROUGH = WANTED | Feature.INIT_EXT | Feature.PASSTHROUGH
+"""The same, for a mount that hands files to the kernel."""
+
+_STACK_DEPTH = 1
+"""File systems that may lie over one another: ours, over one that lies over no other."""
 
 
 BACKGROUND = 1024
@@ -231,19 +249,22 @@ def negotiate(body: bytes, wanted: Feature = WANTED, background: int = BACKGROUN
         message = f"the kernel speaks FUSE {major}.{minor}; 7.{OLDEST_MINOR} (kernel 4.18) or newer is needed"
         raise FormatError(message)
     minor = min(minor, PROTOCOL_MINOR)
-    features = wanted & Feature(flags & int(wanted))
+    if flags & Feature.INIT_EXT and len(body) >= _INIT_IN.size + _INIT_IN_FLAGS2.size:
+        flags |= _INIT_IN_FLAGS2.unpack_from(body, _INIT_IN.size)[0] << 32
+    features = Feature(int(wanted) & flags)
     pages = MAX_PAGES if Feature.MAX_PAGES in features else 0
     reply = _INIT_OUT.pack(
         PROTOCOL_MAJOR,
         minor,
         readahead,
-        int(features),
+        int(features) & 0xFFFFFFFF,
         background,
         background * 3 // 4,
         MAX_WRITE,
         1,  # times are exact to the nanosecond
         pages,
         0,
-        0,
+        int(features) >> 32,
+        _STACK_DEPTH if Feature.PASSTHROUGH in features else 0,
     )
     return Agreement(reply, minor, features)

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every configured repository below DIR (default: /cvmfs)")
     parser.add_argument("-f", "--foreground", action="store_true", help="stay until the mount ends, and log here")
     what = (
-        "tag=NAME, date=TIME, hash=HASH, quota=MB, deadline=SECONDS, allow_other, suid, dev, "
+        "tag=NAME, date=TIME, hash=HASH, quota=MB, deadline=SECONDS, allow_other, suid, dev, passthrough, "
         "or PARAMETER=VALUE, commas between"
     )
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPT", help=what)
