@@ -261,7 +261,7 @@ def test_a_listing_goes_on_after_any_number_of_revisions(kernel: Kernel, revisio
 
     names = [item.name for item in first]
     cookie = first[-1].cookie
-    while found := kernel.now(lambda: kernel.vfs.listing(ROOT_NODE, cookie, 2)):
+    while found := kernel.now(lambda at=cookie: kernel.vfs.listing(ROOT_NODE, at, 2)):
         names += [item.name for item in found]
         cookie = found[-1].cookie
 
