@@ -54,34 +54,47 @@ NONSENSE: dict[str, tuple[Behaviour, str]] = {
     "another protocol": (not_http, "object "),
 }
 FAULTS = SILENCE | NONSENSE
-NAMES = {fault: f"file{number}" for number, fault in enumerate(FAULTS)}
+NAMES = {fault: f"{number}/file" for number, fault in enumerate(FAULTS)}
 DIRECTORIES = {fault: f"nested{number}" for number, fault in enumerate(FAULTS)}
 
 
-@pytest.fixture(scope="module")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+def a_mount(factory: pytest.TempPathFactory, timeout: float) -> Iterator[Faulty]:
     """One mount for many faults, each of which has a file and a nested catalog of its own."""
-    directory = tmp_path_factory.mktemp("faults")
+    directory = factory.mktemp("faults")
     names = [*NAMES.values(), *(f"{name}/inside" for name in DIRECTORIES.values()), "known"]
     site = Site(directory, tree(*names), tuple(f"/{name}".encode() for name in DIRECTORIES.values()))
-    expected = ("READ of '/file", "LOOKUP of '/nested")
-    with faulty(directory, site, expected=expected, timeout=request.param) as found:
+    expected = ("/file'", "LOOKUP of '/nested")
+    with faulty(directory, site, expected=expected, timeout=timeout) as found:
         assert found.is_right("known")
         yield found
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    """For silence, which ends with a time limit."""
+    yield from a_mount(tmp_path_factory, 1.0)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    """For what is to end without one."""
+    yield from a_mount(tmp_path_factory, 30.0)
+
+
 @pytest.fixture
-def mount(shared: Faulty) -> Iterator[Faulty]:
-    """It, whose server is well before and afterwards."""
-    yield shared
-    shared.server.always(None)
+def fault(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
-each_fault = pytest.mark.parametrize(
-    ("shared", "fault"), [*((1.0, fault) for fault in SILENCE), *((10.0, fault) for fault in NONSENSE)],
-    indirect=["shared"],
-)  # fmt: skip
-"""Silence ends with a time limit, which nothing else is to reach."""
+@pytest.fixture
+def mount(request: pytest.FixtureRequest, fault: str) -> Iterator[Faulty]:
+    """One whose server is well before and afterwards."""
+    found: Faulty = request.getfixturevalue("impatient" if fault in SILENCE else "patient")
+    yield found
+    found.server.always(None)
+
+
+each_fault = pytest.mark.parametrize("fault", FAULTS, indirect=True)
 
 
 @each_fault
@@ -118,9 +131,8 @@ def test_a_directory_is_eio_until_its_catalog_can_be_had(mount: Faulty, fault: s
     assert mount.is_right(f"{name}/inside")
 
 
-@pytest.mark.parametrize("shared", [10.0], indirect=True)
-def test_bytes_whose_number_was_not_announced_are_as_good(mount: Faulty) -> None:
-    mount.site.publish(mount.site.files | tree("unannounced"))
-    assert "follows" in mount.mount.ask("remount")
-    mount.server.next(mount.site.target("unannounced"), unannounced)
-    assert mount.is_right("unannounced")
+def test_bytes_whose_number_was_not_announced_are_as_good(patient: Faulty) -> None:
+    patient.site.publish(patient.site.files | tree("unannounced"))
+    assert "follows" in patient.mount.ask("remount")
+    patient.server.next(patient.site.target("unannounced"), unannounced)
+    assert patient.is_right("unannounced")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from swrepo.format.object_id import ObjectId
 
-MOMENT = 0.5
+MOMENT = 1.0
 """Seconds for which a failure stands. A server that is well again is asked again after that."""
 
 _MOST = 1000
