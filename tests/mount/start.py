@@ -64,6 +64,7 @@ def main() -> int:
         resolve=resolve if "repositories" in given else None,
         foreground=given.get("foreground", False),
         allow_other=given.get("allow_other", False),
+        passthrough=given.get("passthrough", False),
         suid=given.get("suid", False),
         dev=given.get("dev", False),
         control=Path(given["control"]),
