@@ -48,9 +48,10 @@ class Deadlines:
 
     def check(self, now: float) -> None:
         """Fail those that are overdue at `now` on the monotonic clock, and forget those that were answered."""
+        known = list(self._records)  # before it is looked who waits: a record is made for those only
         pending = self._session.pending()
         waiting = {request.unique for request in pending}
-        for unique in list(self._records):
+        for unique in known:
             if unique not in waiting:
                 self._records.pop(unique, None)
         said: set[int] = set()
