@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import mmap
 import os
+import select
 import stat
 import struct
 import subprocess
 import sys
+import termios
 from collections import defaultdict
 from pathlib import Path
 
@@ -495,8 +498,6 @@ for call, how in ((fcntl.flock, fcntl.LOCK_EX), (fcntl.flock, fcntl.LOCK_SH), (f
 """
 
     def locks(top: bytes) -> list[str]:
-        import fcntl
-
         path = top + b"/sizes/512"
         found = []
         with open(path, "rb") as mine:
@@ -567,6 +568,59 @@ for name in ("user.text", "trusted.secret", "security.label"):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert f"\n{errno.ENODATA}\n" in tree.same(asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("security.selinux", "EOPNOTSUPP"),
+        ("security.capability", "EOPNOTSUPP"),
+        ("system.posix_acl_access", "EOPNOTSUPP"),
+        ("other.name", "ENODATA"),
+        ("user.", "ENODATA"),
+    ],
+)
+def test_some_attributes_are_not_supported_so_that_nobody_asks_again(tree: Both, name: str, error: str) -> None:
+    found = outcome(lambda: os.getxattr(tree.mount + b"/sizes/512", name))
+    assert found == error.replace("EOPNOTSUPP", errno.errorcode[errno.EOPNOTSUPP])
+
+
+def test_what_else_differs_from_a_local_disk(tree: Both) -> None:
+    file, directory = os.open(tree.mount + b"/sizes/512", os.O_RDONLY), os.open(tree.mount, os.O_RDONLY)
+    get_flags, get_extents, room = 0x80086601, 0xC020660B, bytearray(512)
+    not_supported = errno.errorcode[errno.EOPNOTSUPP]
+    with select.epoll() as poll:
+        assert outcome(lambda: poll.register(file, select.EPOLLIN)) is None
+        assert poll.poll(0) == [(file, select.EPOLLIN)]
+    assert outcome(lambda: fcntl.ioctl(file, get_flags, room)) == "ENOTTY"
+    assert outcome(lambda: fcntl.ioctl(file, get_extents, room)) == not_supported
+    assert outcome(lambda: os.preadv(file, [bytearray(10)], 0, os.RWF_NOWAIT)) == not_supported
+    assert os.lseek(directory, 0, os.SEEK_END) == 4096
+    os.close(file)
+    os.close(directory)
+
+
+def test_descriptors_answer_what_programs_ask_of_them(tree: Both) -> None:
+    def asked(top: bytes) -> list:
+        descriptor = os.open(top + b"/sizes/100000", os.O_RDONLY)
+        waiting = select.poll()
+        waiting.register(descriptor)
+        found = [
+            waiting.poll(0)[0][1],
+            outcome(lambda: fcntl.fcntl(descriptor, fcntl.F_GETFL)),
+            outcome(lambda: fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)),
+            outcome(lambda: fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)),
+            outcome(lambda: os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)),
+            outcome(lambda: os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)),
+            outcome(lambda: fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))),
+            outcome(lambda: os.isatty(descriptor)),
+            outcome(lambda: os.fpathconf(descriptor, "PC_NAME_MAX")),
+            syscall("syncfs", descriptor),
+        ]
+        os.close(descriptor)
+        return found
+
+    tree.same(asked)
 
 
 # Watching

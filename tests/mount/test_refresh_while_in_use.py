@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.mount.mounted import Mount, mounted, wait_until
+from tests.mount.posix import libc
 from tests.mount.test_posix_directories import names, piece, pieces
 from tests.mount.test_refresh import FIRST, Served
 from tests.publishing import Server
@@ -168,3 +169,16 @@ print(os.listdir("."), os.path.exists("inner"), os.stat(".").st_mode, os.listdir
 
     assert user.communicate("\n", timeout=20)[0] == "[] False 16877 []\n"
     assert not (mount.point / "dir").exists()
+
+
+def test_a_watch_is_not_told_of_a_new_revision(served: Served, mount: Mount) -> None:
+    watcher = libc.inotify_init1(os.O_NONBLOCK)
+    for name in ("", "dir", "dir/inner", "changed"):
+        assert libc.inotify_add_watch(watcher, os.fsencode(mount.point / name), 0xFFF) >= 0
+    served.publish(FIRST | {b"/changed": File(content=b"new"), b"/dir/added": File(content=b"added")})
+    mount.ask("remount")
+
+    with pytest.raises(BlockingIOError):
+        os.read(watcher, 4096)
+    os.close(watcher)
+    assert (mount.point / "changed").read_bytes() == b"new"
