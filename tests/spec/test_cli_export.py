@@ -305,6 +305,33 @@ class TestExport:
         assert not (out / ".swrepo-export/unfinished").exists()
         assert picture(out) == picture(tree)
 
+    def test_a_full_disk_ends_it_names_the_file_and_leaves_nothing_half(self, client, tmp_path):
+        code = "import resource, sys; from swrepo.cli.main import main; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); sys.exit(main(sys.argv[1:]))"
+        words = [
+            "export",
+            str(client.server.places.storage),
+            str(tmp_path / "out"),
+            "--key",
+            str(client.server.places.keys.public),
+            "--cache",
+            str(tmp_path / "cache"),
+        ]
+        client.run("ls", "-R", client.server.places.storage)  # catalogs are larger than that too
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, f"swrepo: {tmp_path}/out/big: File too large\n")
+        assert not (tmp_path / "out/big").exists()
+        assert os.listdir(tmp_path / "out/.swrepo-export/unfinished") == []
+        client.export(tmp_path / "out")
+        assert picture(tmp_path / "out") == picture(client.server.tree)
+
+    def test_a_link_that_leads_to_the_directory_stays_one(self, client, tmp_path):
+        (tmp_path / "real").mkdir()
+        (tmp_path / "out").symlink_to("real")
+        for _ in range(2):
+            client.export(tmp_path / "out")
+        assert os.readlink(tmp_path / "out") == "real"
+        assert picture(tmp_path / "real") == picture(client.server.tree)
+
     def test_people_get_a_sentence(self, client, tmp_path):
         text = client.run("export", client.server.places.storage, tmp_path / "out")
         assert text == "revision 2: 6 files written (100.0 KB), 0 unchanged, 0 removed\n"

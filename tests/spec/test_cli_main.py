@@ -35,7 +35,16 @@ def modules_after(*words):
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["--help"], ["ls", "--help"], ["mount", "--help"], ["server", "publish", "--help"]]
+    "words",
+    [
+        ["--version"],
+        ["--help"],
+        ["ls", "--help"],
+        ["cp", "--help"],
+        ["export", "--help"],
+        ["mount", "--help"],
+        ["server", "publish", "--help"],
+    ],
 )
 def test_asking_for_help_or_version_loads_nothing_heavy(words):
     assert not modules_after(*words) & HEAVY

@@ -73,6 +73,7 @@ def export(
     start, entry = resolve(revision, path, access.variables, MOUNTPOINTS + access.fqrn.encode())
     if not entry.is_directory:
         raise UsageError(f"{_text(path)} is no directory: 'swrepo cp' copies a file")
+    directory = Path(os.path.realpath(directory))  # a link that leads to the directory stays one
     before = _claim(directory, access.fqrn, start, adopt=options.adopt)
     with _alone(directory):
         changed = _changed(access, before, start)

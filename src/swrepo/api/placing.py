@@ -113,10 +113,12 @@ class Placing:
         try:
             refused = self._or_refused(lambda: make(temporary))
             self._or_refused(lambda: self._rename(temporary, place))
-        except BaseException:
+        except BaseException as error:
             # Whatever went wrong, half a file must not stay behind under any name.
             with suppress(FileNotFoundError):
                 _unlink(temporary)
+            if isinstance(error, OSError):
+                error.filename, error.filename2 = place, None  # a full disk says nothing of it by itself
             raise
         return refused
 
