@@ -21,6 +21,9 @@ pytestmark = pytest.mark.mount
 NEVER = 600.0
 """Seconds of a time limit that must not be what ends a test."""
 
+AT_THE_END = ("the HTTP client was closed",)
+"""What still waits when the mount ends fails with that."""
+
 
 def test_a_request_for_which_nothing_comes_is_eio_when_its_deadline_has_passed(tmp_path) -> None:
     site = Site(tmp_path, tree("file", "known"))
@@ -60,7 +63,7 @@ def test_a_request_that_waits_for_a_thread_does_not_fail_while_others_get_on(tmp
     names = [f"file{number}" for number in range(70)]
     site = Site(tmp_path, tree(*names))
     with faulty(tmp_path, site, deadline=2, timeout=NEVER) as mount:
-        mount.server.always(on_objects(dripping(6, 0.25)))  # one and a half seconds each, three rounds of threads
+        mount.server.always(on_objects(dripping(4, 0.25)))  # a second each, three rounds of threads
         with ThreadPoolExecutor(70) as readers:
             assert all(readers.map(mount.is_right, names))
 
@@ -78,7 +81,7 @@ def test_what_is_here_is_shown_at_once_while_many_wait_for_a_black_hole(tmp_path
         assert mount.is_right("known")
         assert mount.is_right("here/inside")
     site.restart_server()
-    with faulty(tmp_path, site, timeout=NEVER) as mount:
+    with faulty(tmp_path, site, expected=AT_THE_END, timeout=NEVER) as mount:
         mount.server.always(on_objects(silent))
         readers = [subprocess.Popen(["cat", mount.path(name)], stdout=subprocess.DEVNULL) for name in names]
         try:
@@ -117,7 +120,7 @@ def test_64_readers_of_one_file_on_a_black_hole_share_one_request_and_all_get_ei
 
 def test_an_interrupt_ends_a_reader_at_once(tmp_path) -> None:
     site = Site(tmp_path, tree("file"))
-    with faulty(tmp_path, site, timeout=NEVER) as mount:
+    with faulty(tmp_path, site, expected=AT_THE_END, timeout=NEVER) as mount:
         mount.server.always(on_objects(silent))
         reader = mount.waiting("file")
 
@@ -130,7 +133,7 @@ def test_an_interrupt_ends_a_reader_at_once(tmp_path) -> None:
 def test_an_interrupt_reaches_a_program_that_handles_it(tmp_path) -> None:
     site = Site(tmp_path, tree("file"))
     script = "import sys\ntry:\n  open(sys.argv[1]).read()\nexcept KeyboardInterrupt:\n  print('interrupted')"
-    with faulty(tmp_path, site, timeout=NEVER) as mount:
+    with faulty(tmp_path, site, expected=AT_THE_END, timeout=NEVER) as mount:
         mount.server.always(on_objects(silent))
         user = subprocess.Popen([sys.executable, "-c", script, mount.path("file")], stdout=subprocess.PIPE)
         wait_until(lambda: mount.server.count(site.target("file")) > 0)

@@ -54,16 +54,17 @@ NONSENSE: dict[str, tuple[Behaviour, str]] = {
     "another protocol": (not_http, "object "),
 }
 FAULTS = SILENCE | NONSENSE
-NAMES = {fault: f"{number}/file" for number, fault in enumerate(FAULTS)}
+NAMES = {fault: f"file{number}" for number, fault in enumerate(FAULTS)}
 DIRECTORIES = {fault: f"nested{number}" for number, fault in enumerate(FAULTS)}
+NESTED = tuple(f"/{name}".encode() for name in DIRECTORIES.values())
 
 
 def a_mount(factory: pytest.TempPathFactory, timeout: float) -> Iterator[Faulty]:
-    """One mount for many faults, each of which has a file and a nested catalog of its own."""
+    """One mount for many faults, each of which has a nested catalog of its own."""
     directory = factory.mktemp("faults")
-    names = [*NAMES.values(), *(f"{name}/inside" for name in DIRECTORIES.values()), "known"]
-    site = Site(directory, tree(*names), tuple(f"/{name}".encode() for name in DIRECTORIES.values()))
-    expected = ("/file'", "LOOKUP of '/nested")
+    names = [*(f"{name}/inside" for name in DIRECTORIES.values()), "known"]
+    site = Site(directory, tree(*names), NESTED)
+    expected = ("READ of '/file", "LOOKUP of '/nested")
     with faulty(directory, site, expected=expected, timeout=timeout) as found:
         assert found.is_right("known")
         yield found
@@ -101,6 +102,8 @@ each_fault = pytest.mark.parametrize("fault", FAULTS, indirect=True)
 def test_a_file_is_eio_with_a_line_in_the_log_until_the_server_is_well_again(mount: Faulty, fault: str) -> None:
     behaviour, why = FAULTS[fault]
     name = NAMES[fault]
+    mount.site.publish(mount.site.files | tree(name), NESTED)  # only now, or it would be fetched ahead
+    assert "follows" in mount.mount.ask("remount")
     mount.server.always(on_objects(behaviour))
 
     assert mount.refusal(name) == errno.EIO
@@ -132,7 +135,7 @@ def test_a_directory_is_eio_until_its_catalog_can_be_had(mount: Faulty, fault: s
 
 
 def test_bytes_whose_number_was_not_announced_are_as_good(patient: Faulty) -> None:
-    patient.site.publish(patient.site.files | tree("unannounced"))
+    patient.site.publish(patient.site.files | tree("unannounced"), NESTED)
     assert "follows" in patient.mount.ask("remount")
     patient.server.next(patient.site.target("unannounced"), unannounced)
     assert patient.is_right("unannounced")
