@@ -81,13 +81,25 @@ def test_a_huge_one_never(make: Make) -> None:
     assert (catalog.listed, catalog.sized) == ([], [b"/d"])
 
 
-def test_only_so_many_entries_are_remembered(make: Make) -> None:
-    sizes = {b"/d%d" % number: 2000 for number in range(12)}
-    catalog, memory = Counted(make(sizes)), Directories()
+def test_only_so_many_entries_are_remembered_the_newest(make: Make) -> None:
+    sizes = {b"/d%d" % number: 100 for number in range(10)}
+    catalog, memory = Counted(make(sizes)), Directories(most_entries=850)
     for path in sizes:
         while memory.entries(path, catalog) is None:
             pass
-        assert memory._entries == sum(len(found) for _, found in memory._known.values()) <= 16384
+        assert memory._entries == sum(len(found) for _, found in memory._known.values()) <= 850
+    assert memory.entries(b"/d9", catalog) is not None
+    assert memory.entries(b"/d1", catalog) is None
+
+
+def test_directories_that_do_not_all_fit_are_not_listed_again_and_again(make: Make) -> None:
+    sizes = {b"/d%d" % number: 100 for number in range(10)}
+    catalog, memory = Counted(make(sizes)), Directories(most_entries=850)
+    rounds = 1000
+    for _ in range(rounds):
+        for path in sizes:
+            memory.entries(path, catalog)
+    assert len(catalog.listed) * 100 <= 4 * rounds * len(sizes)
 
 
 def test_looking_up_says_the_same_before_and_after(make: Make) -> None:

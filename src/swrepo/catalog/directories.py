@@ -19,11 +19,12 @@ _WORTH = 4
 """A directory of N entries is remembered after N / 4 look-ups: then it has cost no more than those did."""
 
 _LARGEST = 4096
-_MOST_ENTRIES = 16384
-"""Entries that are remembered, of half a kilobyte each; then all are forgotten at once."""
+_MOST_ENTRIES = 32768
+"""Entries that are remembered, of half a kilobyte each; beyond that, the oldest directories are forgotten."""
 
 _MOST_COUNTED = 2048
 _NEVER = -1
+_NOTHING: tuple[bytes, Mapping[bytes, Dirent]] = (b"", {})
 
 
 class Listings(Protocol):
@@ -39,7 +40,8 @@ class Listings(Protocol):
 class Directories:
     """The memory of one tree. From any thread: two that fill it at once do the same work, and no harm."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_entries: int = _MOST_ENTRIES) -> None:
+        self._most_entries = most_entries
         self._known: dict[bytes, tuple[bytes, Mapping[bytes, Dirent]]] = {}
         self._entries = 0
         self._wait: dict[bytes, int] = {}  # look-ups to come before a directory is thought about again
@@ -76,10 +78,15 @@ class Directories:
         except FormatError:  # whoever lists it gets to know
             self._wait[directory] = _NEVER
             return None
-        if self._entries + len(found) > _MOST_ENTRIES:
-            self._known.clear()
-            self._entries = 0
-        before = self._known.get(directory)
+        self._entries += len(found) - len(self._known.pop(directory, _NOTHING)[1])
         self._known[directory] = catalog.mountpoint, found
-        self._entries += len(found) - (len(before[1]) if before is not None else 0)
+        self._forget_oldest()
         return found
+
+    def _forget_oldest(self) -> None:
+        """Keep to the limit. What is forgotten has to be worth it anew, or two directories could chase each other."""
+        while self._entries > self._most_entries and self._known:
+            directory, (_, entries) = next(iter(self._known.items()))
+            del self._known[directory]
+            self._entries -= len(entries)
+            self._wait[directory] = max(_FIRST_LOOK, len(entries) // _WORTH)
