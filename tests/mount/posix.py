@@ -120,10 +120,12 @@ def _files(top: bytes) -> None:
         _write(b"%s/sizes/%d" % (top, size), pattern(size, size))
     os.mkdir(top + b"/modes")
     for mode in MODES:
-        _write(b"%s/modes/file-%04o" % (top, mode), b"content", mode)
-        os.mkdir(b"%s/modes/dir-%04o" % (top, mode))
-        _write(b"%s/modes/dir-%04o/inside" % (top, mode), b"inside")
-        os.chmod(b"%s/modes/dir-%04o" % (top, mode), mode)
+        if is_root() or mode & 0o400:  # what its publisher may read
+            _write(b"%s/modes/file-%04o" % (top, mode), b"content", mode)
+        if is_root() or mode & 0o500 == 0o500:
+            os.mkdir(b"%s/modes/dir-%04o" % (top, mode))
+            _write(b"%s/modes/dir-%04o/inside" % (top, mode), b"inside")
+            os.chmod(b"%s/modes/dir-%04o" % (top, mode), mode)
     if is_root():
         _write(top + b"/owned", b"content", 0o640)
         os.chown(top + b"/owned", 12345, 54321)
