@@ -5,7 +5,8 @@
 Phases: `cold`: the first use after a mount with an empty cache, from an HTTP server on loopback; `first`: after a mount
 with a full cache; `repeated`: once more on the same mount. Each row has mounts of its own. All ratios are within this
 run; the plain directory is in the page cache throughout. `requests` are those that reached our process (without FORGET
-and STATFS), `MB` is its resident memory afterwards. How the original takes part: `benchmarks.reading.clients`.
+and STATFS), `MB` is its resident memory afterwards, `cpu` the seconds of processor time that it used: on a busy machine
+they tell more than the clock. How the original takes part: `benchmarks.reading.clients`.
 With --place the trees are kept there and used again by the next run. It prints, and never fails for a figure.
 """
 

@@ -37,6 +37,10 @@ class Running(Protocol):
         """Resident megabytes of what serves it; files that are mapped count as far as they are in memory."""
         ...
 
+    def processor(self) -> float:
+        """Seconds of processor time that what serves it has used: tells more than the clock on a busy machine."""
+        ...
+
 
 class Client(Protocol):
     """Mounts trees."""
@@ -71,6 +75,9 @@ class OurMount:
     def memory(self) -> float:
         return _resident(self.pid())
 
+    def processor(self) -> float:
+        return _processor(self.pid())
+
     def pid(self) -> int:
         return int(ask(self.socket, "pid"))
 
@@ -99,12 +106,17 @@ class OtherMount:
         return None
 
     def memory(self) -> float:
-        found = [
+        return sum(map(_resident, self._processes()))
+
+    def processor(self) -> float:
+        return sum(map(_processor, self._processes()))
+
+    def _processes(self) -> list[int]:
+        return [
             int(path.parent.name)
             for path in Path("/proc").glob("[0-9]*/cmdline")
             if os.fsencode(self.point) in _command_line(path)
         ]
-        return sum(map(_resident, found))
 
 
 class Original:
@@ -175,6 +187,14 @@ def _resident(pid: int) -> float:
     except OSError:
         return 0.0
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024 / 1e6
+
+
+def _processor(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _command_line(path: Path) -> bytes:

@@ -67,7 +67,7 @@ class Measuring:
         keep = row.fills and client.name not in self._full
         cache = self._cache(client) if keep else self._scratch / f"{client.name}-cold"
         with mounted(client, self._tree, self._url, self._point(client), cache) as running:
-            self._note(line, client, row.work(self._lists, running.point), running)
+            self._do(row, client, line, running)
         if keep:
             self._full.add(client.name)
         else:
@@ -87,8 +87,7 @@ class Measuring:
         """After mounts with the full cache, and again on the last of them."""
         for _ in range(1 if row.is_long else _MOUNTS):
             with mounted(client, self._tree, self._url, self._point(client), self._cache(client)) as running:
-                seconds = row.work(self._lists, running.point)
-                self._note(first, client, seconds, running)
+                seconds = self._do(row, client, first, running)
                 self._repeated(row, client, again, running)
             if seconds > _QUICK:
                 break
@@ -96,23 +95,32 @@ class Measuring:
     def _repeated(self, row: Row, client: Client, line: Line, running: Running) -> None:
         for _ in range(1 if row.is_long else _REPETITIONS):
             before = running.requests()
-            seconds = row.work(self._lists, running.point)
+            seconds = self._do(row, client, line, running)
             after = running.requests()
             if after is not None and before is not None:
                 sent = after - before
                 line.requests = sent if line.requests is None else min(line.requests, sent)
-            self._note(line, client, seconds, running)
             if seconds > _QUICK:
                 break
 
-    def _note(self, line: Line, client: Client, seconds: float, running: Running) -> None:
+    def _do(self, row: Row, client: Client, line: Line, running: Running) -> float:
+        """The row once; the seconds, which the line keeps where they are the best."""
+        before = running.processor()
+        seconds = row.work(self._lists, running.point)
+        self._note(line, client, seconds, running, before)
+        return seconds
+
+    def _note(self, line: Line, client: Client, seconds: float, running: Running, before: float = 0.0) -> None:
+        used = running.processor() - before
         if isinstance(client, Ours):
             line.ours = min(seconds, line.ours or seconds)
+            line.processor = used if line.processor is None else min(used, line.processor)
             line.memory = running.memory()
             if line.requests is None and line.phase is not Phase.REPEATED:
                 line.requests = running.requests()
         else:
             line.original = min(seconds, line.original or seconds)
+            line.processor_original = used if line.processor_original is None else min(used, line.processor_original)
             line.memory_original = running.memory()
 
     def _mount_to_first_ls(self) -> list[Line]:

@@ -6,13 +6,31 @@ from dataclasses import dataclass
 
 from benchmarks.reading.rows import Base, Phase, Target
 
-_HEAD = ("", "", "native", "swrepo", "original", "x nat.", "x orig.", "requests", "MB", "MB orig.", "target", "")
-_WIDTHS = (30, 9, 9, 9, 9, 7, 7, 9, 6, 8, 27, 4)
+_HEAD = (
+    "",
+    "",
+    "native",
+    "swrepo",
+    "original",
+    "x nat.",
+    "x orig.",
+    "cpu",
+    "cpu o.",
+    "requests",
+    "MB",
+    "MB o.",
+    "target",
+    "",
+)
+_WIDTHS = (30, 9, 8, 8, 8, 7, 7, 7, 7, 9, 5, 6, 28, 4)
 
 
 @dataclass(slots=True)
 class Line:
-    """Seconds (or megabytes, where the target is in those) of each; None: not measured."""
+    """Seconds (or megabytes, where the target is in those) of each; None: not measured.
+
+    `processor`: seconds of processor time that the process of the mount used for it.
+    """
 
     what: str
     phase: Phase | None = None
@@ -20,6 +38,8 @@ class Line:
     native: float | None = None
     ours: float | None = None
     original: float | None = None
+    processor: float | None = None
+    processor_original: float | None = None
     requests: int | None = None
     memory: float | None = None
     memory_original: float | None = None
@@ -46,6 +66,8 @@ class Line:
             _number(self.original),
             _ratio(self.ours, self.native),
             _ratio(self.ours, self.original),
+            _number(self.processor),
+            _number(self.processor_original),
             "" if self.requests is None else f"{self.requests:,}",
             "" if self.memory is None else f"{self.memory:.0f}",
             "" if self.memory_original is None else f"{self.memory_original:.0f}",
@@ -76,7 +98,7 @@ def summary(lines: list[Line]) -> None:
 
 
 def _print(cells: tuple[str, ...]) -> None:
-    left = (0, 1, 10, 11)
+    left = (0, 1, 12, 13)
     parts = [
         f"{cell:<{width}}" if index in left else f"{cell:>{width}} "
         for index, (cell, width) in enumerate(zip(cells, _WIDTHS, strict=True))
