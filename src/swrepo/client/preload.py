@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from swrepo.cache.inventory import held
@@ -19,7 +19,7 @@ from swrepo.repository.content import wanted_objects
 from swrepo.repository.revision import Revision
 from swrepo.repository.walk import walk
 
-PARALLEL = 32
+PARALLEL = 16
 _AHEAD = 16
 """Objects that wait for their turn, for each thread: enough to keep all busy."""
 
@@ -85,27 +85,24 @@ class _Filling:
         self._unkept = access.cache.counters.unkept
         self._evicted = access.cache.quota.counters.evicted if access.cache.quota is not None else 0
         self._asked: set[ObjectId] = set()
-        self._waiting: set[Future[None]] = set()
+        self._queue = threading.Semaphore(jobs * _AHEAD)
+        self._refusal: Exception | None = None
 
     def run(self) -> None:
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="preload") as pool:
             try:
                 for want in self._wants(lambda want: self._submit(pool, want)):
                     self._submit(pool, want)
-                    if len(self._waiting) >= self._jobs * _AHEAD:
-                        self._collect("FIRST_COMPLETED")
-                    if len(self.outcome.errors) >= _ENOUGH_ERRORS:
+                    if self._refusal is not None or len(self.outcome.errors) >= _ENOUGH_ERRORS:
                         break
-                self._collect("ALL_COMPLETED")
-            except CacheFull:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
             except SwrepoError as error:  # a catalog: nothing is known of what is below it
-                self.outcome.errors.append(error)
-                self._collect("ALL_COMPLETED")
+                with self._lock:
+                    self.outcome.errors.append(error)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        if self._refusal is not None:
+            raise self._refusal
 
     def check_room(self) -> None:
         """CacheFull where some of what came had to go again to make room for the rest."""
@@ -123,32 +120,36 @@ class _Filling:
     def _submit(self, pool: ThreadPoolExecutor, want: Want) -> None:
         if want.id not in self._asked:
             self._asked.add(want.id)
-            self._waiting.add(pool.submit(self._bring, want))
-
-    def _collect(self, until: str) -> None:
-        done, self._waiting = wait(self._waiting, return_when=until)
-        for future in done:
-            future.result()
+            self._queue.acquire()
+            pool.submit(self._bring, want)
 
     def _bring(self, want: Want) -> None:
         try:
-            descriptor = self._cache.open_if_here(want)
-            is_here = descriptor is not None
-            if descriptor is None:
-                descriptor = self._cache.open(want)
+            if self._refusal is None:
+                self._bring_one(want)
+        finally:
+            self._queue.release()
+
+    def _bring_one(self, want: Want) -> None:
+        try:
+            descriptor = self._cache.open(want)
             size = os.fstat(descriptor).st_size
             os.close(descriptor)
-        except CacheFull:
-            raise
+            if self._cache.counters.unkept > self._unkept:
+                raise CacheFull(
+                    f"no room in the cache {self._cache.root}; free some, or raise its limit, and run it again: "
+                    "what is there stays"
+                )
+        except CacheFull as full:
+            self._refusal = full
+            return
         except SwrepoError as error:
             with self._lock:
                 self.outcome.errors.append(error)
             return
-        if not is_here and self._cache.counters.unkept > self._unkept:
-            raise CacheFull(
-                f"no room in the cache {self._cache.root}; free some, or raise its limit, and run it again: "
-                "what is there stays"
-            )
+        except Exception as error:
+            self._refusal = error
+            raise
         with self._lock:
             self.outcome.objects += 1
             self.outcome.size += size

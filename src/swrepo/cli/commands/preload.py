@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     only = "only this path and what is below it; * ? [] match within a name, ! before it leaves it out (repeatable)"
     parser.add_argument("--path", action="append", default=[], metavar="PATH", help=only)
     parser.add_argument("--list", metavar="FILE", help="the same, a path on each line, # before remarks")
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="objects that are fetched at a time (default: 32)")
+    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="objects that are fetched at a time (default: 16)")
     add_selection_options(parser)
     parser.add_argument("--json", action="store_true", help="a JSON document")
 
