@@ -100,6 +100,10 @@ class Content:
         self.close()
 
     def _read(self, offset: int, size: int, *, fetch: bool) -> bytes | None:
+        if offset == 0 and size >= self.entry.size and len(self._wants) == 1 and not self._open:
+            found = self._read_whole(self._wants[0], fetch=fetch)
+            if found is None or len(found) == self.entry.size:
+                return found
         end = min(offset + size, self.size)
         parts: list[bytes] = []
         for index in self._pieces(offset, end):
@@ -136,6 +140,16 @@ class Content:
                 if self._open.get(index) is piece:
                     self._open.pop(index).retire()
         raise TruncatedObject(f"the local copies of an object of {self.entry.name!r} become shorter; check the cache")
+
+    def _read_whole(self, want: Want, *, fetch: bool) -> bytes | None:
+        """A small file is read once, by the kernel that keeps it: it need not stay open."""
+        descriptor = self._objects.open(want) if fetch else self._objects.open_if_here(want)
+        if descriptor is None:
+            return None
+        try:
+            return os.read(descriptor, self.entry.size)
+        finally:
+            os.close(descriptor)
 
     def _borrow(self, index: int) -> _Piece | None:
         with self._lock:
