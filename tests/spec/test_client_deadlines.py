@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from swrepo.cli.options import parse
 from swrepo.client.deadlines import Deadlines
 from swrepo.client.failures import MOMENT, Failures
 from swrepo.client.outage import Outage
-from swrepo.errors import ObjectNotFound, Unreachable
+from swrepo.errors import ObjectNotFound, Unreachable, UsageError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse import wire
 from swrepo.fuse.session import Request, Session
@@ -166,5 +167,14 @@ def test_an_outage_is_told_when_it_begins_changes_and_ends(
     ]
 
 
-def test_what_nobody_works_for_says_so() -> None:
-    assert str(Activity(ANY.doing, ANY)) == "waiting for its turn"
+def test_what_nobody_works_for_yet_says_what_others_wait_for() -> None:
+    Activity().begin("object abc from http://a")
+    assert str(Activity(ANY.doing, ANY)) == (
+        "waiting for its turn behind others, the last of which asked for object abc from http://a"
+    )
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "", "99999999"])
+def test_a_deadline_is_a_sensible_number_of_seconds(text: str) -> None:
+    with pytest.raises(UsageError, match="a whole number of seconds is needed"):
+        parse([f"deadline={text}"])

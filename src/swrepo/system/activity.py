@@ -21,17 +21,18 @@ class Activity:
     Any thread may read it; the fields are single assignments, and a look at an old one does no harm.
     """
 
-    __slots__ = ("_last", "arrived", "doing", "follows")
+    __slots__ = ("_last", "arrived", "doing", "follows", "latest")
 
     def __init__(self, doing: object = "", follows: Activity | None = None) -> None:
         self._last = time.monotonic()
         self.doing = doing
         self.arrived = 0
         self.follows = follows
+        self.latest: object = None
 
     def begin(self, doing: object) -> None:
         """Something else is done now. That is no progress yet."""
-        self.doing = doing
+        self.doing = ANY.latest = doing
         self.arrived = 0
 
     def progress(self, count: int = 0) -> None:
@@ -67,12 +68,14 @@ class Activity:
 
     def __str__(self) -> str:
         record = self.origin
+        if record is ANY and record.latest is not None:
+            return f"{record.doing} behind others, the last of which asked for {record.latest}"
         arrived = f" ({record.arrived} bytes came)" if record.arrived else ""
         return f"{record.doing}{arrived}"
 
 
 ANY: Final = Activity("waiting for its turn")
-"""Stands for all work of the process: who waits until some of it is done follows this."""
+"""Stands for all work of the process: who waits until some of it is done follows this. `latest` was begun last."""
 
 _of_thread = threading.local()
 
