@@ -9,20 +9,18 @@ Directories always show the current revision. A file's number stays with the byt
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from swrepo.catalog.reader import CatalogFile
 from swrepo.client import listings
+from swrepo.client.entries import Entries, StaleNode, volume_of
 from swrepo.client.journal import Journal, Stale, Told
 from swrepo.client.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
 from swrepo.client.many import ManyRepositories, Repositories
 from swrepo.client.nodes import Frozen, NodeTable, Span
 from swrepo.client.resume import OpenVolume, restore, shown, span_record
-from swrepo.client.rows import RowsInOrder
 from swrepo.client.volume import Volume
-from swrepo.errors import IsADirectory, NotASymlink, PathNotFound, SwrepoError
+from swrepo.errors import NotASymlink, PathNotFound, SwrepoError
 from swrepo.format import xattr
 from swrepo.format.dirent import Dirent
 from swrepo.format.variant import expand
@@ -35,9 +33,6 @@ __all__ = ["NAME_MAX", "ROOT_NODE", "Listed", "NameTooLong", "NotHere", "StaleNo
 
 NAME_MAX = 255
 """Bytes of the longest name, as everywhere on Linux; the kernel lets FUSE have longer ones."""
-
-_OPEN_CONTENTS = 256
-_RECENT_ENTRIES = 4096
 
 
 class Usage(NamedTuple):
@@ -67,9 +62,7 @@ class Vfs:
         self._many: ManyRepositories | None = None
         self._started = started
         self.on_new_volume: Callable[[], object] = lambda: None
-        self._contents: OrderedDict[int, Content] = OrderedDict()
-        self._recent: OrderedDict[int, Dirent] = OrderedDict()
-        self._rows = RowsInOrder()
+        self._entries = Entries(self.nodes, self.fixed)
         self._usages: dict[str, tuple[Revision, Usage]] = {}
 
     # What is mounted
@@ -133,11 +126,11 @@ class Vfs:
             raise NameTooLong(f"a name of {len(name)} bytes; {NAME_MAX} are the most")
         if parent == ROOT_NODE and self._many is not None:
             return self._lookup_volume(self._many, name.decode("ascii", "replace"))
-        place = self._place(parent)
+        place = self._entries.place(parent)
         if isinstance(place, Frozen):
             raise PathNotFound(f"the directory that held {name!r} was removed from the repository")
         span, row = place
-        volume = _volume(span)
+        volume = volume_of(span)
         directory = volume.path(span, row)
         catalog = catalog_of(volume.revision, directory)
         path = directory + b"/" + name
@@ -148,30 +141,30 @@ class Vfs:
         if entry.flags & 1:
             volume.note_path(volume.span(catalog).base + entry.rowid, path)
         else:
-            self.note(number, entry)
+            self._entries.note(number, entry)
         return number, status(entry, volume.variables)
 
     def status(self, number: int) -> Status:
         """Attributes of a node."""
         if number == ROOT_NODE and self._many is not None:
             return self._many.status()
-        entry, variables = self._entry(number)
+        entry, variables = self._entries.entry(number)
         return status(entry, variables)
 
     def listing(self, number: int, cookie: int, limit: int) -> list[Listed]:
         """Up to `limit` entries of a directory after `cookie` (0: from the start), `.` and `..` first."""
         if number == ROOT_NODE and self._many is not None:
             return self._many.listing(cookie)
-        place = self._place(number)
+        place = self._entries.place(number)
         if isinstance(place, Frozen):
             return []
         span, row = place
-        volume = _volume(span)
+        volume = volume_of(span)
         return listings.listing(volume, number, volume.path(span, row), cookie, limit)
 
     def readlink(self, number: int) -> bytes:
         """The target of a symlink, variables filled in; NotASymlink."""
-        entry, variables = self._entry(number)
+        entry, variables = self._entries.entry(number)
         if not entry.is_symlink:
             raise NotASymlink(f"{entry.name!r} is not a symbolic link")
         return expand(entry.symlink, variables)
@@ -180,49 +173,36 @@ class Vfs:
         """The published extended attributes of a node."""
         if number == ROOT_NODE and self.is_synthetic:
             return {}
-        return xattr.decode(self._entry(number)[0].xattr_blob)
+        return xattr.decode(self._entries.entry(number)[0].xattr_blob)
 
     def content(self, number: int) -> Content:
         """A regular file, open for reading; IsADirectory."""
-        contents = self._contents
-        found = contents.get(number)
-        if found is not None:
-            contents.move_to_end(number)
-            return found
-        found = self._open_content(number)
-        contents[number] = found
-        if len(contents) > _OPEN_CONTENTS:
-            contents.popitem(last=False)[1].close()
-        return found
+        return self._entries.content(number)
 
     def forget(self, number: int, times: int) -> None:
         """The kernel forgot `times` of the times that it was told a number."""
         if self.nodes.forget(number, times):
-            # The number may come to stand for another file.
-            self._recent.pop(number, None)
-            content = self._contents.pop(number, None)
-            if content is not None:
-                content.close()
+            self._entries.forget(number)
 
     def path(self, number: int) -> bytes:
         """Where a node is in the mounted tree; of one that is not in this revision any more, its name."""
         if number == ROOT_NODE and self.is_synthetic:
             return b"/"
-        place = self._place(number)
+        place = self._entries.place(number)
         if isinstance(place, Frozen):
             return place.entry.name
-        volume = _volume(place[0])
+        volume = volume_of(place[0])
         return (b"/" + volume.name.encode() if volume.name else b"") + volume.path(*place) or b"/"
 
     def whereabouts(self, number: int) -> tuple[Volume, bytes, int] | None:
         """Repository, directory and row of an entry of the current revision; None for anything else."""
-        place = self._place(number)
+        place = self._entries.place(number)
         if isinstance(place, Frozen) or place[0].catalog is None:
             return None
         span, row = place
         found = place[0].catalog.by_rowid(row)
         above = None if found is None else place[0].catalog.lookup_key(found[2])
-        return None if above is None else (_volume(span), _volume(span).path(span, above.rowid), row)
+        return None if above is None else (volume_of(span), volume_of(span).path(span, above.rowid), row)
 
     def usage(self) -> Usage:
         """Sums over the repositories that are shown."""
@@ -231,7 +211,11 @@ class Vfs:
 
     def drop_recent(self) -> None:
         """Let go of what was remembered of rows that have other numbers now."""
-        self._recent.clear()
+        self._entries.drop_recent()
+
+    def note(self, number: int, entry: Dirent) -> None:
+        """Remember an entry that somebody is likely to ask for next."""
+        self._entries.note(number, entry)
 
     def _usage_of(self, name: str, revision: Revision) -> Usage:
         known = self._usages.get(name)
@@ -239,57 +223,6 @@ class Vfs:
             total = revision.tree.root.counters().total
             known = self._usages[name] = revision, Usage(total.file_size, total.entries)
         return known[1]
-
-    # From numbers to entries
-
-    def _place(self, number: int) -> tuple[Span, int] | Frozen:
-        """Where a number stands now. PathNotFound for one that was never given out, or was forgotten."""
-        if number == ROOT_NODE:
-            return self.fixed.moved[0]
-        span = self.nodes.span(number)
-        if span is not None:
-            row = number - span.base
-            if span.catalog is not None:
-                return span, row
-            if (moved := span.moved.get(row)) is not None:
-                return moved
-            if (frozen := span.frozen.get(row)) is not None:
-                return frozen
-        raise StaleNode(f"node {number} is not known any more")
-
-    def _entry(self, number: int) -> tuple[Dirent, Mapping[str, str]]:
-        place = self._place(number)
-        if isinstance(place, Frozen):
-            span = self.nodes.span(number)
-            return place.entry, _volume(span).variables if span is not None else {}
-        span, row = place
-        recent = self._recent.get(number)
-        return (recent or _row(span, row)), _volume(span).variables
-
-    def _open_content(self, number: int) -> Content:
-        place = self._place(number)
-        if isinstance(place, Frozen):
-            volume = _volume(self.nodes.span(number))
-            return Content(place.entry, place.chunks, volume.revision.objects)
-        span, row = place
-        catalog, objects = _catalog_behind(span), _volume(span).revision.objects
-        entry = self._recent.get(number) or self._rows.following(span, row, number, self.note)
-        if entry is None or entry.is_chunked:
-            found = catalog.by_rowid(row)
-            if found is None:
-                raise StaleNode(f"row {row} is not in its catalog")
-            entry, key, _ = found
-            if entry.is_chunked:
-                return Content(entry, catalog.chunks(key), objects)
-        if entry.is_directory:
-            raise IsADirectory(f"{entry.name!r} is a directory")
-        return Content(entry, (), objects)
-
-    def note(self, number: int, entry: Dirent) -> None:
-        """Remember an entry that somebody is likely to ask for next."""
-        self._recent[number] = entry
-        if len(self._recent) > _RECENT_ENTRIES:
-            self._recent.popitem(last=False)
 
     # Below a synthetic root
 
@@ -315,27 +248,3 @@ class NameTooLong(SwrepoError):
     """No file system has such names."""
 
     errno = 36  # ENAMETOOLONG
-
-
-class StaleNode(SwrepoError):
-    """The kernel asks about a number that we do not know (any more)."""
-
-    errno = 116  # ESTALE: the kernel looks the path up again
-
-
-def _volume(span: Span | None) -> Volume:
-    assert span is not None  # noqa: S101 - every number that was given out has a span
-    assert isinstance(span.owner, Volume)  # noqa: S101 - and every span but the root's belongs to a volume
-    return span.owner
-
-
-def _catalog_behind(span: Span) -> CatalogFile:
-    assert span.catalog is not None  # noqa: S101 - `_place` gives current spans only
-    return span.catalog
-
-
-def _row(span: Span, row: int) -> Dirent:
-    found = _catalog_behind(span).by_rowid(row)
-    if found is None:
-        raise StaleNode(f"row {row} is not in its catalog")
-    return found[0]
