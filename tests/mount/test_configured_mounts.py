@@ -6,59 +6,19 @@ import time
 
 import pytest
 
-from swrepo.fuse.mount import mounted_at, umount
-from swrepo.publish.create import CreateOptions, create_repository
-from swrepo.publish.layout import ServerLayout
-from swrepo.publish.transaction import Publisher
-from tests.mount.programs import Programs
+from tests.mount.machines import FQRN, Machine
 
 pytestmark = [
     pytest.mark.mount,
     pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse cannot be opened"),
 ]
-FQRN = "sw.example.org"
-
-
-class Client(Programs):
-    """A machine with a configuration that knows one repository."""
-
-    def __init__(self, server, prefix):
-        super().__init__(prefix)
-        self.server = server
-        self.point = prefix / "mnt"
-        self.point.mkdir(parents=True)
-        self.storage = server / "srv/cvmfs" / FQRN
-        self.configure(
-            "default.conf",
-            CVMFS_SERVER_URL=self.storage.as_uri(),
-            CVMFS_PUBLIC_KEY=server / "etc/cvmfs/keys" / f"{FQRN}.pub",
-        )
-
-    def configure(self, name, **settings):
-        path = self.prefix / "etc/cvmfs" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
-
-    def mount(self, *words, **checks):
-        return self.run("mount.cvmfs", FQRN, self.point, *words, **checks)
-
-    def publish(self, name, text):
-        (self.server / "cvmfs" / FQRN / name).write_text(text)
-        Publisher(ServerLayout(self.server)).publish(FQRN)
 
 
 @pytest.fixture
 def client(tmp_path):
-    server = tmp_path / "server"
-    create_repository(ServerLayout(server), FQRN, CreateOptions())
-    tree = server / "cvmfs" / FQRN
-    (tree / "secret").write_text("secret\n")
-    (tree / "secret").chmod(0o600)
-    Publisher(ServerLayout(server)).publish(FQRN)
-    found = Client(server, tmp_path / "client")
+    found = Machine(tmp_path)
     yield found
-    if mounted_at(str(found.point)) is not None:
-        umount(str(found.point), lazy=True)
+    found.unmount()
 
 
 def test_maps_of_owners_and_readable_for_all(client):

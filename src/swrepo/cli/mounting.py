@@ -118,7 +118,7 @@ def find_socket(text: str, cache: str | None, places: Places) -> Path:
     """The control socket of the mount on the directory `text`, or of the repository of that name."""
     wanted = str(Path(text).absolute())
     asked: list[Path] = []
-    for path in _sockets(cache, places):
+    for path in sockets(cache, places):
         asked.append(path)
         if is_fqrn(text) and path.name == SOCKET_PREFIX + text:
             return path
@@ -132,7 +132,8 @@ def find_socket(text: str, cache: str | None, places: Places) -> Path:
     )
 
 
-def _sockets(cache: str | None, places: Places) -> list[Path]:
+def sockets(cache: str | None, places: Places) -> list[Path]:
+    """Control sockets in the cache that is given, or in all of them."""
     base = control_directory(places).parent
     directories = [Path(cache)] if cache else [base, *(path for path in sorted(base.glob("*")) if path.is_dir())]
     return [path for directory in directories for path in sorted(directory.glob(SOCKET_PREFIX + "*"))]

@@ -68,8 +68,8 @@ def new_keys(offered: Iterable[OfferedKey], places: Places) -> list[OfferedKey]:
         own = places.own_configuration / "keys" / f"{offer.fqrn}.pub"
         if own in here:
             raise TrustError(
-                f"the server offers another key for {offer.fqrn} (SHA-256 {offer.key.fingerprint}) than {own}, which is "
-                "trusted; if the publisher confirms that it has changed, remove that file and run this again"
+                f"the server offers another key for {offer.fqrn} (SHA-256 {offer.key.fingerprint}) than {own}, which "
+                "is trusted; if the publisher confirms that it has changed, remove that file and run this again"
             )
     return found
 

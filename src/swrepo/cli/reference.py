@@ -27,22 +27,35 @@ _CONFIGURATION = """\
 A client works without any file: `swrepo mount URL DIR --key FILE`. `PointToCVMFS HOST` writes the files for a server.
 
 ## Files
-Read in this order, each file overriding what came before:
+Read in this order, each overriding what came before; those in brackets are in the configuration repository:
 
-1. `default.conf`, `default.d/*.conf`, `default.local`
-2. `domain.d/DOMAIN.conf`, `domain.d/DOMAIN.local`: for every repository whose name ends in `.DOMAIN`
-3. `config.d/NAME.conf`, `config.d/NAME.local`: for the repository `NAME`
+1. `default.conf`, `default.d/*.conf`, [`default.conf`], `default.local`
+2. [`domain.d/DOMAIN.conf`], `domain.d/DOMAIN.conf`, `domain.d/DOMAIN.local`: for repositories whose name ends in
+   `.DOMAIN`
+3. [`config.d/NAME.conf`], `config.d/NAME.conf`, `config.d/NAME.local`: for the repository `NAME`
 4. `-o PARAMETER=VALUE` and `--proxy` on the command line
 
 They lie in `/etc/cvmfs`. An ordinary user's own ones, in `$XDG_CONFIG_HOME/swrepo` (`~/.config/swrepo`), are read after
-the machine's at each step. `SWREPO_PREFIX=/somewhere` moves everything below `/somewhere`.
+the machine's at each step. `SWREPO_PREFIX=/somewhere` moves everything below `/somewhere`. Master keys that are trusted
+lie in `keys` beside these files, unless `CVMFS_KEYS_DIR` or `CVMFS_PUBLIC_KEY` says otherwise.
 
-A line is `PARAMETER=value`, with the quotes, comments, `export` and `$NAME` of a shell; no shell is started, and what
-only a shell could do (commands, `$(...)`) is an error that names the line. `@fqrn@` and `@org@` in a value stand for
-the repository's name and its first component. Every setting, whatever its name, is seen by variant symlinks
-(`$(NAME)`).
+`CVMFS_CONFIG_REPOSITORY=NAME`, in `default.conf` or `default.d`, names the configuration repository. Its `etc/cvmfs` is
+read without a mount and copied once a revision to `config-repository` beside the caches; keys and a blacklist in it
+count, wherever `/cvmfs` is. Where it cannot be read, a warning says so, and the files of the machine hold; with
+`CVMFS_CONFIG_REPO_REQUIRED=yes` that is an error.
+
+A line is `PARAMETER=value`, as in a shell, but no shell is started. Understood are quotes, comments, `export` and
+`readonly`, lines that end in a backslash, `$NAME`, `${{NAME}}`, `${{NAME:-default}}`, `${{NAME:=default}}`,
+`${{NAME:+other}}`, `if`, `case`, `[ ... ]`, `[[ ... ]]`, `&&`, `||`, `!`, `. FILE` and `unset`. `$NAME` sees earlier
+settings and the environment. What only a shell could do (commands, `$(...)`, loops) is an error that names the line,
+unless it stands in a branch that is not taken. `@fqrn@` and `@org@` in a value stand for the repository's name and its
+first component. Every setting, whatever its name, is seen by variant symlinks (`$(NAME)`).
 
 `swrepo config show [NAME]` shows what holds, and which line set it; with `--files` it lists the files.
+`swrepo config explain PARAMETER [NAME]` tells what a parameter means, who set it, and what that overrode.
+
+`PointToCVMFS HOST` writes `default.d/50-point-to-cvmfs.conf` and, for keys that the server offers and somebody vouches
+for, `keys/NAME.pub`.
 
 The file `blacklist` beside them holds fingerprints of certificates that must not be trusted, and lines `<NAME N`, which
 forbid revisions of the repository `NAME` before `N`.
@@ -51,7 +64,7 @@ forbid revisions of the repository `NAME` before `N`.
 {tables}
 
 A parameter that is not built yet and asks for something is named in a warning, a misspelt one with what it may have
-meant. `swrepo config explain PARAMETER [NAME]` tells what is known about one, and where it is set.
+meant.
 
 ## Environment
 | Variable | Meaning |

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from swrepo import __version__
+from swrepo.client.cache_commands import cache_commands
 from swrepo.client.control import Command
 from swrepo.client.mounted import Mounted
 from swrepo.client.refresh import Refresher
+from swrepo.client.report import report
 
 
 def commands(mounted: Mounted) -> dict[str, Command]:
@@ -24,7 +27,13 @@ def commands(mounted: Mounted) -> dict[str, Command]:
 
         return answer
 
+    started = time.monotonic()
+
+    def status(_rest: str) -> str:
+        return report(mounted.request.mountpoint, mounted.accesses, mounted.session.requests(), started)
+
     return {
+        "status": status,
         "counters": lambda _rest: _counters(mounted),
         "remount": on_each(lambda refresher: refresher.refresh()),
         "remount sync": on_each(lambda refresher: refresher.refresh()),
@@ -32,6 +41,7 @@ def commands(mounted: Mounted) -> dict[str, Command]:
         "pid": lambda _rest: str(os.getpid()),
         "mountpoint": lambda _rest: mounted.request.mountpoint,
         "version": lambda _rest: __version__,
+        **cache_commands(lambda: mounted.accesses),
     }
 
 
