@@ -38,6 +38,50 @@ def test_a_shell_reads_a_quoted_value_the_same(value):
     assert out.decode() == value + "."
 
 
+SMALL = st.sampled_from(["", "a", "b c", "1", "2", "yes"])
+VARIABLES = st.sampled_from(["A", "B", "C"])
+REFERENCES = st.builds(
+    lambda name, form, other: form.format(name=name, other=other),
+    VARIABLES,
+    st.sampled_from(
+        ['"${name}"', '"${{{name}}}"', '"${{{name}:-{other}}}"', '"${{{name}-{other}}}"', '"${{{name}:+{other}}}"']
+    ),
+    st.sampled_from(["", "x", "$B", "p q"]),
+)
+VALUE_WORDS = st.one_of(SMALL.map(quote), REFERENCES, st.builds("x{}".format, REFERENCES))
+ASSIGNMENTS = st.builds("{}={}".format, VARIABLES, VALUE_WORDS)
+TESTS = st.one_of(
+    st.builds("[ {} {} {} ]".format, VALUE_WORDS, st.sampled_from(["=", "!="]), VALUE_WORDS),
+    st.builds("[ {} {} ]".format, st.sampled_from(["-z", "-n"]), VALUE_WORDS),
+    st.builds("! [ -n {} ]".format, VALUE_WORDS),
+    st.sampled_from(["true", "false"]),
+)
+
+
+def compound(commands):
+    return st.one_of(
+        st.builds("if {}; then {}; else {}; fi".format, TESTS, commands, commands),
+        st.builds("if {}\nthen\n  {}\nelif {}; then {}\nfi".format, TESTS, commands, TESTS, commands),
+        st.builds("{} && {} || {}".format, TESTS, ASSIGNMENTS, ASSIGNMENTS),
+        st.builds("case {} in a|1) {};; *) {};; esac".format, VALUE_WORDS, commands, commands),
+        st.builds(": ${{{}:={}}}".format, VARIABLES, st.sampled_from(["v", "$A"])),
+        st.builds("{}; {}".format, commands, commands),
+    )
+
+
+SCRIPTS = st.recursive(ASSIGNMENTS, compound, max_leaves=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SCRIPTS)
+def test_a_shell_sets_the_same(script):
+    ours = dict.fromkeys("ABC", "") | {a.name: a.value for a in parse(script, "f")}
+    told = subprocess.run(
+        ["sh", "-c", f'{script}\nprintf "%s\\n" "$A" "$B" "$C"'], capture_output=True, text=True, check=True, env={}
+    ).stdout
+    assert told.split("\n")[:3] == [ours[name] for name in "ABC"]
+
+
 @given(st.dictionaries(st.sampled_from([p.name for p in TABLE]), VALUES))
 def test_any_values_give_parameters_or_a_config_error_that_names_one(values):
     try:

@@ -369,6 +369,23 @@ def test_without_a_server_the_message_says_what_to_do(server):
     assert "PointToCVMFS" in server.shown.err
 
 
+def test_config_explains_who_won_and_over_whom(server):
+    etc = server.prefix / "etc/cvmfs"
+    (etc / "config.d").mkdir(exist_ok=True)
+    (etc / "default.local").write_text("\nCVMFS_TIMEOUT=7\n")
+    (etc / f"config.d/{FQRN}.conf").write_text("CVMFS_TIMEOUT=8\n")
+    shown = server.run("config", "explain", "timeout", FQRN)
+    assert "CVMFS_TIMEOUT  (seconds)" in shown
+    assert "Default: 5." in shown
+    assert f"8, set by {etc}/config.d/{FQRN}.conf:1\n    over 7, set by {etc}/default.local:2" in shown
+    assert "Nothing sets it" in server.run("config", "explain", "CVMFS_MAX_TTL")
+    document = server.json("config", "explain", "CVMFS_TIMEOUT", FQRN)
+    assert [found["value"] for found in document["set"]] == ["8", "7"]
+    assert document["parameter"]["standing"] == "honoured"
+    server.run("config", "explain", "CVMFS_TIMOUT", code=UsageError.exit_code)
+    assert "did you mean CVMFS_TIMEOUT?" in server.shown.err
+
+
 def test_config_shows_who_set_what(server):
     etc = server.prefix / "etc/cvmfs"
     (etc / "default.local").write_text("CVMFS_TIMEOUT=7\nCVMFS_TIMOUT=8\n")
