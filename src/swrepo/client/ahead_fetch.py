@@ -123,7 +123,7 @@ class ReadingAhead:
                 self._news.extend(here)
                 left = [file for file in left if file not in here]
                 self._reads.arrived(self._session, here)
-                if left:
+                if len(left) > 1:
                     left[0].objects.start([file.want for file in left])
                 while left:
                     if not left[0].objects.bring(left[0].want):
@@ -132,6 +132,8 @@ class ReadingAhead:
                     self._reads.arrived(self._session, [left.pop(0)])
         except SwrepoError as error:
             self._stop(str(error))
+            self._reads.arrived(self._session, left[:1], error)
+            del left[:1]
         finally:
             self._reads.arrived(self._session, left)
 

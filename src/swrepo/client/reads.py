@@ -9,6 +9,7 @@ from typing import NamedTuple
 from swrepo.client.ahead import Nearby
 from swrepo.client.deadlines import Deadlines
 from swrepo.client.failures import Failures
+from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import FailedBefore, Request, Session
 from swrepo.repository.content import Content
@@ -63,13 +64,19 @@ class Reads:
                     mine.append(file)
         return mine
 
-    def arrived(self, session: Session, files: list[Nearby]) -> None:
-        """Nobody fetches these any more: answer who waits for them, or fetch again what they lack."""
+    def arrived(self, session: Session, files: list[Nearby], error: SwrepoError | None = None) -> None:
+        """Nobody fetches these any more: answer who waits for them, by fetching what they lack, or with the error."""
         with self._lock:
-            waiting = [self._waiting.pop(file.want.id)[1] for file in files]
-        for reads in waiting:
-            for read in reads:
-                self._retry(session, read)
+            waiting = [(file.want.id, self._waiting.pop(file.want.id)[1]) for file in files]
+        for key, reads in waiting:
+            if error is None:
+                for read in reads:
+                    self._retry(session, read)
+            elif reads:
+                self._failures.note(key)
+                session.answer(reads[0].request, error)
+                for read in reads[1:]:
+                    session.answer(read.request, FailedBefore(f"object {key}: {error}"))
 
     def _fetch(self, session: Session, key: ObjectId, first: Read, record: Activity) -> None:
         """Runs in the pool: fetch for the first, then look who else can be answered now."""

@@ -17,6 +17,8 @@ _MOST = 48
 _LONGEST = 60.0
 """Seconds after which one that nobody took is given up."""
 
+_OK = 200
+
 
 class EarlyTransfers:
     """Safe from any thread; `_lock` guards the table, and nothing is acquired under it."""
