@@ -177,8 +177,12 @@ def test_the_size_is_told_as_the_original_tells_it(limited: Mount, repo: Golden)
 
 def test_what_is_there_is_listed_and_catalogs_are_pinned(limited: Mount, repo: Golden) -> None:
     assert_all_readable(limited, repo)
-    listed = {line.split()[3] for line in limited.ask("cache list").splitlines()}
-    assert listed == {item.path for item in held(limited.cache)}
+
+    def is_right() -> bool:
+        listed = {line.split()[3] for line in limited.ask("cache list").splitlines()}
+        return len(listed) > 20 and listed == {item.path for item in held(limited.cache)}
+
+    wait_until(is_right)
     assert limited.ask("cache list catalogs") == "/"
     assert len(limited.ask("cache list pinned").splitlines()) == 1
 
@@ -187,11 +191,16 @@ def test_cleaning_up_leaves_as_much_as_one_says_and_what_is_pinned(limited: Moun
     assert_all_readable(limited, repo)
     row = next(row for row in repo.rows if row.type == "f" and row.size > 5000 and row.mode & 0o004)
     assert limited.ask(f"pin {os.fsdecode(row.path)}").startswith("1 objects")
-    assert "objects were evicted" in limited.ask("cleanup 0")
+
+    def is_clean() -> bool:
+        """But for the catalog and what was pinned."""
+        assert "objects were evicted" in limited.ask("cleanup 0")
+        return len(list(held(limited.cache))) == 2
+
+    wait_until(is_clean)
     left = {item.path for item in held(limited.cache)}
-    assert len(left) == 2, "the catalog and what was pinned"
     assert {line.split()[3] for line in limited.ask("cache list pinned").splitlines()} == left
-    assert limited.ask("cleanup rate 5") == "1"
+    assert int(limited.ask("cleanup rate 5")) >= 1
     assert_all_readable(limited, repo)
 
 
@@ -209,7 +218,7 @@ def test_the_limit_can_be_changed(limited: Mount, repo: Golden) -> None:
     assert_all_readable(limited, repo)
     assert limited.ask("cache limit get") == "20"
     assert "1 MB" in limited.ask("cache limit set 1")
-    assert sum(item.size for item in held(limited.cache)) <= MEGABYTE
+    wait_until(lambda: taken(limited) <= MEGABYTE)
     assert df(limited)[0] == MEGABYTE
     assert limited.ask("cache limit set many").startswith("error: 'many' is no number")
     assert_all_readable(limited, repo)
