@@ -52,7 +52,13 @@ class Reads:
                 return
             record.resume(ANY)
             self._waiting[key] = record, [read]
-        self._pool.submit(self._fetch, session, key, read, record)
+        try:
+            self._pool.submit(self._fetch, session, key, read, record)
+        except RuntimeError:  # the mount ends, and the pool takes no more work
+            with self._lock:
+                waiting = self._waiting.pop(key)[1]
+            for one in waiting:
+                session.answer(one.request, FailedBefore("the mount has ended"))
 
     def expect(self, files: list[Nearby], activity: Activity) -> list[Nearby]:
         """Somebody fetches these from now on, as `activity` tells: those that nobody else is fetching already."""
