@@ -75,12 +75,11 @@ class Database:
 
         Raises FormatError for anything but a plain UTF-8 database, ObjectNotFound where there is no file.
         """
-        path, scratch, size = _located(file, what)
         try:
-            database = cls(_connect(path), size, what, scratch)
+            connection, scratch, size = _connected(file, what)
         except _REFUSALS as error:
-            _remove(scratch)
             raise _format_error(what, error) from error
+        database = cls(connection, size, what, scratch)
         try:
             database._prepare()
         except BaseException:
@@ -189,8 +188,8 @@ class Database:
 
     def _reopened(self) -> sqlite3.Connection:
         """The connection of a parked database, made anew; the lock is held. From a copy where the name is gone."""
-        path, self._scratch, _ = _located(self._descriptor, self._what)
-        self._connection = connection = _connect(path)
+        connection, self._scratch, _ = _connected(self._descriptor, self._what)
+        self._connection = connection
         try:
             self._prepare()
         except BaseException:
@@ -228,6 +227,23 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _ignore(_database: Database) -> None:
     """Nobody counts this one."""
+
+
+def _connected(file: int | str | os.PathLike[str], what: str) -> tuple[sqlite3.Connection, Path | None, int]:
+    """A connection, the copy that it reads where it needs one, and the size in bytes."""
+    path, scratch, size = _located(file, what)
+    try:
+        return _connect(path), scratch, size
+    except _REFUSALS:
+        _remove(scratch)
+        if scratch is not None or not isinstance(file, int):
+            raise
+    path, scratch, size = _located(file, what)  # the cache let go of the name just now: this time a copy is made
+    try:
+        return _connect(path), scratch, size
+    except _REFUSALS:
+        _remove(scratch)
+        raise
 
 
 def _located(file: int | str | os.PathLike[str], what: str) -> tuple[Path, Path | None, int]:
