@@ -45,10 +45,10 @@ class EarlyTransfers:
             one.cancel()
 
     def take(self, url: str, proxy: str | None) -> Transfer | None:
-        """The transfer that was started for this, now the caller's; None where there is none."""
+        """The transfer that was started for this, now the caller's; None where there is none, or it has failed."""
         with self._lock:
             found = self._started.pop((url, proxy), None)
-        if found is None:
+        if found is None or (found[0].done and found[0].status != _OK):
             return None
         found[0].worker = activity.current()
         return found[0]
