@@ -37,6 +37,7 @@ class CommandModule(Protocol):
 
 COMMANDS: dict[str, Entry] = {
     "mount": Entry("mount a repository, or all below one directory", "mount"),
+    "exec": Entry("run a command that sees repositories below /cvmfs, without root", "exec"),
     "umount": Entry("take a mount away", "umount"),
     "ls": Entry("list a directory of a repository, without a mount", "ls"),
     "cat": Entry("write files of a repository to standard output, without a mount", "cat"),
@@ -97,6 +98,10 @@ def run_command(program: str, module: CommandModule, words: Sequence[str]) -> in
         allow_abbrev=False,
     )
     module.configure(parser)
+    if (tail := getattr(module, "TAIL", None)) is not None:
+        end = list(words).index("--") if "--" in words else len(words)
+        parser.set_defaults(**{tail: list(words[end + 1 :])})
+        words = words[:end]
     return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
 
 

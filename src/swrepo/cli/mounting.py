@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swrepo.cli.configured import cache_base, general
@@ -32,14 +33,19 @@ _GIVEN_CONNECTION = "/dev/fd/"
 
 def mount_one(args: argparse.Namespace, options: MountOptions) -> int:
     """Mount the repository `args.target` on `args.directory`."""
-    text = args.target
-    # A short name, which the default domain completes, looks like a directory.
-    target = Target(None, text, b"") if is_fqrn(text) and not Path(text).exists() else parse(text)
-    if target.path:
-        raise UsageError(f"{args.target}: a whole repository is mounted, not a directory of one")
+    target = repository_target(args.target)
     selection = select(target, args, options.parameters)
     repository = access_request(selection)
     return _mount(args, options, selection.parameters, repository=repository)
+
+
+def repository_target(text: str) -> Target:
+    """A whole repository. UsageError where a directory of one is meant."""
+    # A short name, which the default domain completes, looks like a directory.
+    target = Target(None, text, b"") if is_fqrn(text) and not Path(text).exists() else parse(text)
+    if target.path:
+        raise UsageError(f"{text}: a whole repository is mounted, not a directory of one")
+    return target
 
 
 def mount_all(args: argparse.Namespace, options: MountOptions, places: Places) -> int:
@@ -82,25 +88,33 @@ def _mount(
     if args.foreground:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(levelname)s: %(message)s")
     given = args.directory.startswith(_GIVEN_CONNECTION)
+    request = mount_request(args.directory if given else str(Path(args.directory).absolute()), options, parameters)
     return client.mount(
-        MountRequest(
-            mountpoint=args.directory if given else str(Path(args.directory).absolute()),
+        replace(
+            request,
             repository=repository,
             resolve=resolve,
-            # What root mounts is for everybody, as with the original; the modes of files decide.
-            allow_other=options.allow_other or is_root(),
-            suid=options.suid or parameters.suid,
-            passthrough=options.passthrough,
-            dev=options.dev,
             foreground=args.foreground,
-            validity=HOURS_24 if parameters.validity is None else parameters.validity,
-            max_ttl=parameters.max_ttl,
-            deadline=options.deadline or DEADLINE,
             control=control,
             socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
-            logs=_logs(parameters.log),
-            owners=owners_of(parameters.ownership),
         )
+    )
+
+
+def mount_request(mountpoint: str, options: MountOptions, parameters: ClientParameters) -> MountRequest:
+    """How a mount is to be, without what it shows."""
+    return MountRequest(
+        mountpoint=mountpoint,
+        # What root mounts is for everybody, as with the original; the modes of files decide.
+        allow_other=options.allow_other or is_root(),
+        suid=options.suid or parameters.suid,
+        passthrough=options.passthrough,
+        dev=options.dev,
+        validity=HOURS_24 if parameters.validity is None else parameters.validity,
+        max_ttl=parameters.max_ttl,
+        deadline=options.deadline or DEADLINE,
+        logs=_logs(parameters.log),
+        owners=owners_of(parameters.ownership),
     )
 
 

@@ -42,6 +42,9 @@ class Mounted:
                 raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
             self.repositories = Repositories(request.resolve)
             self.vfs.mount_many(self.repositories)
+            if handover.connection is None:
+                for name in request.names:
+                    self.repositories.open(name)
         try:
             self.device = self._mount() if handover.connection is None else self._resume(handover.connection)
         except BaseException:

@@ -18,17 +18,19 @@ HOURS_24 = 86400
 class MountRequest:
     """Mount `repository` on the absolute path `mountpoint`, or, with `resolve`, many repositories below it.
 
-    `mountpoint` may be `/dev/fd/N`, a connection that is mounted already. `validity`: seconds for which the kernel may
-    keep what it was told; it is told of every change, so the number hardly matters. `max_ttl`: the most seconds between
-    two looks for a new revision. `control`: directory of the control socket (default: the repository's cache). `log`:
-    the file that a daemon writes to; without one, syslog. `deadline`: seconds without a byte after which a request of
-    the kernel fails. `owners`: others than the published ones. `socket`: the control socket itself, wherever it is.
-    `passthrough`: the kernel reads files of the cache by itself, where it can.
+    `names`: those that must open before the mount is said to answer. `mountpoint` may be `/dev/fd/N`, a connection
+    that is mounted already. `validity`: seconds for which the kernel may keep what it was told; it is told of every
+    change, so the number hardly matters. `max_ttl`: the most seconds between two looks for a new revision. `control`:
+    directory of the control socket (default: the repository's cache). `log`: the file that a daemon writes to;
+    without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
+    others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
+    reads files of the cache by itself, where it can.
     """
 
     mountpoint: str
     repository: AccessRequest | None = None
     resolve: Resolver | None = None
+    names: tuple[str, ...] = ()
     allow_other: bool = False
     suid: bool = False
     dev: bool = False

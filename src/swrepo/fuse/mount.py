@@ -58,14 +58,7 @@ def mount(mountpoint: str, options: MountOptions) -> int:
     if given is not None:
         return _given_connection(int(given[1]))
     _check_directory(mountpoint)
-    try:
-        device = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        message = f"{DEVICE} is missing: load the kernel's module (modprobe fuse), or let the container have the device"
-        raise MountFailed(message) from error
-    except OSError as error:
-        message = f"{DEVICE} cannot be opened ({error.strerror}): make it readable and writable (chmod 666 {DEVICE})"
-        raise MountFailed(message) from error
+    device = open_device()
     number = _system_mount(device, mountpoint, options)
     if number == 0:
         return device
@@ -74,6 +67,29 @@ def mount(mountpoint: str, options: MountOptions) -> int:
         return _helper_mount(mountpoint, options)
     message = f"cannot mount on {mountpoint}: {os.strerror(number)}"
     raise MountFailed(message)
+
+
+def mount_in_namespace(mountpoint: str, options: MountOptions) -> int:
+    """The same in a namespace where we have the right to mount, and fusermount3 would have none."""
+    device = open_device()
+    number = _system_mount(device, mountpoint, options)
+    if number != 0:
+        os.close(device)
+        message = f"cannot mount on {mountpoint} in a namespace: {os.strerror(number)}"
+        raise MountFailed(message)
+    return device
+
+
+def open_device() -> int:
+    """A connection that is not mounted yet. MountFailed says how to come by the device."""
+    try:
+        return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        message = f"{DEVICE} is missing: load the kernel's module (modprobe fuse), or let the container have the device"
+        raise MountFailed(message) from error
+    except OSError as error:
+        message = f"{DEVICE} cannot be opened ({error.strerror}): make it readable and writable (chmod 666 {DEVICE})"
+        raise MountFailed(message) from error
 
 
 def umount(mountpoint: str, *, lazy: bool = False) -> None:
