@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.reading.trees import Tree
-from swrepo.client.control import ask
+from swrepo.mount.control import ask
 
 _UNCOUNTED = ("FORGET", "STATFS", "INTERRUPT")
 """Requests that the kernel sends whatever it keeps: what it forgot, and one statfs per `find`."""

@@ -7,9 +7,9 @@ import pytest
 
 from swrepo.cli.exits import guarded
 from swrepo.cli.reference import commands, documents, error_classes
-from swrepo.client import cache_commands
-from swrepo.client import commands as control_commands
 from swrepo.config.table import TABLE
+from swrepo.mount import cache_commands
+from swrepo.mount import commands as control_commands
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

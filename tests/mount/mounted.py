@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.control import ask
 from swrepo.errors import SwrepoError
 from swrepo.fuse import mount as mounting
+from swrepo.mount.control import ask
 from tests.golden import CLOCK
 
 PROGRAM = Path(__file__).with_name("start.py")

@@ -13,10 +13,10 @@ from pathlib import Path
 from swrepo.cache.plan import CachePlan
 from swrepo.client.access import AccessRequest
 from swrepo.client.caches import cache_plan
-from swrepo.client.mount import MountRequest, mount
 from swrepo.config.caches import cache_instance
 from swrepo.config.files import Setting
 from swrepo.errors import PathNotFound, SwrepoError
+from swrepo.mount.start import MountRequest, mount
 from swrepo.net.http import Timeouts
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.mount import umount
 from swrepo.errors import MountFailed
+from swrepo.mount.start import umount
 from tests.golden import golden
 from tests.mount.mounted import Mount, mounted, repository, wait_until
 from tests.mount.test_golden_mount import compare

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.mount import umount
 from swrepo.fuse import mount as mounting
+from swrepo.mount.start import umount
 from tests.golden import golden
 from tests.mount.mounted import Mount, at, mounted, repository, require_fuse, wait_until
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from swrepo.client.vfs import ROOT_NODE
 from swrepo.errors import PathNotFound
 from swrepo.format.paths import ancestors, basename, parent
+from swrepo.vfs.tree import ROOT_NODE
 from tests.simulated_trees import Directory, File, Symlink
 from tests.spec.test_vfs import Kernel
 

@@ -9,9 +9,26 @@ from swrepo.errors import UsageError
 
 
 def test_options_are_read_from_words_with_and_without_commas():
-    assert parse(["allow_other,suid", "tag=v1"]) == MountOptions(allow_other=True, suid=True, tag="v1")
-    assert parse(["hash=ab", "dev"]) == MountOptions(dev=True, root_hash="ab")
-    assert parse(["root_hash=ab"]) == MountOptions(root_hash="ab")
+    assert parse(["allow_other,suid", "deadline=5"]) == MountOptions(allow_other=True, suid=True, deadline=5.0)
+    assert parse(["dev"]) == MountOptions(dev=True)
+
+
+@pytest.mark.parametrize(
+    ("word", "parameters"),
+    [
+        ("tag=v1", ("CVMFS_REPOSITORY_TAG=v1", "CVMFS_REPOSITORY_DATE=", "CVMFS_ROOT_HASH=")),
+        ("date=2026-01-02", ("CVMFS_REPOSITORY_TAG=", "CVMFS_REPOSITORY_DATE=2026-01-02", "CVMFS_ROOT_HASH=")),
+        ("hash=ab", ("CVMFS_REPOSITORY_TAG=", "CVMFS_REPOSITORY_DATE=", "CVMFS_ROOT_HASH=ab")),
+        ("root_hash=ab", ("CVMFS_REPOSITORY_TAG=", "CVMFS_REPOSITORY_DATE=", "CVMFS_ROOT_HASH=ab")),
+    ],
+)
+def test_an_option_that_chooses_a_revision_wins_over_every_parameter_that_does(word, parameters):
+    assert parse([word]).parameters == parameters
+
+
+def test_two_options_that_choose_a_revision_are_refused():
+    with pytest.raises(UsageError, match="only one of -o tag"):
+        parse(["tag=v1,date=2026-01-01"])
 
 
 def test_parameters_are_kept_in_their_order():

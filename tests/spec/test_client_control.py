@@ -1,4 +1,4 @@
-"""client.control: a line in, a text out."""
+"""mount.control: a line in, a text out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.control import ControlSocket, ask
 from swrepo.errors import MountFailed, ReadOnly
+from swrepo.mount.control import ControlSocket, ask
 
 
 def fail(_rest: str) -> str:

@@ -1,4 +1,4 @@
-"""client.deadlines: who is overdue, and what the log says; client.failures and client.outage: what is not said again."""
+"""mount.deadlines: who is overdue, and what the log says; mount.failures and mount.outage: what is not said again."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from swrepo.cli.options import parse
-from swrepo.client.deadlines import Deadlines
-from swrepo.client.failures import MOMENT, Failures
-from swrepo.client.outage import Outage
 from swrepo.errors import ObjectNotFound, Unreachable, UsageError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse import wire
 from swrepo.fuse.session import Request, Session
 from swrepo.fuse.wire import Opcode
+from swrepo.mount.deadlines import Deadlines
+from swrepo.mount.failures import MOMENT, Failures
+from swrepo.mount.outage import Outage
 from swrepo.system.activity import ANY, Activity
 from tests.conftest import ExpectedWarnings
 

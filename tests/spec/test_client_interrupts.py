@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from swrepo.client.interrupts import ends, is_meant_to_stop
 from swrepo.fuse.session import Request
+from swrepo.mount.interrupts import ends, is_meant_to_stop
 
 
 def status(*, pending=(), shared=(), blocked=(), ignored=(), caught=()) -> bytes:

@@ -1,11 +1,11 @@
-"""client.journal: what a successor reads is what was written last and whole."""
+"""vfs.journal: what a successor reads is what was written last and whole."""
 
 from __future__ import annotations
 
 import os
 
-from swrepo.client.journal import Journal, Shown, SpanRecord, Stale, Told, VolumeRecord
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
+from swrepo.vfs.journal import Journal, Shown, SpanRecord, Stale, Told, VolumeRecord
 
 ROOT = ObjectId.of(b"a catalog", Algorithm.SHA1, Kind.CATALOG)
 SPAN = SpanRecord(2, 10, "", b"/nested", ROOT)

@@ -5,10 +5,10 @@ import stat
 
 import pytest
 
-from swrepo.client.owners import Owners, owners_of, read_map
 from swrepo.config.parameters import OwnershipParameters
 from swrepo.errors import ConfigError
 from swrepo.repository.status import Status
+from swrepo.vfs.owners import Owners, owners_of, read_map
 
 
 def published(mode=stat.S_IFREG | 0o640, uid=1000, gid=100):

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from swrepo.client.ahead import WINDOW, Ahead, Nearby
 from swrepo.format.object_id import ObjectId
+from swrepo.mount.ahead import WINDOW, Ahead, Nearby
 from swrepo.objects.store import Want
 from tests.trees import MemoryObjects
 

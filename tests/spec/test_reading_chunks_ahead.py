@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from swrepo.client.ahead_chunks import MOST_BYTES, MOST_CHUNKS, ChunksAhead
 from swrepo.format.object_id import ObjectId
+from swrepo.mount.ahead_chunks import MOST_BYTES, MOST_CHUNKS, ChunksAhead
 from swrepo.objects.store import Want
 
 MIB = 1 << 20

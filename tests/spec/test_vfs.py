@@ -1,4 +1,4 @@
-"""client.vfs, nodes and succession without a kernel: this test is the kernel, and remembers and forgets as it does."""
+"""vfs.tree, nodes and succession without a kernel: this test is the kernel, and remembers and forgets as it does."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.journal import Journal
-from swrepo.client.listings import StaleListing
-from swrepo.client.nodes import new_memory
-from swrepo.client.past import EPOCHS
-from swrepo.client.refresh import known_directories
-from swrepo.client.succession import Stale, Succession
-from swrepo.client.vfs import ROOT_NODE, NotHere, StaleNode, Vfs
 from swrepo.errors import IsADirectory, NotASymlink, PathNotFound
+from swrepo.mount.refresh import known_directories
 from swrepo.objects.store import Want
 from swrepo.repository.revision import Revision
+from swrepo.vfs.journal import Journal
+from swrepo.vfs.listings import StaleListing
+from swrepo.vfs.nodes import new_memory
+from swrepo.vfs.past import EPOCHS
+from swrepo.vfs.succession import Stale, Succession
+from swrepo.vfs.tree import ROOT_NODE, NotHere, StaleNode, Vfs
 from tests.local_objects import UnpackedObjects
 from tests.simulated_trees import Directory, File, Special, Symlink
 from tests.simulator import RepositorySimulator
@@ -44,7 +44,7 @@ class Kernel:
         self.volume = self.vfs.volumes[""]
 
     def publish(self, tree, nested=()) -> Stale:
-        """A new revision, shown as client.refresh does."""
+        """A new revision, shown as mount.refresh does."""
         self.simulator.publish(tree, nested)
         succession = Succession(self.vfs, self.volume, self.revision())
         succession.prepare()

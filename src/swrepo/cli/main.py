@@ -90,6 +90,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(program: str, module: CommandModule, words: Sequence[str]) -> int:
     """Parse `words` as the arguments of one command, and run it."""
+    parser = parser_of(program, module)
+    if (tail := getattr(module, "TAIL", None)) is not None:
+        end = list(words).index("--") if "--" in words else len(words)
+        parser.set_defaults(**{tail: list(words[end + 1 :])})
+        words = words[:end]
+    return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
+
+
+def parser_of(program: str, module: CommandModule) -> Parser:
+    """The parser of one command."""
     parser = Parser(
         prog=program,
         description=(module.__doc__ or "").strip(),
@@ -98,11 +108,7 @@ def run_command(program: str, module: CommandModule, words: Sequence[str]) -> in
         allow_abbrev=False,
     )
     module.configure(parser)
-    if (tail := getattr(module, "TAIL", None)) is not None:
-        end = list(words).index("--") if "--" in words else len(words)
-        parser.set_defaults(**{tail: list(words[end + 1 :])})
-        words = words[:end]
-    return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
+    return parser
 
 
 def _joined(words: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    args = _parser().parse_args(words)
+    args = parser().parse_args(words)
     if args.fake:
         return 0
     require_linux(PROGRAM)
@@ -30,18 +30,19 @@ def _run(words: list[str]) -> int:
     return mounting.mount_one(args, options.parse(args.options))
 
 
-def _parser() -> ArgumentParser:
-    parser = Parser(prog=PROGRAM, description=__doc__, epilog=f"example: {EXAMPLE}", allow_abbrev=False)
-    parser.add_argument("target", metavar="NAME|URL", help="repository")
-    parser.add_argument("directory", metavar="DIR", help="where to mount it")
-    parser.add_argument(
+def parser() -> ArgumentParser:
+    """What it understands."""
+    found = Parser(prog=PROGRAM, description=__doc__, epilog=f"example: {EXAMPLE}", allow_abbrev=False)
+    found.add_argument("target", metavar="NAME|URL", help="repository")
+    found.add_argument("directory", metavar="DIR", help="where to mount it")
+    found.add_argument(
         "-o", dest="options", action="append", default=[], metavar="OPTIONS", help="as of 'swrepo mount'"
     )
     for option, what in (("-r", "read-only, as always"), ("-w", ""), ("-v", ""), ("-n", ""), ("-s", "")):
-        parser.add_argument(option, action="store_true", help=what or "accepted from mount(8)")
-    parser.add_argument("-f", dest="fake", action="store_true", help="do everything but mount")
-    parser.set_defaults(key=[], cache=None, proxy=None, foreground=False)
-    return parser
+        found.add_argument(option, action="store_true", help=what or "accepted from mount(8)")
+    found.add_argument("-f", dest="fake", action="store_true", help="do everything but mount")
+    found.set_defaults(key=[], cache=None, proxy=None, foreground=False)
+    return found
 
 
 if __name__ == "__main__":

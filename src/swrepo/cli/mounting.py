@@ -13,18 +13,18 @@ from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
 from swrepo.cli.places import Places
 from swrepo.cli.selection import SHARED_CACHE, select
-from swrepo.client import mount as client
 from swrepo.client.access import AccessRequest
-from swrepo.client.control import ask
-from swrepo.client.deadlines import DEADLINE
-from swrepo.client.logs import LogOptions
-from swrepo.client.owners import owners_of
-from swrepo.client.request import HOURS_24, MountRequest
 from swrepo.client.target import Target, parse
 from swrepo.config.parameters import ClientParameters, LogParameters
 from swrepo.errors import ConfigError, MountFailed, PathNotFound, UsageError
 from swrepo.format.wellknown import is_fqrn
+from swrepo.mount import start
+from swrepo.mount.control import ask
+from swrepo.mount.deadlines import DEADLINE
+from swrepo.mount.logs import LogOptions
+from swrepo.mount.request import HOURS_24, MountRequest
 from swrepo.system.user import is_root
+from swrepo.vfs.owners import owners_of
 
 SOCKET_PREFIX = "cvmfs_io."
 _ASKING = 5.0
@@ -89,7 +89,7 @@ def _mount(
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(levelname)s: %(message)s")
     given = args.directory.startswith(_GIVEN_CONNECTION)
     request = mount_request(args.directory if given else str(Path(args.directory).absolute()), options, parameters)
-    return client.mount(
+    return start.mount(
         replace(
             request,
             repository=repository,

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    args = _arguments(words)
+    args = parser().parse_args(words)
     require_linux(PROGRAM)
     from swrepo.cli import pointing
 
@@ -70,23 +70,24 @@ def _trust_offers(url: str, names: list[str], places: Places, *, yes: bool) -> N
         )
 
 
-def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(
+def parser() -> Parser:
+    """What it understands."""
+    found = Parser(
         prog=PROGRAM,
         description=_DESCRIPTION,
         epilog="example:\n" + "".join(f"  {line}\n" for line in EXAMPLE.splitlines()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("host", metavar="HOST[:PORT]", help="the server, or its URL")
-    parser.add_argument(
+    found.add_argument("host", metavar="HOST[:PORT]", help="the server, or its URL")
+    found.add_argument(
         "--key", action="append", default=[], metavar="FILE", help="a public key to trust from now on (repeatable)"
     )
-    parser.add_argument("--yes", action="store_true", help="trust the keys that the server offers, unasked")
-    parser.add_argument("--proxy", metavar="PROXIES", help="like CVMFS_HTTP_PROXY: 'http://host:3128', 'DIRECT', ...")
-    parser.add_argument("--no-mount", action="store_true", help="only configure and check")
-    parser.set_defaults(cache=None)
-    return parser.parse_args(words)
+    found.add_argument("--yes", action="store_true", help="trust the keys that the server offers, unasked")
+    found.add_argument("--proxy", metavar="PROXIES", help="like CVMFS_HTTP_PROXY: 'http://host:3128', 'DIRECT', ...")
+    found.add_argument("--no-mount", action="store_true", help="only configure and check")
+    found.set_defaults(cache=None)
+    return found
 
 
 def _change_server(url: str, names: list[str], places: Places, proxy: str | None) -> None:
@@ -134,8 +135,8 @@ def _check(url: str, names: list[str], places: Places, args: argparse.Namespace)
 def _show(places: Places) -> None:
     """Mount, or, where all is mounted already, look for new revisions now."""
     from swrepo.cli.mounting import control_directory, find_socket
-    from swrepo.client.control import ask
     from swrepo.fuse.mount import mounted_at
+    from swrepo.mount.control import ask
 
     directory = places.mountpoint
     kind = mounted_at(str(directory))

@@ -1,1 +1,1 @@
-"""Mounting a repository."""
+"""A repository as a client sees it, without a mount: found, configured, opened, read, kept."""

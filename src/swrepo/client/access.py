@@ -51,6 +51,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+DEFAULT_NETWORK = NetworkOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
     """What is needed to open one repository.
@@ -75,7 +78,7 @@ class AccessRequest:
     proxies: ProxyGroups = DIRECT
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_retries: int = 1
-    network: NetworkOptions = NetworkOptions()
+    network: NetworkOptions = DEFAULT_NETWORK
     variables: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now
     quota: int | None = None

@@ -12,8 +12,8 @@ from typing import Any
 
 from swrepo.cli.mounting import sockets
 from swrepo.cli.places import Places
-from swrepo.client.control import ask
 from swrepo.errors import MountFailed
+from swrepo.mount.control import ask
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _KIND = "fuse.swrepo"

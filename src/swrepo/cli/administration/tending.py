@@ -14,10 +14,10 @@ from swrepo.cli.administration.live import LiveMount, live_mounts
 from swrepo.cli.configured import cache_base, full_name, general, settings
 from swrepo.cli.places import Places
 from swrepo.cli.selection import SHARED_CACHE
-from swrepo.client.control import ask
 from swrepo.config.parameters import interpret
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse.mount import mounted_at, umount
+from swrepo.mount.control import ask
 
 _PROBE_PATIENCE = 60.0
 _REFRESH_PATIENCE = 120.0

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     require_linux("swrepo talk")
     from swrepo.cli.mounting import find_socket
-    from swrepo.client.control import ask
+    from swrepo.mount.control import ask
 
     socket = Path(args.socket) if args.socket else find_socket(args.mount, args.cache, current())
     answer = ask(socket, " ".join(args.words))

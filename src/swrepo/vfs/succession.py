@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
-from swrepo.client.journal import Stale
-from swrepo.client.nodes import Frozen, Span
-from swrepo.client.vfs import ROOT_NODE, Vfs
-from swrepo.client.volume import Volume
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT
 from swrepo.repository.revision import Revision
+from swrepo.vfs.journal import Stale
+from swrepo.vfs.nodes import Frozen, Span
+from swrepo.vfs.tree import ROOT_NODE, Vfs
+from swrepo.vfs.volume import Volume
 
 
 class _Directory(NamedTuple):

@@ -6,12 +6,12 @@ import threading
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from swrepo.client.ahead import Nearby
-from swrepo.client.deadlines import Deadlines
-from swrepo.client.failures import Failures
 from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import FailedBefore, Request, Session
+from swrepo.mount.ahead import Nearby
+from swrepo.mount.deadlines import Deadlines
+from swrepo.mount.failures import Failures
 from swrepo.repository.content import Content
 from swrepo.system.activity import ANY, Activity, Working
 

@@ -1,7 +1,7 @@
 """Node numbers: which number the kernel knows an entry by, and back.
 
 Each loaded catalog gets a span of numbers, one for each of its rows: number = base + row. That needs no memory per
-entry but a count of what the kernel remembers, which outlives the process (client.journal). When a catalog is
+entry but a count of what the kernel remembers, which outlives the process (vfs.journal). When a catalog is
 superseded by a newer one, entries that did not change keep their numbers (`moved`), and those that the kernel still
 holds but that are gone stay as they were (`frozen`), until the kernel forgets them. Numbers whose span nobody knows are
 used again, so that they stay small.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from swrepo.client.ahead import LARGEST, Nearby, Walk
-from swrepo.client.vfs import Vfs
-from swrepo.client.volume import Volume
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import parent
+from swrepo.mount.ahead import LARGEST, Nearby, Walk
 from swrepo.objects.store import BringsAhead, Want
+from swrepo.vfs.tree import Vfs
+from swrepo.vfs.volume import Volume
 
 _ROWS = 256
 """Rows that one step looks at, so that it takes a millisecond or two."""

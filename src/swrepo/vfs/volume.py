@@ -6,12 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from swrepo.catalog.reader import CatalogFile
-from swrepo.client.nodes import NodeTable, Span
-from swrepo.client.past import Past
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import PathKey, path_key
 from swrepo.repository.revision import Revision
+from swrepo.vfs.nodes import NodeTable, Span
+from swrepo.vfs.past import Past
 
 _PATHS = 16384
 _MAX_ROW = 1 << 28

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
-from swrepo.client.past import EPOCHS
-from swrepo.client.volume import Volume
 from swrepo.errors import NotADirectory, SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
+from swrepo.vfs.past import EPOCHS
+from swrepo.vfs.volume import Volume
 
 ROOT_NODE = 1
 AFTER_DOT, AFTER_DOTS = 1, 2

@@ -4,7 +4,7 @@
     caller = guard --fork--> worker                 in the foreground
 
 The worker tells through a pipe that it is ready, or why it cannot be, and gives the guard a descriptor of the mount
-(client.handover). A pipe that only the guard holds open tells the worker that the guard is gone. The guard does nothing
+(mount.handover). A pipe that only the guard holds open tells the worker that the guard is gone. The guard does nothing
 else, so it has no reason to die; when workers die one after another, it gives up and takes the mount away.
 """
 
@@ -22,8 +22,8 @@ from types import FrameType
 from typing import NoReturn
 
 from swrepo import errors
-from swrepo.client.handover import Handover
 from swrepo.errors import MountFailed, SwrepoError
+from swrepo.mount.handover import Handover
 
 log = logging.getLogger(__name__)
 

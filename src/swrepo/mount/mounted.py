@@ -8,21 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from swrepo.client.access import Access
-from swrepo.client.adapter import WORKERS, Adapter
-from swrepo.client.cache_commands import room
-from swrepo.client.handover import Connection, Handover
-from swrepo.client.journal import VolumeRecord
-from swrepo.client.passthrough import OpenFiles
-from swrepo.client.refresh import Refresher
 from swrepo.client.repositories import Repositories
-from swrepo.client.request import MountRequest
-from swrepo.client.vfs import ROOT_NODE, Vfs
 from swrepo.errors import MountFailed
 from swrepo.fuse import mount as mounting
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
+from swrepo.mount.adapter import WORKERS, Adapter
+from swrepo.mount.cache_commands import room
+from swrepo.mount.handover import Connection, Handover
+from swrepo.mount.passthrough import OpenFiles
+from swrepo.mount.refresh import Refresher
+from swrepo.mount.request import MountRequest
 from swrepo.repository.revision import Revision
 from swrepo.system.user import is_root
+from swrepo.vfs.journal import VolumeRecord
+from swrepo.vfs.tree import ROOT_NODE, Vfs
 
 log = logging.getLogger(__name__)
 

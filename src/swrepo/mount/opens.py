@@ -6,14 +6,14 @@ import errno
 import os
 from concurrent.futures import Executor
 
-from swrepo.client.ahead_fetch import ReadingAhead
-from swrepo.client.deadlines import Deadlines
-from swrepo.client.passthrough import OpenFiles, Unsupported
-from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError
 from swrepo.fuse import wire
 from swrepo.fuse.session import LATER, Later, Request, Session
+from swrepo.mount.ahead_fetch import ReadingAhead
+from swrepo.mount.deadlines import Deadlines
+from swrepo.mount.passthrough import OpenFiles, Unsupported
 from swrepo.repository.content import Content
+from swrepo.vfs.tree import Vfs
 
 _CACHED = wire.OPEN_OUT.pack(0, wire.FOPEN_KEEP_CACHE | wire.FOPEN_NOFLUSH, 0)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from struct import Struct
 from typing import Final
 
-from swrepo.client.nodes import Frozen
 from swrepo.format.object_id import ObjectId
 from swrepo.system.shared_memory import SharedMemory
+from swrepo.vfs.nodes import Frozen
 
 _SERIAL: Final = Struct("=Q")
 _LENGTH: Final = Struct("=Q")
@@ -41,7 +41,7 @@ class SpanRecord:
 class VolumeRecord:
     """One repository in the tree: the name that it has there, the root catalogs of its revision and the one before.
 
-    `past`: those of all that were shown, by their epochs (client.past).
+    `past`: those of all that were shown, by their epochs (vfs.past).
     """
 
     name: str

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from swrepo.client.access import Access
-from swrepo.client.journal import Stale
-from swrepo.client.outage import Outage
-from swrepo.client.past import EPOCHS
-from swrepo.client.succession import Succession
-from swrepo.client.vfs import ROOT_NODE, StaleNode, Vfs
-from swrepo.client.volume import Volume
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
+from swrepo.mount.outage import Outage
+from swrepo.vfs.journal import Stale
+from swrepo.vfs.past import EPOCHS
+from swrepo.vfs.succession import Succession
+from swrepo.vfs.tree import ROOT_NODE, StaleNode, Vfs
+from swrepo.vfs.volume import Volume
 
 log = logging.getLogger(__name__)
 

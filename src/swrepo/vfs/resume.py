@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from swrepo.catalog.reader import CatalogFile
-from swrepo.client.journal import Shown, SpanRecord, Stale, VolumeRecord
-from swrepo.client.nodes import NodeTable, Span
-from swrepo.client.volume import Volume
 from swrepo.errors import SwrepoError
 from swrepo.repository.revision import Revision
+from swrepo.vfs.journal import Shown, SpanRecord, Stale, VolumeRecord
+from swrepo.vfs.nodes import NodeTable, Span
+from swrepo.vfs.volume import Volume
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from swrepo.client.nodes import Span
 from swrepo.format.dirent import Dirent
+from swrepo.vfs.nodes import Span
 
 _NEAR = 8
 """Rows between two files that still count as one after the other: entries of other kinds lie between."""

@@ -11,10 +11,11 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-from swrepo.client import nodes, passthrough
-from swrepo.client.journal import Journal
 from swrepo.fuse import inflight
 from swrepo.fuse.wire import Agreement
+from swrepo.mount import passthrough
+from swrepo.vfs import nodes
+from swrepo.vfs.journal import Journal
 
 _LONGEST_MESSAGE = 4096
 

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from swrepo.client import guard, worker
-from swrepo.client.guard import Report
-from swrepo.client.handover import Handover
-from swrepo.client.logs import write_logs
-from swrepo.client.request import MountRequest
 from swrepo.errors import Busy, SwrepoError
 from swrepo.fuse import mount as mounting
+from swrepo.mount import guard, worker
+from swrepo.mount.guard import Report
+from swrepo.mount.handover import Handover
+from swrepo.mount.logs import write_logs
+from swrepo.mount.request import MountRequest
 
 __all__ = ["MountRequest", "mount", "umount"]
 

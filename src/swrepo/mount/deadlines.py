@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError, Unreachable
 from swrepo.fuse.session import FailedBefore, Request, Session
 from swrepo.fuse.wire import Opcode
 from swrepo.system.activity import ANY, Activity, Working
+from swrepo.vfs.tree import Vfs
 
 DEADLINE = 60.0
 """Seconds without a byte after which a request fails."""

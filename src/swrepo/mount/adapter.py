@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from swrepo.client.ahead_fetch import ReadingAhead
-from swrepo.client.deadlines import DEADLINE, Deadlines, describe
-from swrepo.client.interrupts import is_meant_to_stop
-from swrepo.client.opens import Opens
-from swrepo.client.owners import Owners
-from swrepo.client.passthrough import OpenFiles
-from swrepo.client.reads import Read, Reads
-from swrepo.client.vfs import ROOT_NODE, Listed, NotHere, Vfs
 from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
 from swrepo.fuse import wire
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.session import LATER, Handler, Later, Request, Session
 from swrepo.fuse.wire import Opcode
+from swrepo.mount.ahead_fetch import ReadingAhead
+from swrepo.mount.deadlines import DEADLINE, Deadlines, describe
+from swrepo.mount.interrupts import is_meant_to_stop
+from swrepo.mount.opens import Opens
+from swrepo.mount.passthrough import OpenFiles
+from swrepo.mount.reads import Read, Reads
 from swrepo.repository.status import Status
+from swrepo.vfs.owners import Owners
+from swrepo.vfs.tree import ROOT_NODE, Listed, NotHere, Vfs
 
 WORKERS = 32
 """Threads that fetch. More would not fetch faster: the network has its own queue."""

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swrepo import __version__
-from swrepo.client.cache_commands import cache_commands
-from swrepo.client.control import Command
-from swrepo.client.mounted import Mounted
-from swrepo.client.refresh import Refresher
-from swrepo.client.report import report
+from swrepo.mount.cache_commands import cache_commands
+from swrepo.mount.control import Command
+from swrepo.mount.mounted import Mounted
+from swrepo.mount.refresh import Refresher
+from swrepo.mount.report import report
 
 
 def commands(mounted: Mounted) -> dict[str, Command]:

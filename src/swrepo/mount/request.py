@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swrepo.client.access import AccessRequest, Clock, now
-from swrepo.client.deadlines import DEADLINE
-from swrepo.client.logs import LogOptions
-from swrepo.client.owners import Owners
 from swrepo.client.repositories import Resolver
+from swrepo.mount.deadlines import DEADLINE
+from swrepo.mount.logs import LogOptions
+from swrepo.vfs.owners import Owners
 
 HOURS_24 = 86400
 

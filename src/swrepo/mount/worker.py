@@ -15,15 +15,15 @@ import threading
 import time
 from contextlib import suppress
 
-from swrepo.client.commands import commands
-from swrepo.client.control import ControlSocket
-from swrepo.client.guard import Report
-from swrepo.client.handover import Connection, Handover
-from swrepo.client.mounted import Mounted
-from swrepo.client.refresh import Timer, tell_kernel
-from swrepo.client.request import MountRequest
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
+from swrepo.mount.commands import commands
+from swrepo.mount.control import ControlSocket
+from swrepo.mount.guard import Report
+from swrepo.mount.handover import Connection, Handover
+from swrepo.mount.mounted import Mounted
+from swrepo.mount.refresh import Timer, tell_kernel
+from swrepo.mount.request import MountRequest
 
 log = logging.getLogger(__name__)
 

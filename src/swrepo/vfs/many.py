@@ -6,10 +6,10 @@ import stat
 from collections.abc import Mapping
 from typing import Protocol
 
-from swrepo.client.listings import AFTER_DOT, AFTER_DOTS, ROOT_NODE, Listed, volume_root
-from swrepo.client.volume import Volume
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
+from swrepo.vfs.listings import AFTER_DOT, AFTER_DOTS, ROOT_NODE, Listed, volume_root
+from swrepo.vfs.volume import Volume
 
 
 class Repositories(Protocol):

@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from swrepo.catalog.reader import CatalogFile
-from swrepo.client.listings import ROOT_NODE
-from swrepo.client.nodes import Frozen, NodeTable, Span
-from swrepo.client.rows import RowsInOrder
-from swrepo.client.volume import Volume
 from swrepo.errors import IsADirectory, SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.repository.content import Content
+from swrepo.vfs.listings import ROOT_NODE
+from swrepo.vfs.nodes import Frozen, NodeTable, Span
+from swrepo.vfs.rows import RowsInOrder
+from swrepo.vfs.volume import Volume
 
 _OPEN_CONTENTS = 256
 _RECENT_ENTRIES = 4096

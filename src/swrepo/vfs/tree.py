@@ -12,14 +12,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from swrepo.client import listings
-from swrepo.client.entries import Entries, StaleNode, volume_of
-from swrepo.client.journal import Journal, Stale, Told
-from swrepo.client.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
-from swrepo.client.many import ManyRepositories, Repositories
-from swrepo.client.nodes import Frozen, NodeTable, Span
-from swrepo.client.resume import OpenVolume, restore, shown, span_record
-from swrepo.client.volume import Volume
 from swrepo.errors import NotASymlink, PathNotFound, SwrepoError
 from swrepo.format import xattr
 from swrepo.format.dirent import Dirent
@@ -28,6 +20,14 @@ from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
 from swrepo.system.shared_memory import SharedMemory
+from swrepo.vfs import listings
+from swrepo.vfs.entries import Entries, StaleNode, volume_of
+from swrepo.vfs.journal import Journal, Stale, Told
+from swrepo.vfs.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
+from swrepo.vfs.many import ManyRepositories, Repositories
+from swrepo.vfs.nodes import Frozen, NodeTable, Span
+from swrepo.vfs.resume import OpenVolume, restore, shown, span_record
+from swrepo.vfs.volume import Volume
 
 __all__ = ["NAME_MAX", "ROOT_NODE", "Listed", "NameTooLong", "NotHere", "StaleNode", "Usage", "Vfs"]
 

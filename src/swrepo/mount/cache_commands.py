@@ -12,9 +12,9 @@ from swrepo.cache.pins import is_pinned
 from swrepo.cache.quota import MEGABYTE, Quota
 from swrepo.cache.tiered import Tier
 from swrepo.client.access import Access
-from swrepo.client.control import Command
 from swrepo.errors import PathNotFound, UsageError
 from swrepo.format.paths import normalise
+from swrepo.mount.control import Command
 from swrepo.objects.store import Want
 from swrepo.repository.content import wanted_objects
 from swrepo.repository.walk import walk

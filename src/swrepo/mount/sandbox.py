@@ -1,6 +1,6 @@
 """A mount that only this process and its children see, and that ends with the last of them: `swrepo exec`.
 
-    this process --fork--> (gone) --fork--> server --> guard --> worker     client.guard
+    this process --fork--> (gone) --fork--> server --> guard --> worker     mount.guard
         |  a mount namespace, the mount in it                  |
         +--------- the connection, through a socket ---------->+
         becomes the command
@@ -21,9 +21,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
-from swrepo.client.mount import MountRequest, mount
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse.mount import MountOptions, mount_in_namespace
+from swrepo.mount.start import MountRequest, mount
 from swrepo.system import assembled_root, namespace
 
 _LONGEST_MESSAGE = 1 << 16

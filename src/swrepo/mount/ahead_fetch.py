@@ -8,16 +8,16 @@ import threading
 from collections import deque
 from concurrent.futures import Executor
 
-from swrepo.client.ahead import Ahead, AheadCounters, Nearby
-from swrepo.client.ahead_chunks import ChunksAhead
-from swrepo.client.ahead_walk import walk_from
-from swrepo.client.reads import Reads
-from swrepo.client.vfs import Vfs
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
+from swrepo.mount.ahead import Ahead, AheadCounters, Nearby
+from swrepo.mount.ahead_chunks import ChunksAhead
+from swrepo.mount.ahead_walk import walk_from
+from swrepo.mount.reads import Reads
 from swrepo.objects.store import BringsAhead
 from swrepo.repository.content import Content
 from swrepo.system.activity import Activity, Working
+from swrepo.vfs.tree import Vfs
 
 log = logging.getLogger(__name__)
 
