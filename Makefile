@@ -7,5 +7,5 @@ check: ; @.ci/setup && .venv/bin/ruff format --check -q . && .venv/bin/ruff chec
 bench: ; @.ci/setup && .venv/bin/python -m benchmarks $(ARGS)
 bench-client: ; @.ci/setup test && .venv/bin/python -m benchmarks.client $(ARGS)
 stress: ; @.ci/setup test && SWREPO_STRESS=long .venv/bin/python -m pytest tests/stress $(ARGS)
-docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs
+docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs && .venv/bin/python -m swrepo.cli.shared_files packaging/share
 clean: ; @rm -rf .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find src tests demo benchmarks -name __pycache__ -prune -exec rm -rf {} +
