@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from swrepo.mount.control import ask
 from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.logs import LogOptions
 from swrepo.mount.request import HOURS_24, MountRequest
+from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
 from swrepo.vfs.owners import owners_of
 
@@ -95,6 +97,7 @@ def _mount(
             repository=repository,
             resolve=resolve,
             foreground=args.foreground,
+            service_manager=os.environ.get(ADDRESS_VARIABLE) if args.foreground else None,
             control=control,
             socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
         )

@@ -24,7 +24,7 @@ class MountRequest:
     directory of the control socket (default: the repository's cache). `log`: the file that a daemon writes to;
     without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
     others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
-    reads files of the cache by itself, where it can.
+    reads files of the cache by itself, where it can. `service_manager`: the socket that is told when the mount answers.
     """
 
     mountpoint: str
@@ -44,6 +44,7 @@ class MountRequest:
     logs: LogOptions = field(default_factory=LogOptions)
     owners: Owners | None = None
     passthrough: bool = False
+    service_manager: str | None = None
     clock: Clock = now
 
     @property

@@ -21,12 +21,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
-from swrepo.errors import MountFailed, SwrepoError
+from swrepo.errors import MountFailed
 from swrepo.fuse.mount import MountOptions, mount_in_namespace
 from swrepo.mount.start import MountRequest, mount
 from swrepo.system import assembled_root, namespace
 
 _LONGEST_MESSAGE = 1 << 16
+_LONGEST_TEXT = 1 << 12
 _FIRST_INHERITED = 3
 
 
@@ -83,19 +84,19 @@ def _serve(caller: socket.socket, prepare: Callable[[], MountRequest], finish: C
         os.register_at_fork(after_in_child=caller.close)  # the caller shall see the end of this process
         error = _try_to_serve(caller, prepare)
         with suppress(OSError):
-            caller.send(pickle.dumps(error))
+            caller.send(_pickled(error))
         caller.close()
         for descriptor in (0, 1, 2):
             os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), descriptor)
         finish()
-        code = 0 if error is None else error.exit_code
+        code = 0
     except BaseException:  # noqa: BLE001 - the last line of defence, and it is shown
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(code)
 
 
-def _try_to_serve(caller: socket.socket, prepare: Callable[[], MountRequest]) -> SwrepoError | None:
+def _try_to_serve(caller: socket.socket, prepare: Callable[[], MountRequest]) -> Exception | None:
     try:
         request = prepare()
         _, devices, _, _ = socket.recv_fds(caller, _LONGEST_MESSAGE, 1)
@@ -105,11 +106,22 @@ def _try_to_serve(caller: socket.socket, prepare: Callable[[], MountRequest]) ->
                 mount(replace(request, mountpoint=f"/dev/fd/{devices[0]}", foreground=False))
             finally:
                 os.close(devices[0])
-    except SwrepoError as error:
+    except Exception as error:  # noqa: BLE001 - the caller raises it
         return error
-    except OSError as error:
-        return MountFailed(f"the mount cannot be served: {error}")
     return None
+
+
+def _pickled(error: Exception | None) -> bytes:
+    try:
+        data = pickle.dumps(error)
+        pickle.loads(data)  # noqa: S301 - our own; not every foreign error survives it
+    except Exception:  # noqa: BLE001 - whatever its class does
+        data = b""
+    return (
+        data
+        if 0 < len(data) <= _LONGEST_MESSAGE
+        else pickle.dumps(MountFailed(f"{type(error).__name__}: {error}"[:_LONGEST_TEXT]))
+    )
 
 
 def _close_inherited(kept: int) -> None:

@@ -24,6 +24,7 @@ from swrepo.mount.handover import Connection, Handover
 from swrepo.mount.mounted import Mounted
 from swrepo.mount.refresh import Timer, tell_kernel
 from swrepo.mount.request import MountRequest
+from swrepo.system.service_manager import tell_ready
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
         handover.give(Connection(mounted.device, mounted.session.agreement, mounted.fqrn))
         if handover.connection is None:
             report.ready()
+            tell_ready(request.service_manager)
         else:
             tell_kernel(mounted.vfs, mounted.session, mounted.vfs.unsaid)
             timer.now()
