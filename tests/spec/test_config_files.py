@@ -99,8 +99,9 @@ def settings_of(**values):
 def test_the_defaults_are_those_of_the_table():
     parameters = interpret({})
     network = parameters.network
-    assert network.proxies == "DIRECT"
-    assert (network.timeout, network.timeout_direct, network.max_retries) == (5.0, 10.0, 1)
+    servers = network.servers
+    assert (servers.proxies, servers.fallback) == ("DIRECT", "")
+    assert (servers.timeout, servers.timeout_direct, network.max_retries) == (5.0, 10.0, 1)
     assert parameters.shared_cache
     assert not parameters.strict_mount
     assert parameters.max_ttl is None
@@ -137,7 +138,9 @@ def test_every_setting_is_seen_by_variant_symlinks():
         ("CVMFS_QUOTA_LIMIT", "4G"),
         ("CVMFS_SHARED_CACHE", "perhaps"),
         ("CVMFS_SERVER_URL", "example.org"),
-        ("CVMFS_HTTP_PROXY", "auto"),
+        ("CVMFS_IPFAMILY_PREFER", "5"),
+        ("CVMFS_PAC_URLS", "ftp://wpad"),
+        ("CVMFS_BEARER_TOKEN_SERVERS", "http://open"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_parameter_and_place(name, value):
@@ -146,9 +149,9 @@ def test_a_value_that_does_not_fit_names_its_parameter_and_place(name, value):
 
 
 def test_a_parameter_that_is_not_honoured_yet_is_named_where_it_asks_for_something():
-    said = ["f:1: CVMFS_USE_GEOAPI is not honoured yet; it has no effect"]
-    assert warnings(settings_of(CVMFS_USE_GEOAPI="yes")) == said
-    assert warnings(settings_of(CVMFS_USE_GEOAPI="no")) == []
+    said = ["f:1: CVMFS_METALINK_URL is not honoured yet; it has no effect"]
+    assert warnings(settings_of(CVMFS_METALINK_URL="http://m")) == said
+    assert warnings(settings_of(CVMFS_METALINK_URL="")) == []
 
 
 def test_a_parameter_that_needs_no_effect_draws_no_warning():
@@ -210,13 +213,13 @@ def test_the_originals_own_defaults_draw_no_warning_and_no_error():
 
 
 def test_fallback_proxies_follow_the_others_and_rule_out_direct_connections():
-    found = interpret(settings_of(CVMFS_HTTP_PROXY="http://a|DIRECT;DIRECT", CVMFS_FALLBACK_PROXY="http://b;http://c"))
-    assert found.network.proxies == "http://a;http://b;http://c"
+    found = interpret(settings_of(CVMFS_HTTP_PROXY="http://a|DIRECT;DIRECT", CVMFS_FALLBACK_PROXY="http://b;DIRECT"))
+    assert (found.network.servers.proxies, found.network.servers.fallback) == ("http://a", "http://b")
 
 
 def test_only_so_many_servers_are_used():
     found = interpret(settings_of(CVMFS_SERVER_URL="http://a;http://b;http://c", CVMFS_MAX_SERVERS="2"))
-    assert found.server_urls == ("http://a", "http://b")
+    assert found.network.servers.most == 2
 
 
 def test_honoured_parameters_and_other_variables_draw_no_warning():

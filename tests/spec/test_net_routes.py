@@ -51,7 +51,7 @@ class TestReadingProxies:
     def test_groups_are_in_order_and_space_does_not_matter(self, text: str, groups: ProxyGroups) -> None:
         assert parse_proxies(text) == groups
 
-    @pytest.mark.parametrize("text", ["", " ; | ", "auto"])
+    @pytest.mark.parametrize("text", ["", " ; | "])
     def test_nothing_to_use_is_an_error_that_says_what_to_write(self, text: str) -> None:
         with pytest.raises(ConfigError, match="DIRECT"):
             parse_proxies(text)

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from swrepo.cache.plan import CachePlan, DirectoryPlan, build
 from swrepo.catalog.schema import KEY_VOLATILE
 from swrepo.client.offline import Recording, kept_manifest
+from swrepo.config.network import NetworkParameters
 from swrepo.errors import ConfigError, FormatError, PathNotFound, Rollback, Unreachable, UsageError, WrongRepository
 from swrepo.format import blacklist, envelope, manifest
 from swrepo.format.blacklist import Blacklist
@@ -26,10 +27,11 @@ from swrepo.format.breadcrumb import Breadcrumb
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST
-from swrepo.net.http import HttpClient, Timeouts
-from swrepo.net.options import NetworkOptions
-from swrepo.net.remote import Patience, RemoteRepository
-from swrepo.net.routes import DIRECT, ProxyGroups, Routes
+from swrepo.net.connect import Chain, Connection, ExternalConnection, Surroundings
+from swrepo.net.external import WithExternal
+from swrepo.net.http import Timeouts
+from swrepo.net.remote import RemoteRepository
+from swrepo.net.routes import DIRECT, ProxyGroups
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.objects.store import LocalObjects, Want
 from swrepo.repository.alternative import AlternativePaths
@@ -51,7 +53,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-DEFAULT_NETWORK = NetworkOptions()
+DEFAULT_NETWORK = NetworkParameters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class AccessRequest:
     proxies: ProxyGroups = DIRECT
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     max_retries: int = 1
-    network: NetworkOptions = DEFAULT_NETWORK
+    network: NetworkParameters = DEFAULT_NETWORK
     variables: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now
     quota: int | None = None
@@ -98,11 +100,13 @@ class Access:
         self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
         self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
         self._lock = threading.Lock()  # one refresh at a time
-        self.client: HttpClient | None = None
+        self._connection: Connection | None = None
+        self._external: ExternalConnection | None = None
         self.documents = self._source()
+        self.cache_source = WithExternal(AlternativePaths(self.documents, self.documents), self._external_files())
         self._recording = Recording(self.documents)
         plan = request.caches or DirectoryPlan(request.cache, quota=request.quota)
-        self.cache = build(plan, AlternativePaths(self.documents, self.documents), request.cache)
+        self.cache = build(plan, self.cache_source, request.cache)
         try:
             self.manifest: Manifest | None = None
             self._seen: Breadcrumb | None = None
@@ -164,8 +168,10 @@ class Access:
         if revision is not None:
             revision.close()
         self.cache.close()
-        if self.client is not None:
-            self.client.close()
+        if self._connection is not None:
+            self._connection.close()
+        if self._external is not None:
+            self._external.close()
 
     def __enter__(self) -> Self:
         return self
@@ -182,18 +188,20 @@ class Access:
             if len(request.urls) > 1:
                 raise UsageError("a file:// URL cannot be one of several servers")
             return DirectoryObjects(_directory(directories[0]))
-        network = request.network
-        self.client = HttpClient(
-            timeouts=request.timeouts,
-            max_redirects=network.max_redirects,
-            ca_bundle=network.ca_bundle,
-            ipv4_only=network.ipv4_only,
-        )
-        routes = Routes(
-            request.urls, request.proxies, server_reset=network.server_reset, proxy_reset=network.proxy_reset
-        )
-        patience = Patience(request.max_retries, network.back_off, longest_pause=network.back_off_limit)
-        return RemoteRepository(routes, self.client, patience=patience)
+        chain = Chain(request.urls, request.proxies, request.timeouts, request.max_retries)
+        self._connection = Connection(chain, request.network, self._surroundings("swrepo.proxies"))
+        return self._connection.repository
+
+    def _external_files(self) -> RemoteRepository | None:
+        """The servers of content that is not in the repository; None where there is none."""
+        network = self.request.network
+        if not network.external.urls:
+            return None
+        self._external = ExternalConnection(network, self._surroundings("swrepo.external-proxies"))
+        return self._external.files
+
+    def _surroundings(self, name: str) -> Surroundings:
+        return Surroundings(self.request.variables, self.request.cache / f"{name}.{self.request.fqrn or ''}")
 
     def _claimed_name(self) -> str:
         """The name that the manifest claims; the chain of trust then holds it to it."""
@@ -224,11 +232,6 @@ class Access:
         """Fetch the root catalog of a manifest that is not trusted yet: its name holds it to its bytes."""
         if not self.is_fixed and claim.root_size is not None:
             os.close(self.cache.open(Want(claim.root_catalog, size=claim.root_size)))
-
-    @property
-    def cache_source(self) -> AlternativePaths:
-        """Where objects that are not in the cache come from."""
-        return AlternativePaths(self.documents, self.documents)
 
     def _first_revision(self) -> Revision:
         try:

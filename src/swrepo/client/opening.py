@@ -13,10 +13,7 @@ from swrepo.client.target import Target
 from swrepo.config.files import World, load
 from swrepo.config.parameters import interpret
 from swrepo.net.http import Timeouts
-from swrepo.net.options import NetworkOptions
 from swrepo.net.routes import parse_proxies
-
-_REDIRECTS = 4
 
 
 def sources(places: Places) -> CopiedSources:
@@ -36,6 +33,7 @@ def access_request(
     """For the newest revision or the one that is named; variant symlinks see `environment` and the configuration."""
     parameters = selection.parameters
     network = parameters.network
+    servers = network.servers
     return AccessRequest(
         urls=selection.urls,
         keys=selection.keys,
@@ -48,17 +46,9 @@ def access_request(
         root_hash=root_hash or parameters.root_hash,
         follow=parameters.auto_update,
         blacklists=selection.blacklists,
-        proxies=parse_proxies(network.proxies),
-        timeouts=Timeouts(network.timeout_direct, network.timeout, network.low_speed_limit),
+        proxies=parse_proxies(servers.proxies) if servers.proxies else (),
+        timeouts=Timeouts(servers.timeout_direct, servers.timeout, network.low_speed_limit),
         max_retries=network.max_retries,
-        network=NetworkOptions(
-            back_off=network.back_off_first,
-            back_off_limit=network.back_off_limit,
-            server_reset=network.server_reset,
-            proxy_reset=network.proxy_reset,
-            max_redirects=_REDIRECTS if network.follow_redirects else 0,
-            ca_bundle=network.ca_bundle,
-            ipv4_only=network.ipv4_only,
-        ),
+        network=network,
         variables={**environment, **selection.variables},
     )

@@ -8,35 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import inf
 
 from swrepo.config.caches import DEFAULT_QUOTA_LIMIT, CacheInstance, PosixCache, cache_instance
 from swrepo.config.files import Setting
+from swrepo.config.network import NetworkParameters, network_parameters
 from swrepo.config.parameter import Standing
 from swrepo.config.table import TABLE, find, nearest
 from swrepo.config.values import Values
 from swrepo.errors import ConfigError
 
 _SYSLOG_LEVELS = {1: "debug", 2: "info", 3: "notice"}
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkParameters:
-    """How servers are asked; times in seconds, `inf` for never. `proxies` is what net.routes reads."""
-
-    server_urls: tuple[str, ...] = ()
-    proxies: str = "DIRECT"
-    timeout: float = 5.0
-    timeout_direct: float = 10.0
-    low_speed_limit: int = 1024
-    max_retries: int = 1
-    back_off_first: float = 2.0
-    back_off_limit: float = 10.0
-    server_reset: float = 1800.0
-    proxy_reset: float = 300.0
-    follow_redirects: bool = False
-    ca_bundle: str | None = None
-    ipv4_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +88,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
     _refuse_the_impossible(settings)
     ttl = values.number("CVMFS_MAX_TTL", 0)
     return ClientParameters(
-        network=_network(values),
+        network=network_parameters(values),
         ownership=OwnershipParameters(
             claim=values.switch("CVMFS_CLAIM_OWNERSHIP", default=False),
             user=values.text("CVMFS_USER"),
@@ -167,40 +148,6 @@ def _refuse_the_impossible(settings: Mapping[str, Setting]) -> None:
         setting = settings.get(row.name)
         if row.standing is Standing.REFUSED and setting is not None and not row.asks_for_nothing(setting.value):
             raise ConfigError(f"{setting.origin}: {row.name}={setting.value} is refused: {row.reason}")
-
-
-def _network(values: Values) -> NetworkParameters:
-    most = values.number("CVMFS_MAX_SERVERS", 0)
-    system_ca = values.switch("CVMFS_USE_SSL_SYSTEM_CA", default=False)
-    return NetworkParameters(
-        server_urls=values.urls("CVMFS_SERVER_URL")[: most or None],
-        proxies=_proxies(values),
-        timeout=float(values.number("CVMFS_TIMEOUT", 5, least=1)),
-        timeout_direct=float(values.number("CVMFS_TIMEOUT_DIRECT", 10, least=1)),
-        low_speed_limit=values.number("CVMFS_LOW_SPEED_LIMIT", 1024),
-        max_retries=values.number("CVMFS_MAX_RETRIES", 1),
-        back_off_first=float(values.number("CVMFS_BACKOFF_INIT", 2)),
-        back_off_limit=float(values.number("CVMFS_BACKOFF_MAX", 10)),
-        server_reset=values.number("CVMFS_HOST_RESET_AFTER", 1800) or inf,
-        proxy_reset=values.number("CVMFS_PROXY_RESET_AFTER", 300) or inf,
-        follow_redirects=values.switch("CVMFS_FOLLOW_REDIRECTS", default=False),
-        ca_bundle=None if system_ca else values.text("X509_CERT_BUNDLE"),
-        ipv4_only=values.switch("CVMFS_IPV4_ONLY", default=False),
-    )
-
-
-def _proxies(values: Values) -> str:
-    """The proxies, then the fallback ones; with these, nothing is fetched directly."""
-    text = values.text("CVMFS_HTTP_PROXY") or "DIRECT"
-    if "auto" in {name.strip().lower() for group in text.split(";") for name in group.split("|")}:
-        raise values.refuse("CVMFS_HTTP_PROXY", "supported yet where it says `auto`: write the proxies, or DIRECT")
-    fallback = values.text("CVMFS_FALLBACK_PROXY")
-    if fallback is None:
-        return text
-    groups = [
-        "|".join(name for name in group.split("|") if name.strip().upper() != "DIRECT") for group in text.split(";")
-    ]
-    return ";".join([*(group for group in groups if group.strip()), fallback])
 
 
 def _log(values: Values) -> LogParameters:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from urllib.parse import urlsplit
 
 import pycurl
 
 from swrepo.net.faults import Fault, TransferFailed
-from swrepo.net.transfer import Transfer
+from swrepo.net.transfer import Request, Transfer
 
 _BUFFER_SIZE = 256 << 10
 _IDLE_AGE = 60
@@ -35,12 +36,13 @@ class EasyOptions:
     ca_bundle: str | None
     max_redirects: int
     ipv4_only: bool = False
+    ca_directory: str | None = None
 
 
 class Easy:
     """A handle that stays with its network thread; `transfer` is what it serves at the moment."""
 
-    __slots__ = ("_eager", "_lines", "_prepared", "curl", "transfer")
+    __slots__ = ("_eager", "_lines", "_pinned", "_prepared", "curl", "transfer")
 
     def __init__(self, options: EasyOptions, eager: list[Easy]) -> None:
         """`eager` is where the handle notes itself when a worker should start on a response that still arrives."""
@@ -48,6 +50,7 @@ class Easy:
         self._eager = eager
         self._lines: list[bytes] = []
         self._prepared: tuple[object, ...] = ()
+        self._pinned = False
         self.curl = curl = pycurl.Curl()
         curl.easy = self
         curl.setopt(pycurl.NOSIGNAL, 1)
@@ -63,6 +66,8 @@ class Easy:
             curl.setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
         if options.ca_bundle is not None:
             curl.setopt(pycurl.CAINFO, options.ca_bundle)
+        if options.ca_directory is not None:
+            curl.setopt(pycurl.CAPATH, options.ca_directory)
         curl.setopt(pycurl.WRITEFUNCTION, self._body)
 
     def prepare(self, transfer: Transfer) -> None:
@@ -78,6 +83,7 @@ class Easy:
             request.keep_head,
             is_tls,
             request.fresh,
+            request.address,
         )
         if wanted != self._prepared:
             self.curl.setopt(pycurl.MAXAGE_CONN, _FRESH_AGE if request.fresh else _IDLE_AGE)
@@ -88,12 +94,27 @@ class Easy:
             self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.timeout * 1000)))
             self.curl.setopt(pycurl.LOW_SPEED_LIMIT, request.low_speed)
             self.curl.setopt(pycurl.LOW_SPEED_TIME, max(1, ceil(request.timeout)))
+            self._connect_to(request)
             # HTTP/2 needs one connection; without TLS there is no HTTP/2, and waiting to see would hold up the second.
             self.curl.setopt(pycurl.PIPEWAIT, int(is_tls))
             # Ten callbacks into the interpreter, so only where somebody wants to see the head.
             self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append if request.keep_head else None)
             self._prepared = wanted
+        if request.known:
+            host, port = host_and_port(request.url)
+            addresses = ",".join(f"[{item}]" if ":" in item else item for item in request.known)
+            self.curl.setopt(pycurl.RESOLVE, [f"+{host}:{port}:{addresses}"])
         self.transfer = transfer
+
+    def _connect_to(self, request: Request) -> None:
+        if request.address is None:
+            if self._pinned:
+                self.curl.unsetopt(pycurl.CONNECT_TO)
+                self._pinned = False
+            return
+        address = f"[{request.address}]" if ":" in request.address else request.address
+        self.curl.setopt(pycurl.CONNECT_TO, [f"::{address}:"])  # whatever the host, to this one, at its port
+        self._pinned = True
 
     def deliver_head(self) -> None:
         """Give the transfer its status and head; not to be called within one of libcurl's callbacks."""
@@ -123,4 +144,12 @@ def fault_of(easy: Easy, code: int, text: str) -> TransferFailed:
     request = easy.transfer.request if easy.transfer is not None else None
     url, proxy = (request.url, request.proxy) if request is not None else ("?", None)
     through = f" through proxy {proxy}" if proxy else ""
-    return TransferFailed(f"{url}{through}: {text or f'libcurl error {code}'}", _FAULTS.get(code, Fault.BROKEN))
+    address = None if proxy else easy.curl.getinfo(pycurl.PRIMARY_IP) or None
+    fault = _FAULTS.get(code, Fault.BROKEN)
+    return TransferFailed(f"{url}{through}: {text or f'libcurl error {code}'}", fault, address)
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Of a server's URL; a literal of version 6 without its brackets."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

@@ -28,6 +28,8 @@ class Fault(Enum):
 class TransferFailed(Unreachable):
     """One transfer ended without a complete response."""
 
-    def __init__(self, message: str, fault: Fault) -> None:
+    def __init__(self, message: str, fault: Fault, address: str | None = None) -> None:
+        """`address`: the server's, where a connection to it came about."""
         self.fault = fault
+        self.address = address
         super().__init__(message)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from swrepo import __version__
-from swrepo.net.easy import EasyOptions
+from swrepo.net.easy import EasyOptions, host_and_port
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.loop import NetworkThread
+from swrepo.net.names import Names
 from swrepo.net.transfer import Request, Transfer
 
 NO_CACHE = ("Pragma: no-cache", "Cache-Control: no-cache")
@@ -35,6 +36,17 @@ class Timeouts:
     direct: float = 10.0
     proxied: float = 5.0
     low_speed: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Who vouches for https servers: a file of certificates, a directory (by their hashes), or the system's."""
+
+    bundle: str | None = None
+    directory: str | None = None
+
+
+SYSTEM = Authorities()
 
 
 class Response:
@@ -84,12 +96,18 @@ class HttpClient:
         connections: int = 64,
         max_redirects: int = 0,
         user_agent: str = f"cvmfs swrepo {__version__}",
-        ca_bundle: str | None = None,
+        authorities: Authorities = SYSTEM,
         ipv4_only: bool = False,
+        names: Names | None = None,
+        headers: Callable[[str], tuple[str, ...]] | None = None,
     ) -> None:
+        """`names`: who is asked for servers. `headers`: what goes with the request for a URL, in complete lines."""
+        self._names = names if names is not None and names.asks_own_server else None
+        self._headers = headers
         self._timeouts = timeouts
         self._connections = connections
-        self._options = EasyOptions(user_agent, ca_bundle or _find_ca_bundle(), max_redirects, ipv4_only)
+        bundle = authorities.bundle or (_find_ca_bundle() if authorities == SYSTEM else None)
+        self._options = EasyOptions(user_agent, bundle, max_redirects, ipv4_only, authorities.directory)
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None
         self._closed = False
@@ -105,13 +123,20 @@ class HttpClient:
         headers: tuple[str, ...] = (),
         keep_head: bool = True,
         fresh: bool = False,
+        address: str | None = None,
     ) -> Transfer:
-        """Begin a GET and return at once. `Transfer.cancel` ends it from any thread. `fresh`: see Request."""
+        """Begin a GET and return at once. `Transfer.cancel` ends it from any thread. `fresh`, `address`: see Request.
+
+        TransferFailed where the server's name cannot be found.
+        """
         timeout = self._timeouts.direct if proxy is None else self._timeouts.proxied
         thread = self._thread
         if thread is None or thread.has_ended:
             thread = self._start_thread()
-        request = Request(url, proxy, headers, timeout, self._timeouts.low_speed, keep_head, fresh)
+        if self._headers is not None:
+            headers = (*headers, *self._headers(url))
+        known = self._known(url) if self._names is not None and proxy is None else ()
+        request = Request(url, proxy, headers, timeout, self._timeouts.low_speed, keep_head, fresh, address, known)
         transfer = Transfer(request, thread.attend)
         thread.attend(transfer)
         return transfer
@@ -134,6 +159,14 @@ class HttpClient:
             thread, self._thread = self._thread, None
         if thread is not None:
             thread.close()
+
+    def _known(self, url: str) -> tuple[str, ...]:
+        assert self._names is not None  # noqa: S101 - its caller looked
+        host, _ = host_and_port(url)
+        found = self._names.addresses(host)
+        if not found:
+            raise TransferFailed(f"{url}: the name server knows no address of {host}", Fault.SERVER_NAME)
+        return found
 
     def _start_thread(self) -> NetworkThread:
         with self._lock:

@@ -6,26 +6,31 @@ What arrives is checked by objects.codec while it arrives. A failed try is follo
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from swrepo.errors import CorruptObject, ObjectNotFound, ObjectTooLarge, Unreachable
 from swrepo.net.early import EarlyTransfers
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.http import NO_CACHE, HttpClient, Response
+from swrepo.net.names import Names
 from swrepo.net.routes import Route, Routes
+from swrepo.net.upkeep import Upkeep
 from swrepo.net.walk import Step, Walk
 from swrepo.objects import codec
 from swrepo.objects.store import DOCUMENT_LIMIT, Want
 from swrepo.system import activity
 
-_UNESCAPED = "/:.@+-_~[],"
-_OK, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 400, 404, 410, 429
+log = logging.getLogger(__name__)
+
+UNESCAPED = "/:.@+-_~[],"
+_OK, _PARTIAL, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 206, 400, 404, 410, 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,37 @@ class Patience:
     """Retries over one route, and the seconds of the first pause's upper end (doubled each time, to `longest_pause`).
 
     `limit`: seconds without a byte after which no other route is tried; one try is bounded by its `Timeouts`.
+    `for_ever`: when nothing is left to try, begin again after the longest pause.
     """
 
     max_retries: int = 1
     back_off: float = 2.0
     limit: float = 60.0
     longest_pause: float = 10.0
+    for_ever: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a file: `size` bytes from `offset`."""
+
+    offset: int
+    size: int
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return (f"Range: bytes={self.offset}-{self.offset + self.size - 1}",)
+
+    def cut_from(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The part out of the whole file."""
+        position = 0
+        for block in blocks:
+            start, position = position, position + len(block)
+            piece = block[max(0, self.offset - start) : max(0, self.offset + self.size - start)]
+            if piece:
+                yield piece
+            if position >= self.offset + self.size:
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +91,12 @@ class RemoteRepository:
         pause: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
         clock: Callable[[], float] = time.monotonic,
+        names: Names | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
+        """`names`: for the other addresses of a server that fails. `upkeep`: who changes the routes as time goes by."""
         self.routes = routes
+        self._names, self._upkeep = names, upkeep
         self._client = client
         self._patience = patience
         self._pause, self._uniform, self._clock = pause, uniform, clock
@@ -72,20 +106,21 @@ class RemoteRepository:
 
     def start(self, wants: Sequence[Want]) -> None:
         """See StartsEarly."""
-        route = self.routes.current()
         for want in wants:
-            self._early.start(f"{route.server}/{want.id.path}", route.proxy)
+            path = want.id.path
+            route = self.routes.current(path)
+            if route.address is None:
+                self._early.start(f"{route.server}/{path}", route.proxy)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
+        self._get(want.id.path, f"object {want.id}", _into(want, out))
 
-        def receive(blocks: Iterator[bytes], *, again: bool) -> None:
-            if again:
-                out.seek(0)
-                out.truncate()
-            codec.decode(blocks, want, out)
-
-        self._get(want.id.path, f"object {want.id}", receive)
+    def fetch_part(self, path: str, want: Want, out: BinaryIO, offset: int | None) -> None:
+        """The same for an object that is the file at `path`, or the part of it that begins at `offset`."""
+        size = want.size
+        part = None if offset is None or size is None else Part(offset, size)
+        self._get(path, f"external file /{path}", _into(want, out), part)
 
     def read(self, name: str, limit: int = DOCUMENT_LIMIT) -> bytes:
         """See Documents."""
@@ -98,7 +133,7 @@ class RemoteRepository:
                 if len(document) > limit:
                     raise ObjectTooLarge(f"{name} is larger than the {limit} bytes that are accepted of it")
 
-        self._get(quote(name, safe=_UNESCAPED), name, receive)
+        self._get(quote(name, safe=UNESCAPED), name, receive)
         return bytes(document)
 
     @property
@@ -106,20 +141,34 @@ class RemoteRepository:
         with self._lock:
             return Traffic(self._responses, self._bytes)
 
-    def _get(self, path: str, what: str, receive: Callable[..., None]) -> None:
+    def _get(self, path: str, what: str, receive: Callable[..., None], part: Part | None = None) -> None:
         """Try the routes until one delivers what `receive` accepts."""
-        walk = Walk(self.routes, self._patience.max_retries, self._patience.limit, self._clock())
+        while True:
+            try:
+                self._walk(path, what, receive, part)
+            except Unreachable as error:
+                if not self._patience.for_ever or isinstance(error, TransferFailed):
+                    raise
+                log.warning("%s; trying again", error)
+                self._pause(self._patience.longest_pause)
+            else:
+                return
+
+    def _walk(self, path: str, what: str, receive: Callable[..., None], part: Part | None) -> None:
+        if self._upkeep is not None:
+            self._upkeep.look()
+        walk = Walk(self.routes, self._patience.max_retries, self._patience.limit, self._clock(), key=path)
         record = activity.current()
         corrupt: CorruptObject | None = None
         while (step := walk.next(self._clock())) is not None:
             self._back_off(step.back_off)
             record.begin(_Try(what, step.route, walk.tries))
             try:
-                self._try(step, path, receive, walk)
+                self._try(step, path, receive, walk, part)
             except TransferFailed as error:
                 if error.fault is Fault.CANCELLED:
                     raise
-                walk.failed(step, error.fault, str(error))
+                walk.failed(step, error.fault, str(error), self._addresses(step.route, error))
             except CorruptObject as error:
                 corrupt = corrupt or error
                 walk.failed(step, Fault.CORRUPT, f"{step.route}: {error}")
@@ -128,20 +177,30 @@ class RemoteRepository:
                 return
         raise _verdict(what, walk, corrupt)
 
-    def _try(self, step: Step, path: str, receive: Callable[..., None], walk: Walk) -> None:
+    def _addresses(self, route: Route, error: TransferFailed) -> tuple[str, ...]:
+        """All of the server's, the one that failed first; empty where it was not reached, for then all were tried."""
+        if self._names is None or error.address is None or error.fault is not Fault.BROKEN:
+            return ()
+        others = self._names.addresses(urlsplit(route.server).hostname or "")
+        return tuple(dict.fromkeys((error.address, *others)))
+
+    def _try(self, step: Step, path: str, receive: Callable[..., None], walk: Walk, part: Part | None) -> None:
         url = f"{step.route.server}/{path}"
         proxy = step.route.proxy
-        headers = NO_CACHE if step.no_cache else ()
-        begun = None if headers or step.fresh else self._early.take(url, proxy)
+        headers = (*(NO_CACHE if step.no_cache else ()), *(part.headers if part is not None else ()))
+        begun = None if headers or step.fresh or step.route.address else self._early.take(url, proxy)
         # Only a proxy's own errors are told by their headers.
         transfer = begun or self._client.start(
-            url, proxy, headers=headers, keep_head=proxy is not None, fresh=step.fresh
+            url, proxy, headers=headers, keep_head=proxy is not None, fresh=step.fresh, address=step.route.address
         )
         transfer.wait()
         with Response(transfer) as response:
-            if response.status != _OK:
+            if response.status != _OK and not (part is not None and response.status == _PARTIAL):
                 raise _refusal(step.route, response)
-            receive(self._counted(response.blocks, walk), again=bool(walk.tries))
+            blocks = self._counted(response.blocks, walk)
+            if part is not None and response.status == _OK:  # all of the file: the server does not know of parts
+                blocks = part.cut_from(blocks)
+            receive(blocks, again=bool(walk.tries))
 
     def _counted(self, blocks: Iterator[bytes], walk: Walk) -> Iterator[bytes]:
         count = 0
@@ -159,6 +218,18 @@ class RemoteRepository:
         if retry:
             pause = self._uniform(0.001, self._patience.back_off) * 2 ** (retry - 1)
             self._pause(min(self._patience.longest_pause, pause))
+
+
+def _into(want: Want, out: BinaryIO) -> Callable[..., None]:
+    """What takes the blocks of one try."""
+
+    def receive(blocks: Iterator[bytes], *, again: bool) -> None:
+        if again:
+            out.seek(0)
+            out.truncate()
+        codec.decode(blocks, want, out)
+
+    return receive
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Threads: `body`, `start_reading` and `finish` are called by the network thread, 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ class Request:
     `timeout` seconds bound connecting (name lookup and TLS included), and the time that the transfer may stay below
     `low_speed` bytes/s. `headers` are complete lines. Without `keep_head` the response has a status but no headers.
     `fresh`: not over a connection that was idle; those are closed, for they may be dead without our having heard.
+    `address`: where to connect to in place of what the server's name stands for; `known`: the addresses that it stands
+    for, where the system is not to be asked.
     """
 
     url: str
@@ -37,6 +40,8 @@ class Request:
     low_speed: int
     keep_head: bool
     fresh: bool = False
+    address: str | None = None
+    known: tuple[str, ...] = ()
 
 
 class Transfer:
@@ -53,6 +58,7 @@ class Transfer:
         "_ready",
         "_signalled",
         "_tell",
+        "ended",
         "lines",
         "request",
         "status",
@@ -64,6 +70,8 @@ class Transfer:
         self.request = request
         self.status = 0
         self.lines: list[bytes] = []
+        self.ended = 0.0
+        """When the last of it came, on the monotonic clock."""
         self._tell = tell
         self.worker = activity.current()
         """Record of who waits for this."""
@@ -103,7 +111,7 @@ class Transfer:
         """Nothing more will come."""
         with self._lock:
             if not self._done:
-                self._done, self._error = True, error
+                self._done, self._error, self.ended = True, error, time.monotonic()
                 self._signal()
 
     def wants_more(self) -> bool:

@@ -6,7 +6,7 @@ Cache, retry, fail-over, one-fetch-at-a-time and counting are implementations ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from swrepo.format.compression import Compression
@@ -20,17 +20,26 @@ DOCUMENT_LIMIT = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalPlace:
+    """Where content lies that is not in the repository: the file's path in it, and for a chunk where that begins."""
+
+    path: bytes
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """An object that is asked for, with all that is needed to check it.
 
     `size` is the announced number of plain (decompressed) bytes, which must match exactly; None where nothing announces
-    it: then `limit` bounds it.
+    it: then `limit` bounds it. `place`: None for what is in the repository.
     """
 
     id: ObjectId
     compression: Compression = Compression.ZLIB
     size: int | None = None
     limit: int = CATALOG_LIMIT
+    place: ExternalPlace | None = field(default=None, compare=False)
 
 
 class ObjectSource(Protocol):

@@ -21,13 +21,15 @@ class Activity:
     Any thread may read it; the fields are single assignments, and a look at an old one does no harm.
     """
 
-    __slots__ = ("_last", "arrived", "doing", "follows", "latest")
+    __slots__ = ("_last", "arrived", "asker", "doing", "follows", "latest")
 
     def __init__(self, doing: object = "", follows: Activity | None = None) -> None:
         self._last = time.monotonic()
         self.doing = doing
         self.arrived = 0
         self.follows = follows
+        self.asker: tuple[int, int, int] | None = None
+        """Process, user and group that wait for it, where that is known."""
         self.latest: object = None
 
     def begin(self, doing: object) -> None:
