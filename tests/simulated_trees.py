@@ -18,6 +18,7 @@ from swrepo.format.compression import Compression
 from swrepo.format.dirent import Chunk, Dirent, Flag, content_flags
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.paths import ROOT, ancestors, basename, is_within, parent, path_key
+from swrepo.objects import codec
 
 MTIME = 1_780_000_000
 
@@ -36,12 +37,16 @@ class Node:
 
 @dataclass(frozen=True)
 class File(Node):
-    """A regular file. `chunk_size` cuts it into pieces; files of one directory that share a `link` are hard links."""
+    """A regular file. `chunk_size` cuts it into pieces; files of one directory that share a `link` are hard links.
+
+    The content of an `external` one is nowhere in the repository.
+    """
 
     content: bytes = b""
     compression: Compression = Compression.ZLIB
     chunk_size: int | None = None
     link: str | None = None
+    external: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,9 +170,16 @@ class TreeBuilder:
     def _file(self, plain: Dirent, node: File) -> Dirent:
         flags = int(Flag.FILE) | content_flags(self._algorithm, node.compression)
         plain = plain._replace(mode=stat.S_IFREG | node.mode, size=len(node.content))
+        if node.external:
+            flags |= int(Flag.EXTERNAL)
         if node.chunk_size is not None:
             return plain._replace(flags=flags | int(Flag.CHUNKED))
-        return plain._replace(flags=flags, digest=self._put(node.content, Kind.FILE, node.compression).digest)
+        return plain._replace(flags=flags, digest=self._stored(node, node.content, Kind.FILE).digest)
+
+    def _stored(self, node: File, content: bytes, kind: Kind) -> ObjectId:
+        if node.external:
+            return ObjectId.of(codec.encode(content, node.compression), self._algorithm, kind)
+        return self._put(content, kind, node.compression)
 
     def _chunks(self, path: bytes) -> list[Chunk]:
         node = self._tree[path]
@@ -176,8 +188,7 @@ class TreeBuilder:
         starts = range(0, len(node.content), node.chunk_size)
         pieces = {start: node.content[start : start + node.chunk_size] for start in starts}
         return [
-            Chunk(start, len(piece), self._put(piece, Kind.PARTIAL, node.compression).digest)
-            for start, piece in pieces.items()
+            Chunk(start, len(piece), self._stored(node, piece, Kind.PARTIAL).digest) for start, piece in pieces.items()
         ]
 
 

@@ -24,7 +24,7 @@ from swrepo.format.compression import Compression
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.object_id import Kind
 from swrepo.objects import codec
-from swrepo.objects.store import Want
+from swrepo.objects.store import ExternalPlace, Want
 from swrepo.repository.alternative import AlternativePaths
 from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
@@ -234,9 +234,12 @@ def test_entries_whose_bytes_cannot_be_found_are_refused(
         Content(plain, chunks, objects)
 
 
-def test_an_external_file_is_refused_with_the_reason(objects: MemoryObjects) -> None:
-    with pytest.raises(ObjectNotFound, match="external"):
-        Content(entry(flags=4 | 128, size=3, digest=b"d" * 20), (), objects)
+def test_external_content_is_wanted_from_where_it_lies(objects: MemoryObjects) -> None:
+    whole = Content(entry(flags=4 | 128, size=3, digest=b"d" * 20), (), objects, b"/a/b")
+    assert [want.place for want in whole.wants()] == [ExternalPlace(b"/a/b")]
+    chunks = (Chunk(0, 2, b"c" * 20), Chunk(2, 1, b"d" * 20))
+    parts = Content(entry(flags=4 | 64 | 128 | 2048, size=3, digest=None), chunks, objects, b"/a/b")
+    assert [want.place for want in parts.wants()] == [ExternalPlace(b"/a/b", 0), ExternalPlace(b"/a/b", 2)]
 
 
 def test_a_local_copy_that_became_shorter_is_found_out(objects: MemoryObjects) -> None:

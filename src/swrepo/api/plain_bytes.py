@@ -25,7 +25,7 @@ def write(revision: Revision, path: bytes, entry: Dirent, out: BinaryIO, past_ca
     what others use. What the cache has is checked against the checksum that was noted when it came.
     """
     chunks = revision.chunks(path) if entry.is_chunked else ()
-    with Content(entry, chunks, revision.objects) as content:
+    with Content(entry, chunks, revision.objects, path) as content:
         if past_cache is None:
             out.writelines(content.blocks(_BLOCK))
             return content.size

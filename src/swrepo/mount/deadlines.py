@@ -40,7 +40,9 @@ class Deadlines:
 
     def record(self, request: Request) -> Activity:
         """What is done for a deferred request. Until a thread works for it, it follows whatever the process does."""
-        return self._records.setdefault(request.unique, Activity(ANY.doing, ANY))
+        record = self._records.setdefault(request.unique, Activity(ANY.doing, ANY))
+        record.asker = request.pid, request.uid, request.gid
+        return record
 
     def working_for(self, request: Request) -> Working:
         """For a `with`, in the thread that does the work."""

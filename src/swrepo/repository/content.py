@@ -12,24 +12,30 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Self
 
-from swrepo.errors import FormatError, IsADirectory, ObjectNotFound, TruncatedObject
+from swrepo.errors import FormatError, IsADirectory, TruncatedObject
 from swrepo.format.dirent import Chunk, Dirent
-from swrepo.objects.store import LocalObjects, Want
+from swrepo.objects.store import ExternalPlace, LocalObjects, Want
 from swrepo.system.positional import read_at
 
 _OPEN_PIECES = 8
 """Objects of one file that stay open: a read touches one or two, read-ahead a few more."""
 
 
-def wanted_objects(entry: Dirent, chunks: tuple[Chunk, ...]) -> tuple[Want, ...]:
-    """The objects that hold a regular file's bytes, in order. FormatError where they do not make up its size."""
+def wanted_objects(entry: Dirent, chunks: tuple[Chunk, ...], path: bytes | None = None) -> tuple[Want, ...]:
+    """The objects that hold a regular file's bytes, in order. FormatError where they do not make up its size.
+
+    `path` is the file's in the repository, for external ones: it tells where they lie.
+    """
     if chunks:
         _check_contiguous(entry, chunks)
         compression = entry.compression
-        return tuple(Want(entry.chunk_id(chunk), compression, chunk.size) for chunk in chunks)
+        return tuple(
+            Want(entry.chunk_id(chunk), compression, chunk.size, place=_place(entry, path, chunk.offset))
+            for chunk in chunks
+        )
     content = entry.content
     if content is not None:
-        return (Want(content, entry.compression, entry.size),)
+        return (Want(content, entry.compression, entry.size, place=_place(entry, path, None)),)
     if entry.size == 0:
         return ()
     raise FormatError(f"the catalog says of {entry.name!r} that it has {entry.size} bytes, but not where they are")
@@ -38,11 +44,13 @@ def wanted_objects(entry: Dirent, chunks: tuple[Chunk, ...]) -> tuple[Want, ...]
 class Content:
     """A regular file, open for reading. Safe from any thread; `close` waits for nobody, reads under way finish."""
 
-    def __init__(self, entry: Dirent, chunks: tuple[Chunk, ...], objects: LocalObjects) -> None:
-        """FormatError, IsADirectory or ObjectNotFound where the entry has no bytes that can be read."""
+    def __init__(
+        self, entry: Dirent, chunks: tuple[Chunk, ...], objects: LocalObjects, path: bytes | None = None
+    ) -> None:
+        """FormatError or IsADirectory where the entry has no bytes that can be read. `path`: see wanted_objects."""
         _check_readable(entry)
         self.entry = entry
-        self._wants = wanted_objects(entry, chunks)
+        self._wants = wanted_objects(entry, chunks, path)
         self._offsets = [chunk.offset for chunk in chunks] or [0]
         self._objects = objects
         self._lock = threading.Lock()
@@ -214,10 +222,12 @@ def _check_readable(entry: Dirent) -> None:
         raise IsADirectory(f"{entry.name!r} is a directory")
     if not entry.is_regular or entry.is_symlink:
         raise FormatError(f"{entry.name!r} is not a regular file and has no content")
-    if entry.is_external:
-        raise ObjectNotFound(
-            f"the content of {entry.name!r} is external: it lies on a server that this program is not told"
-        )
+
+
+def _place(entry: Dirent, path: bytes | None, offset: int | None) -> ExternalPlace | None:
+    if not entry.is_external:
+        return None
+    return ExternalPlace(entry.name if path is None else path, offset)
 
 
 def _check_contiguous(entry: Dirent, chunks: tuple[Chunk, ...]) -> None:

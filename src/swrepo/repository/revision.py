@@ -84,7 +84,7 @@ class Revision:
         entry = self.lookup(path)
         if entry.is_directory:
             raise IsADirectory(f"is a directory: {_shown(path)}")
-        return Content(entry, self.chunks(path) if entry.is_chunked else (), self.objects)
+        return Content(entry, self.chunks(path) if entry.is_chunked else (), self.objects, path)
 
     def inode(self, path: bytes) -> tuple[bytes, int]:
         """What the names of one file share and no other file has: its catalog's mountpoint and a row number."""

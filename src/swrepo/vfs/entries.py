@@ -27,6 +27,8 @@ class Entries:
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._recent: OrderedDict[int, Dirent] = OrderedDict()
         self._rows = RowsInOrder()
+        self.opened = 0
+        """Files that were opened so far."""
 
     def place(self, number: int) -> tuple[Span, int] | Frozen:
         """Where a number stands now. StaleNode for one that was never given out, or was forgotten."""
@@ -61,6 +63,7 @@ class Entries:
             contents.move_to_end(number)
             return found
         found = self._open(number)
+        self.opened += 1
         contents[number] = found
         if len(contents) > _OPEN_CONTENTS:
             contents.popitem(last=False)[1].close()
@@ -89,7 +92,7 @@ class Entries:
             volume = volume_of(self._nodes.span(number))
             return Content(place.entry, place.chunks, volume.revision.objects)
         span, row = place
-        catalog, objects = _catalog_behind(span), volume_of(span).revision.objects
+        catalog, objects = catalog_behind(span), volume_of(span).revision.objects
         entry = self._recent.get(number) or self._rows.following(span, row, number, self.note)
         if entry is None or entry.is_chunked:
             found = catalog.by_rowid(row)
@@ -97,10 +100,10 @@ class Entries:
                 raise StaleNode(f"row {row} is not in its catalog")
             entry, key, _ = found
             if entry.is_chunked:
-                return Content(entry, catalog.chunks(key), objects)
+                return Content(entry, catalog.chunks(key), objects, _path_of_external(span, row, entry))
         if entry.is_directory:
             raise IsADirectory(f"{entry.name!r} is a directory")
-        return Content(entry, (), objects)
+        return Content(entry, (), objects, _path_of_external(span, row, entry))
 
 
 class StaleNode(SwrepoError):
@@ -116,13 +119,18 @@ def volume_of(span: Span | None) -> Volume:
     return span.owner
 
 
-def _catalog_behind(span: Span) -> CatalogFile:
+def _path_of_external(span: Span, row: int, entry: Dirent) -> bytes | None:
+    return volume_of(span).path(span, row) if entry.is_external else None
+
+
+def catalog_behind(span: Span) -> CatalogFile:
+    """The catalog of a span of the current revision."""
     assert span.catalog is not None  # noqa: S101 - `place` gives current spans only
     return span.catalog
 
 
 def _row(span: Span, row: int) -> Dirent:
-    found = _catalog_behind(span).by_rowid(row)
+    found = catalog_behind(span).by_rowid(row)
     if found is None:
         raise StaleNode(f"row {row} is not in its catalog")
     return found[0]
