@@ -110,6 +110,7 @@ class Access:
         try:
             self.manifest: Manifest | None = None
             self._seen: Breadcrumb | None = None
+            self.valid_until: datetime | None = None  # the whitelist's
             self.fqrn = request.fqrn or self._claimed_name()
             self.revision = self._first_revision() if shown is None else Revision(shown, self.cache)
             self.cache.is_volatile = _is_volatile(self.revision)
@@ -187,7 +188,7 @@ class Access:
         if directories:
             if len(request.urls) > 1:
                 raise UsageError("a file:// URL cannot be one of several servers")
-            return DirectoryObjects(_directory(directories[0]))
+            return DirectoryObjects(directory_of(directories[0]))
         chain = Chain(request.urls, request.proxies, request.timeouts, request.max_retries)
         self._connection = Connection(chain, request.network, self._surroundings("swrepo.proxies"))
         return self._connection.repository
@@ -224,6 +225,7 @@ class Access:
             ahead=self._bring_root,
         )
         self._seen = trusted.breadcrumb
+        self.valid_until = trusted.valid_until
         if seen != trusted.breadcrumb and self.request.remember:
             self.cache.write_breadcrumb(self.fqrn, trusted.breadcrumb)
         return trusted.manifest
@@ -309,7 +311,7 @@ def dated_revision(found: Manifest, date: datetime, objects: LocalObjects) -> Re
     return Revision(entry.root, objects, entry.size or None)
 
 
-def _directory(url: str) -> Path:
+def directory_of(url: str) -> Path:
     """The directory of a file:// URL. Windows writes its drive after the slash: file:///C:/srv."""
     path = unquote(urlsplit(url).path)
     return Path(path[1:] if os.path.splitdrive(path[1:])[0] else path)

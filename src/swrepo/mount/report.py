@@ -42,6 +42,8 @@ def _repository(name: str, access: Access) -> dict[str, Any]:
         "revision": access.revision.number,
         "root_hash": str(access.revision.root),
         "ttl": access.ttl,
+        "published": access.revision.tree.root.last_modified or None,
+        "whitelist_expires": access.valid_until.isoformat() if access.valid_until is not None else None,
         "catalogs": len(access.revision.tree.loaded()),
         "cache": str(access.cache.root),
         "cache_used": quota.counters.used if quota is not None else None,
