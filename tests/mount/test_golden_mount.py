@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.client.attributes import ENTRY, REPOSITORY
+from swrepo.mount.attributes import PROCESS
 from tests.golden import ENVIRONMENT, NAMES, Row, golden, variants_of_this_machine
-from tests.listing import MAGIC_XATTRS, differences
+from tests.listing import differences
 from tests.mount.mounted import mounted, repository
 
 pytestmark = pytest.mark.mount
@@ -146,4 +148,5 @@ def digest(full: bytes, path: bytes, closed: set[bytes]) -> str | None:
 def attributes(path: bytes) -> dict[bytes, bytes]:
     names = os.listxattr(path, follow_symlinks=False)
     found = {os.fsencode(name): os.getxattr(path, name, follow_symlinks=False) for name in names}
-    return {name: value for name, value in found.items() if name not in MAGIC_XATTRS}
+    magic = {os.fsencode(name) for table in (ENTRY, REPOSITORY, PROCESS) for name in table}
+    return {name: value for name, value in found.items() if name not in magic}

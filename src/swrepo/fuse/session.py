@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -75,6 +76,13 @@ class Session:
         self.agreement: wire.Agreement | None = None
         self.ready = threading.Event()
         self.counts = [0] * _HIGHEST_OPCODE
+        self.errors: dict[int, int] = {}
+        """How many requests were answered with each errno."""
+        self.last_error = 0.0
+        """When one was last answered with EIO, in Unix seconds."""
+        self.waited: Callable[[int, float], object] = lambda _opcode, _seconds: None
+        """Told the opcode of each request that was answered later, and how long it took. It must not raise."""
+        self._since: dict[int, float] = {}
         self.describe: Callable[[Request], str] = _operation
         """Names a request in the log; may be exchanged for one that knows paths. It must not raise."""
         self._interrupted = interrupted
@@ -159,6 +167,7 @@ class Session:
         """Note that `request` is answered later, so that it can be interrupted; a handler returns what this returns."""
         with self._lock:
             self._inflight.defer(request.unique)
+            self._since[request.unique] = time.monotonic()
             self._pending[request.unique] = request
         return LATER
 
@@ -246,8 +255,15 @@ class Session:
         else:
             number = errno.EIO
             log.error("%s failed", self.describe(request), exc_info=error)
+        self._count_error(number)
         if request.opcode not in wire.SILENT:
             self.reply_error(request.unique, number)
+
+    def _count_error(self, number: int) -> None:
+        with self._lock:
+            self.errors[number] = self.errors.get(number, 0) + 1
+            if number == errno.EIO:
+                self.last_error = time.time()
 
     def _init(self, request: Request) -> bytes | Later:
         try:
@@ -292,7 +308,10 @@ class Session:
 
     def _settled(self, request: Request) -> None:
         with self._lock:
+            since = self._since.pop(request.unique, None)
             self._inflight.answered(request.unique)
+        if since is not None:
+            self.waited(request.opcode, time.monotonic() - since)
 
     def _no_ioctl(self, request: Request) -> Later:
         self.reply_error(request.unique, errno.ENOTTY)  # `isatty` of every program that opens a file

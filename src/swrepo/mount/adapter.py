@@ -15,6 +15,7 @@ from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.session import LATER, Handler, Later, Request, Session
 from swrepo.fuse.wire import Opcode
 from swrepo.mount.ahead_fetch import ReadingAhead
+from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.deadlines import DEADLINE, Deadlines, describe
 from swrepo.mount.interrupts import is_meant_to_stop
 from swrepo.mount.opens import Opens
@@ -63,6 +64,7 @@ class Adapter:
         owners: Owners | None = None,
     ) -> None:
         self.vfs = vfs
+        self.magic: MagicAttributes | None = None
         self.room: Callable[[], tuple[int, int] | None] = lambda: None
         self._pool = pool
         self._validity = validity
@@ -207,7 +209,9 @@ class Adapter:
     def _getxattr(self, request: Request) -> bytes:
         size, _ = wire.XATTR_IN.unpack_from(request.body)
         name = request.body[wire.XATTR_IN.size : request.body.index(0, wire.XATTR_IN.size)]
-        value = self.vfs.xattrs(request.node).get(name)
+        value = None if self.magic is None else self.magic.value(request.node, name, request.uid, request.gid)
+        if value is None:
+            value = self.vfs.xattrs(request.node).get(name)
         if value is None:
             raise NotSupported(f"no {name!r} here") if name in _UNSUPPORTED else NoAttribute(f"no attribute {name!r}")
         return _sized(value, size)
@@ -215,6 +219,8 @@ class Adapter:
     def _listxattr(self, request: Request) -> bytes:
         size, _ = wire.XATTR_IN.unpack_from(request.body)
         names = [name for name in self.vfs.xattrs(request.node) if self._may_see(name, request)]
+        if self.magic is not None:
+            names += [name for name in self.magic.listed(request.node, request.uid, request.gid) if name not in names]
         return _sized(b"".join(name + b"\0" for name in names), size)
 
     def _may_see(self, name: bytes, request: Request) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,30 @@ from swrepo.errors import MountFailed
 _SYSLOG = "/dev/log"
 _FORMAT = "%(name)s[%(process)d]: %(levelname)s: %(message)s"
 _LOCAL0 = logging.handlers.SysLogHandler.LOG_LOCAL0
+
+
+_RECENT_LINES = 16
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Recent(logging.Handler):
+    """Keeps the last lines, for who asks the mount instead of the log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._lines: deque[str] = deque(maxlen=_RECENT_LINES)
+        self.setFormatter(logging.Formatter("[%(asctime)s] %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+
+    @property
+    def text(self) -> str:
+        """The lines, the newest last."""
+        return "".join(f"{line}\n" for line in list(self._lines))
+
+
+RECENT = Recent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +73,7 @@ def write_logs(options: LogOptions, otherwise: Path) -> None:
     is_syslog = isinstance(handler, logging.handlers.SysLogHandler)
     handler.setFormatter(logging.Formatter(("" if is_syslog else "%(asctime)s ") + prefix + _FORMAT))
     handler.setLevel(logging.INFO)
-    handlers = [handler]
+    handlers: list[logging.Handler] = [handler, RECENT]
     if options.debug_file is not None:
         everything = _file(options.debug_file)
         everything.setFormatter(logging.Formatter("%(asctime)s " + prefix + "%(threadName)s " + _FORMAT))

@@ -14,9 +14,11 @@ from swrepo.fuse import mount as mounting
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
 from swrepo.mount.adapter import WORKERS, Adapter
+from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.cache_commands import room
 from swrepo.mount.handover import Connection, Handover
 from swrepo.mount.passthrough import OpenFiles
+from swrepo.mount.process import Process
 from swrepo.mount.refresh import Refresher
 from swrepo.mount.request import MountRequest
 from swrepo.repository.revision import Revision
@@ -63,6 +65,8 @@ class Mounted:
         )
         self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
+        self.process = Process(self.vfs, self.session, lambda: self.accesses)
+        self.adapter.magic = MagicAttributes(self.vfs, self.process, lambda: self.accesses, request.watching.visibility)
         if request.passthrough:
             if knows_root and is_root():
                 self.adapter.pass_through(OpenFiles(self.device, handover.opens))

@@ -9,6 +9,7 @@ from swrepo.client.access import AccessRequest, Clock, now
 from swrepo.client.repositories import Resolver
 from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.logs import LogOptions
+from swrepo.mount.watching import NOTHING_MORE, WatchOptions
 from swrepo.vfs.owners import Owners
 
 HOURS_24 = 86400
@@ -25,6 +26,7 @@ class MountRequest:
     without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
     others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
     reads files of the cache by itself, where it can. `service_manager`: the socket that is told when the mount answers.
+    `watching`: how it may be watched.
     """
 
     mountpoint: str
@@ -45,6 +47,7 @@ class MountRequest:
     owners: Owners | None = None
     passthrough: bool = False
     service_manager: str | None = None
+    watching: WatchOptions = NOTHING_MORE
     clock: Clock = now
 
     @property

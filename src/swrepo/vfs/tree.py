@@ -12,16 +12,17 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import NotASymlink, PathNotFound, SwrepoError
 from swrepo.format import xattr
-from swrepo.format.dirent import Dirent
+from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.variant import expand
 from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
 from swrepo.repository.status import Status, status
 from swrepo.system.shared_memory import SharedMemory
 from swrepo.vfs import listings
-from swrepo.vfs.entries import Entries, StaleNode, volume_of
+from swrepo.vfs.entries import Entries, StaleNode, catalog_behind, volume_of
 from swrepo.vfs.journal import Journal, Stale, Told
 from swrepo.vfs.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
 from swrepo.vfs.many import ManyRepositories, Repositories
@@ -29,7 +30,7 @@ from swrepo.vfs.nodes import Frozen, NodeTable, Span
 from swrepo.vfs.resume import OpenVolume, restore, shown, span_record
 from swrepo.vfs.volume import Volume
 
-__all__ = ["NAME_MAX", "ROOT_NODE", "Listed", "NameTooLong", "NotHere", "StaleNode", "Usage", "Vfs"]
+__all__ = ["NAME_MAX", "ROOT_NODE", "Described", "Listed", "NameTooLong", "NotHere", "StaleNode", "Usage", "Vfs"]
 
 NAME_MAX = 255
 """Bytes of the longest name, as everywhere on Linux; the kernel lets FUSE have longer ones."""
@@ -40,6 +41,19 @@ class Usage(NamedTuple):
 
     size: int
     entries: int
+
+
+class Described(NamedTuple):
+    """A node: its repository and entry, and what is read when it is called.
+
+    `catalog`: that which holds it, or, of a directory, what is in it (NotHere). `path`: from the repository's root.
+    """
+
+    volume: Volume
+    entry: Dirent
+    chunks: Callable[[], tuple[Chunk, ...]]
+    catalog: Callable[[], CatalogFile]
+    path: Callable[[], bytes]
 
 
 class Vfs:
@@ -174,6 +188,35 @@ class Vfs:
         if number == ROOT_NODE and self.is_synthetic:
             return {}
         return xattr.decode(self._entries.entry(number)[0].xattr_blob)
+
+    def described(self, number: int) -> Described | None:
+        """All that there is to know of a node; None of the synthetic root."""
+        if number == ROOT_NODE and self.is_synthetic:
+            return None
+        place = self._entries.place(number)
+        if isinstance(place, Frozen):
+            volume, gone = volume_of(self.nodes.span(number)), place
+            root = volume.revision.tree.root
+            return Described(volume, gone.entry, lambda: gone.chunks, lambda: root, lambda: gone.entry.name)
+        span, row = place
+        volume, catalog = volume_of(span), catalog_behind(span)
+        found = catalog.by_rowid(row)
+        if found is None:
+            raise StaleNode(f"row {row} is not in its catalog")
+        entry, key, _ = found
+
+        def path() -> bytes:
+            return volume.path(span, row)
+
+        def holder() -> CatalogFile:
+            return catalog_of(volume.revision, path()) if entry.is_directory else catalog
+
+        return Described(volume, entry, lambda: catalog.chunks(key), holder, path)
+
+    @property
+    def opened(self) -> int:
+        """Files that were opened so far."""
+        return self._entries.opened
 
     def content(self, number: int) -> Content:
         """A regular file, open for reading; IsADirectory."""

@@ -1,0 +1,29 @@
+"""How a mount may be watched: what listings of attributes show, where its metrics are, where its record lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT_ONLY, NEVER, ALWAYS = "rootonly", "never", "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Which listings show magic attributes; who may read those that are `protected`: root, and groups `privileged`."""
+
+    listings: str = ROOT_ONLY
+    protected: frozenset[str] = frozenset()
+    privileged: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """`metrics`: HOST:PORT or the path of a socket. `records`: a directory for the records of all mounts of a user."""
+
+    visibility: Visibility = field(default_factory=Visibility)
+    metrics: str | None = None
+    records: Path | None = None
+
+
+NOTHING_MORE = WatchOptions()
