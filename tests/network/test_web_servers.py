@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import socket
-import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,58 +20,12 @@ from swrepo.net.routes import Route, Routes
 from swrepo.objects.store import Want
 from swrepo.web.serve import serving
 from tests.faults import FaultServer, refusing
+from tests.network import programs
+from tests.network.programs import changed, free_port, printed, program, running
 from tests.simulator import RepositorySimulator, flipped
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
 PLAIN = bytes(range(256)) * 40
-
-
-def printed(language: str) -> str:
-    """The configuration in docs/operations.md."""
-    match = re.search(rf"^```{language}\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
-    assert match
-    return match[1]
-
-
-def changed(text: str, *changes: tuple[str, str]) -> str:
-    for old, new in changes:
-        assert old in text, f"the documented configuration no longer says {old!r}"
-        text = text.replace(old, new)
-    return text
-
-
-def program(name: str, package: str) -> str:
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if found is None:
-        pytest.skip(f"{name} is not installed: apt-get install {package}")
-    return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def running(arguments: list[str], port: int, log: Path) -> Iterator[None]:
-    """A server in the foreground, from when its port answers until the `with` ends."""
-    with log.open("ab") as output, subprocess.Popen(arguments, stdout=output, stderr=output) as process:
-        try:
-            pause = threading.Event()
-            for _ in range(1500):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                assert process.poll() is None, log.read_text(errors="replace")
-                pause.wait(0.02)  # the only news that these programs give of being ready
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 @dataclass(frozen=True)
@@ -236,20 +185,10 @@ def test_what_is_not_public_does_not_exist(served: Served, client: HttpClient, n
 class TestThroughSquid:
     @pytest.fixture
     def squid(self, place: Path) -> Iterator[str]:
-        binary, port = program("squid", "squid"), free_port()
-        config = changed(
-            printed("squid"),
-            ("http_port 3128", f"http_port 127.0.0.1:{port}"),
-            ("acl servers dstdomain software.example.org", "acl servers dst 127.0.0.1/32"),
-            ("cache_mem 4 GB", "cache_mem 32 MB"),
-        )
-        (place / "squid.conf").write_text(
-            f"pid_filename {place}/squid.pid\ncache_log {place}/cache.log\naccess_log none\nnetdb_filename none\n"
-            f"coredump_dir {place}\nshutdown_lifetime 0 seconds\nvisible_hostname localhost\npinger_enable off\n{config}"
-        )
-        arguments = [binary, "-N", "-f", str(place / "squid.conf"), "-n", f"swrepo{port}"]
-        with running(arguments, port, place / "squid.log"):
-            yield f"http://127.0.0.1:{port}"
+        server, url = programs.squid(place)
+        server.start()
+        yield url
+        server.kill()
 
     def test_what_one_client_fetched_the_next_gets_from_the_proxy(
         self, place: Path, repository: RepositorySimulator, squid: str, client: HttpClient
