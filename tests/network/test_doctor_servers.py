@@ -146,7 +146,9 @@ def test_a_captive_portal_is_recognized(tmp_path, key):
     assert "captive portal" in only(findings, "http")["mend"]
 
 
-@pytest.mark.parametrize(("status", "words"), [(404, "no such repository"), (403, "authorization"), (503, "fault of its")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "no such repository"), (403, "authorization"), (503, "fault of its")]
+)
 def test_what_a_server_answers_is_told_apart(tmp_path, key, status, words):
     with answering(status) as host:
         findings = doctor(tmp_path, f"http://{host}/cvmfs/{FQRN}", "--key", key, code=1)

@@ -45,9 +45,7 @@ def _refusal(nearest: Path) -> Finding | None:
             file.flush()
     except OSError as failure:
         if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-            return error(
-                "disk", f"there is no room below {nearest}", f"free some: swrepo cache evict 0, df -h {nearest}"
-            )
+            return error("disk", f"there is no room below {nearest}", f"swrepo cache evict 0; df -h {nearest}")
         if failure.errno == errno.EROFS:
             return error("cache", f"{nearest} is on a read-only file system", "choose another: CVMFS_CACHE_BASE=DIR")
         who = f"user {user_id()}"

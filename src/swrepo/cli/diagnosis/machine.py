@@ -20,7 +20,7 @@ _DEVICE = "/dev/fuse"
 _PASSTHROUGH = (6, 9)
 _OLDEST = (4, 20)
 _TRY_NAMESPACE = """
-from swrepo.system.namespace import NEW_MOUNTS, NEW_USERS, unshare
+from swrepo.system.mounts import NEW_MOUNTS, NEW_USERS, unshare
 unshare(NEW_MOUNTS | NEW_USERS)
 """
 _LIMITS = {

@@ -58,7 +58,11 @@ def _examine(strand: Strand, found: queue.SimpleQueue[Finding | None]) -> None:
         found.put(error(strand.area, f"{strand.about}: {failure}", "see the message"))
     except Exception as failure:  # noqa: BLE001 - one examination that is wrong itself must not hide the others
         found.put(
-            error(strand.area, f"{strand.about}: {type(failure).__name__}: {failure}", "an error in swrepo itself")
+            error(
+                strand.area,
+                f"{strand.about}: {type(failure).__name__}: {failure}",
+                "this is an error in swrepo itself: report it",
+            )
         )
     finally:
         found.put(None)

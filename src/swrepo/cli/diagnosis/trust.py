@@ -50,7 +50,7 @@ _MENDS: dict[type[SwrepoError], str] = {
     CertificateBlacklisted: "the administrator of this machine has banned it: see CVMFS_BLACKLIST",
     RevisionBlacklisted: "the administrator of this machine has banned it: see CVMFS_BLACKLIST",
     WrongRepository: "correct CVMFS_SERVER_URL: it has to end in @fqrn@ or the repository's name",
-    Rollback: "the server or a proxy has an old copy: use another server; if it was really set back, cvmfs_config wipecache",
+    Rollback: "the server or a proxy has an old copy: use another; if it was really set back, cvmfs_config wipecache",
     Unreachable: "see the lines about names, connections and proxies",
     NotFound: "the server lacks a part of the repository: use another server, tell its operator",
     CorruptObject: "the server or a proxy has a damaged copy: use another server, tell its operator",
