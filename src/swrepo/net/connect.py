@@ -63,8 +63,8 @@ class Connection:
             configured = Configured(servers, proxies, fallback, network.servers.most)
             routes = _routes(configured, network, names)
             origin = _origin(network, surroundings, proxies)
-            distances = Distances(self.client, origin) if network.geo else None
-            self.upkeep = Upkeep(configured, routes, names, distances)
+            self.distances = Distances(self.client, origin)
+            self.upkeep = Upkeep(configured, routes, names, self.distances if network.geo else None)
             self.repository = RemoteRepository(
                 routes, self.client, patience=_patience(chain.max_retries, network), names=names, upkeep=self.upkeep
             )
@@ -93,9 +93,9 @@ class ExternalConnection:
             )
             configured = Configured(external.urls, proxies, _groups(external.fallback), external.most)
             routes = _routes(configured, network, names)
-            upkeep = Upkeep(configured, routes, names, None)
+            self.upkeep = Upkeep(configured, routes, names, None)
             self.files = RemoteRepository(
-                routes, self.client, patience=_patience(chain.max_retries, network), names=names, upkeep=upkeep
+                routes, self.client, patience=_patience(chain.max_retries, network), names=names, upkeep=self.upkeep
             )
         except BaseException:
             self.client.close()

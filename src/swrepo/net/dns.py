@@ -42,7 +42,8 @@ def server_address(text: str) -> tuple[str, int]:
     """`10.0.0.1`, `10.0.0.1:5353`, `::1` or `[::1]:5353`; ConfigError."""
     host, port = text, str(_PORT)
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
+        host, bracket, rest = text[1:].partition("]")
+        host = host if bracket else text
         port = rest.removeprefix(":") or port
     elif text.count(":") == 1:
         host, _, port = text.partition(":")

@@ -5,13 +5,13 @@ Source: format.md 11, "Download request details"; a chunk is a part of the file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 from urllib.parse import quote_from_bytes
 
 from swrepo.errors import ObjectNotFound
 from swrepo.net.remote import UNESCAPED, RemoteRepository
-from swrepo.objects.store import ObjectSource, StartsEarly, Want
+from swrepo.objects.store import ObjectSource, Want, fetch_many
 
 
 class WithExternal:
@@ -22,10 +22,10 @@ class WithExternal:
         self._objects = objects
         self._files = files
 
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly."""
-        if isinstance(self._objects, StartsEarly):
-            self._objects.start([want for want in wants if want.place is None])
+    def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+        """See FetchesMany."""
+        left = fetch_many(self._objects, [want for want in wants if want.place is None], deliver)
+        return [want for want in wants if want.place is not None] + left
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""

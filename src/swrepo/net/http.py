@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from swrepo import __version__
+from swrepo.net.batch import Batch
 from swrepo.net.easy import EasyOptions, host_and_port
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.loop import NetworkThread
@@ -21,6 +22,9 @@ from swrepo.net.names import Names
 from swrepo.net.transfer import Request, Transfer
 
 NO_CACHE = ("Pragma: no-cache", "Cache-Control: no-cache")
+_BATCH_CONNECTIONS = 16
+"""GETs at a time of one thread."""
+
 _CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -111,7 +115,8 @@ class HttpClient:
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None
         self._closed = False
-        self._of_parents: list[NetworkThread] = []
+        self._batches = threading.local()
+        self._of_parents: list[NetworkThread | threading.local] = []
         if hasattr(os, "register_at_fork"):  # a system that cannot fork has no children to care for
             os.register_at_fork(after_in_child=_weak_call(self))
 
@@ -129,17 +134,45 @@ class HttpClient:
 
         TransferFailed where the server's name cannot be found.
         """
-        timeout = self._timeouts.direct if proxy is None else self._timeouts.proxied
         thread = self._thread
         if thread is None or thread.has_ended:
             thread = self._start_thread()
-        if self._headers is not None:
-            headers = (*headers, *self._headers(url))
-        known = self._known(url) if self._names is not None and proxy is None else ()
-        request = Request(url, proxy, headers, timeout, self._timeouts.low_speed, keep_head, fresh, address, known)
+        request = self._request(url, proxy, headers=headers, keep_head=keep_head, fresh=fresh, address=address)
         transfer = Transfer(request, thread.attend)
         thread.attend(transfer)
         return transfer
+
+    def run(self, targets: Sequence[tuple[str, str | None]]) -> Iterator[tuple[int, Transfer]]:
+        """GETs of (URL, proxy) by the thread that calls, a few at a time: see `Batch.run`."""
+        batch = getattr(self._batches, "of_thread", None)
+        if batch is None:
+            batch = self._batches.of_thread = Batch(self._options, _BATCH_CONNECTIONS)
+        return batch.run([self._request(url, proxy, keep_head=False) for url, proxy in targets])
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Of the requests that begin from now on; may be set."""
+        return self._timeouts
+
+    @timeouts.setter
+    def timeouts(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+
+    def _request(
+        self,
+        url: str,
+        proxy: str | None,
+        *,
+        headers: tuple[str, ...] = (),
+        keep_head: bool = True,
+        fresh: bool = False,
+        address: str | None = None,
+    ) -> Request:
+        timeout = self._timeouts.direct if proxy is None else self._timeouts.proxied
+        if self._headers is not None:
+            headers = (*headers, *self._headers(url))
+        known = self._known(url) if self._names is not None and proxy is None else ()
+        return Request(url, proxy, headers, timeout, self._timeouts.low_speed, keep_head, fresh, address, known)
 
     def stream(
         self, url: str, proxy: str | None = None, *, headers: tuple[str, ...] = (), keep_head: bool = True
@@ -182,6 +215,8 @@ class HttpClient:
         The handles are kept unused, because freeing them would say goodbye on the parent's connections.
         """
         self._lock = threading.Lock()
+        self._of_parents.append(self._batches)
+        self._batches = threading.local()
         if self._thread is not None:
             self._of_parents.append(self._thread)
             self._thread = None

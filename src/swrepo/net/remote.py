@@ -11,12 +11,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from swrepo.errors import CorruptObject, ObjectNotFound, ObjectTooLarge, Unreachable
-from swrepo.net.early import EarlyTransfers
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.http import NO_CACHE, HttpClient, Response
 from swrepo.net.names import Names
@@ -73,10 +73,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Tries that were answered with 200, and the bytes of their bodies."""
+    """Tries that were answered with 200, the bytes of their bodies, and the seconds that they took, added up.
+
+    `failed`: tries that failed; after some of them another server, or another proxy, was used from then on.
+    """
 
     responses: int = 0
     received_bytes: int = 0
+    seconds: float = 0.0
+    failed: int = 0
+    other_server: int = 0
+    other_proxy: int = 0
 
 
 class RemoteRepository:
@@ -100,17 +107,29 @@ class RemoteRepository:
         self._client = client
         self._patience = patience
         self._pause, self._uniform, self._clock = pause, uniform, clock
-        self._early = EarlyTransfers(client)
         self._lock = threading.Lock()
-        self._responses = self._bytes = 0
+        self._traffic = Traffic()
 
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly."""
-        for want in wants:
-            path = want.id.path
-            route = self.routes.current(path)
-            if route.address is None:
-                self._early.start(f"{route.server}/{path}", route.proxy)
+    def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+        """See FetchesMany: over the routes of the moment; whether to leave one is for `fetch` to find out."""
+        routes = [self.routes.current(want.id.path) for want in wants]
+        tried = [index for index, route in enumerate(routes) if route.address is None]
+        left = [want for want, route in zip(wants, routes, strict=True) if route.address is not None]
+        targets = [(f"{routes[index].server}/{wants[index].id.path}", routes[index].proxy) for index in tried]
+        begin = self._clock()
+        count = size = 0
+        for number, transfer in self._client.run(targets):
+            want = wants[tried[number]]
+            try:
+                stored = transfer.take() if transfer.status == _OK else b""
+                plain = codec.decode_whole(stored, want)
+            except (TransferFailed, CorruptObject):
+                left.append(want)
+                continue
+            count, size = count + 1, size + len(stored)
+            deliver(want, plain)
+        self._note(count, size, self._clock() - begin)
+        return left
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
@@ -139,7 +158,7 @@ class RemoteRepository:
     @property
     def traffic(self) -> Traffic:
         with self._lock:
-            return Traffic(self._responses, self._bytes)
+            return self._traffic
 
     def _get(self, path: str, what: str, receive: Callable[..., None], part: Part | None = None) -> None:
         """Try the routes until one delivers what `receive` accepts."""
@@ -168,10 +187,12 @@ class RemoteRepository:
             except TransferFailed as error:
                 if error.fault is Fault.CANCELLED:
                     raise
-                walk.failed(step, error.fault, str(error), self._addresses(step.route, error))
+                with self._counting(step.route):
+                    walk.failed(step, error.fault, str(error), self._addresses(step.route, error))
             except CorruptObject as error:
                 corrupt = corrupt or error
-                walk.failed(step, Fault.CORRUPT, f"{step.route}: {error}")
+                with self._counting(step.route):
+                    walk.failed(step, Fault.CORRUPT, f"{step.route}: {error}")
             else:
                 walk.succeeded(step)
                 return
@@ -187,22 +208,22 @@ class RemoteRepository:
     def _try(self, step: Step, path: str, receive: Callable[..., None], walk: Walk, part: Part | None) -> None:
         url = f"{step.route.server}/{path}"
         proxy = step.route.proxy
+        begin = self._clock()
         headers = (*(NO_CACHE if step.no_cache else ()), *(part.headers if part is not None else ()))
-        begun = None if headers or step.fresh or step.route.address else self._early.take(url, proxy)
         # Only a proxy's own errors are told by their headers.
-        transfer = begun or self._client.start(
+        transfer = self._client.start(
             url, proxy, headers=headers, keep_head=proxy is not None, fresh=step.fresh, address=step.route.address
         )
         transfer.wait()
         with Response(transfer) as response:
             if response.status != _OK and not (part is not None and response.status == _PARTIAL):
                 raise _refusal(step.route, response)
-            blocks = self._counted(response.blocks, walk)
+            blocks = self._counted(response.blocks, walk, begin)
             if part is not None and response.status == _OK:  # all of the file: the server does not know of parts
                 blocks = part.cut_from(blocks)
             receive(blocks, again=bool(walk.tries))
 
-    def _counted(self, blocks: Iterator[bytes], walk: Walk) -> Iterator[bytes]:
+    def _counted(self, blocks: Iterator[bytes], walk: Walk, begin: float) -> Iterator[bytes]:
         count = 0
         try:
             for block in blocks:
@@ -210,9 +231,33 @@ class RemoteRepository:
                 walk.heard = self._clock()
                 yield block
         finally:
-            with self._lock:
-                self._responses += 1
-                self._bytes += count
+            self._note(1, count, self._clock() - begin)
+
+    def _note(self, responses: int, size: int, seconds: float) -> None:
+        with self._lock:
+            sums = self._traffic
+            self._traffic = replace(
+                sums,
+                responses=sums.responses + responses,
+                received_bytes=sums.received_bytes + size,
+                seconds=sums.seconds + seconds,
+            )
+
+    @contextmanager
+    def _counting(self, route: Route) -> Iterator[None]:
+        """A failed try over `route`, and whether what is done about it leads to another server or proxy."""
+        was_used = self.routes.in_use(route)
+        yield
+        left = was_used and not self.routes.in_use(route)
+        same_server = left and self.routes.current().server == route.server
+        with self._lock:
+            sums = self._traffic
+            self._traffic = replace(
+                sums,
+                failed=sums.failed + 1,
+                other_server=sums.other_server + (left and not same_server),
+                other_proxy=sums.other_proxy + same_server,
+            )
 
     def _back_off(self, retry: int) -> None:
         if retry:

@@ -188,6 +188,25 @@ class Routes:
                 self._use_server(self._server + 1)
             return len(self._servers) > 1
 
+    def rebalance(self) -> None:
+        """Use some proxy of the group in use, by chance; those that failed are tried again."""
+        with self._lock:
+            self._burned -= set(self._proxies[self._group])
+            self._proxy = self._pick(self._proxies[self._group])
+
+    def next_group(self) -> None:
+        """Use the next group of proxies; after the last the first."""
+        with self._lock:
+            self._group = (self._group + 1) % len(self._proxies)
+            self._burned -= set(self._proxies[self._group])
+            self._proxy = self._pick(self._proxies[self._group])
+            self._proxy_since = self._clock()
+
+    @property
+    def group(self) -> int:
+        """Which group of proxies is in use."""
+        return self._group
+
     # -- under the lock --
 
     def _go_back(self) -> None:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 log = logging.getLogger(__name__)
 
 _LARGEST = 64 << 10
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe is not waited for
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 class Tokens:
@@ -59,7 +61,7 @@ class Tokens:
     def _from_file(self, path: Path, *, must_be_ours: bool) -> str | None:
         """None where there is no such file. In a directory that all may write to, only our own files count."""
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) * must_be_ours)
+            descriptor = os.open(path, _FLAGS | (_NO_LINK if must_be_ours else 0))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -123,6 +123,11 @@ class Transfer:
             return resume
 
     @property
+    def is_paused(self) -> bool:
+        """Whether more came than is kept."""
+        return self._paused
+
+    @property
     def cancelled(self) -> bool:
         return self._cancelled
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from swrepo.net.distance import Distances
 from swrepo.net.names import Names
@@ -64,6 +64,33 @@ class Upkeep:
                 return
             self._at_it = True
         threading.Thread(target=self._run, name="routes", daemon=True).start()
+
+    def use(
+        self,
+        *,
+        servers: Sequence[str] | None = None,
+        proxies: ProxyGroups | None = None,
+        fallback: ProxyGroups | None = None,
+    ) -> None:
+        """Others than those that are configured, until somebody says otherwise. ConfigError where none is left."""
+        with self._lock:
+            configured = self._configured
+            if servers is not None:
+                configured = replace(configured, servers=tuple(server.rstrip("/") for server in servers))
+            if proxies is not None:
+                configured = replace(configured, proxies=proxies)
+            if fallback is not None:
+                configured = replace(configured, fallback=fallback)
+                self._fallback = fallback
+            if servers is not None:
+                self._routes.set_servers(configured.servers[: configured.most])
+            self._routes.set_proxies(self._names.spread(configured.proxies + self._fallback))
+            self._configured = configured
+
+    @property
+    def configured(self) -> Configured:
+        """What is used now."""
+        return self._configured
 
     def _run(self) -> None:
         try:
