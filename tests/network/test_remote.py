@@ -354,7 +354,7 @@ def test_connections_that_died_silently_are_all_left_after_one_time_out() -> Non
 
 
 def test_a_walk_over_servers_that_are_silent_ends_with_its_time_limit() -> None:
-    clock = iter(float(25 * number) for number in range(100))  # what begins and what ends a try
+    clock = iter(float(15 * number) for number in range(100))  # looked at twice for each try
     with ExitStack() as stack:
         servers = [stack.enter_context(FaultServer(CONTENTS)) for _ in range(6)]
         for server in servers:
@@ -366,3 +366,14 @@ def test_a_walk_over_servers_that_are_silent_ends_with_its_time_limit() -> None:
         with pytest.raises(Unreachable, match="nothing was heard for 75 seconds"):
             fetched(repository)
         assert [len(server.requests) for server in servers] == [1, 1, 0, 0, 0, 0]
+
+
+def test_with_patience_for_ever_it_begins_again_when_every_way_has_failed(
+    client: HttpClient, servers: tuple[FaultServer, FaultServer], expected_warnings: Callable[..., None]
+) -> None:
+    expected_warnings("trying again")
+    servers[0].next(PATH, status(503), status(503), status(503))
+    pauses = Pauses()
+    patience = Patience(0, longest_pause=7.0, for_ever=True)
+    assert fetched(RemoteRepository(Routes([servers[0].url]), client, patience=patience, pause=pauses)) == PLAIN
+    assert pauses.seconds == [7.0] * 3

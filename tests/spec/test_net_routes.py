@@ -269,3 +269,100 @@ class TestOneRequest:
             assert count <= 2 * 4 * servers + retries
             walk.failed(step, data.draw(st.sampled_from([f for f in Fault if f is not Fault.CANCELLED])), "a try")
         assert len(walk.tries) == count >= 1
+
+
+class TestSharding:
+    GROUP: ProxyGroups = ((P, Q, R),)
+    KEYS = tuple(f"data/{number:02x}/{number:038x}" for number in range(200))
+
+    def sharded(self, proxies: ProxyGroups = GROUP, clock: Clock | None = None) -> Routes:
+        return Routes([A, B], proxies, clock=clock or Clock(), pick=first, shard=True)
+
+    def test_each_proxy_of_the_group_gets_a_part(self) -> None:
+        chosen = [self.sharded().current(key).proxy for key in self.KEYS]
+        assert all(40 < chosen.count(proxy) < 100 for proxy in (P, Q, R))
+
+    def test_every_client_chooses_the_same(self) -> None:
+        other = Routes([B], ((R, P, Q),), clock=Clock(), pick=first, shard=True)
+        assert all(self.sharded().current(key).proxy == other.current(key).proxy for key in self.KEYS)
+
+    def test_when_one_fails_only_what_it_had_moves_and_it_comes_back(self) -> None:
+        clock = Clock()
+        found = self.sharded(clock=clock)
+        before = {key: found.current(key).proxy for key in self.KEYS}
+        found.failed(Route(A, Q), Fault.BROKEN)
+        after = {key: found.current(key).proxy for key in self.KEYS}
+        assert Q not in after.values()
+        assert all(after[key] == proxy for key, proxy in before.items() if proxy != Q)
+        clock.now += 300
+        assert {key: found.current(key).proxy for key in self.KEYS} == before
+
+    def test_a_request_tries_the_others_of_the_group_and_then_the_next_group(self) -> None:
+        found = self.sharded(((P, Q), (R,)))
+        walk = Walk(found, 0, key=self.KEYS[0])
+        tried = []
+        while (step := walk.next()) is not None and step.route.server == A:
+            tried.append(step.route.proxy)
+            walk.failed(step, Fault.BROKEN, "")
+        assert set(tried[:2]) == {P, Q}
+        assert tried[2] == R
+
+
+class TestChangesFromOutside:
+    def test_the_proxy_in_use_stays_if_it_is_still_there(self) -> None:
+        found = Routes([A], ((P, Q),), clock=Clock(), pick=lambda group: group[-1])
+        found.set_proxies(((R, Q, P), (None,)))
+        assert found.current() == Route(A, Q)
+        found.set_proxies(((R,),))
+        assert found.current() == Route(A, R)
+
+    def test_what_failed_before_is_left_out_afterwards(self) -> None:
+        found = routes(A, proxies=((P, Q),))
+        found.failed(Route(A, P), Fault.BROKEN)
+        found.set_proxies(((P, Q, R),))
+        assert found.current() == Route(A, Q)
+
+    def test_servers_in_another_order_begin_with_the_first(self) -> None:
+        found = routes(A, B)
+        found.failed(Route(A), Fault.BROKEN)
+        found.set_servers([C, A])
+        assert found.current() == Route(C)
+
+    def test_a_route_that_others_left_is_not_tried_again(self) -> None:
+        found = routes(A, B)
+        walk = Walk(found, 1)
+        step = walk.next()
+        assert step is not None
+        found.failed(Route(A), Fault.BROKEN)
+        walk.failed(step, Fault.BROKEN, "")
+        assert walk.next() == Step(Route(B))
+
+
+class TestAddresses:
+    def test_each_of_the_servers_is_tried_before_the_next_server(self) -> None:
+        walk = Walk(routes(A, B), 0)
+        step = walk.next()
+        tried = []
+        while step is not None and step.route.server == A:
+            tried.append(step.route.address)
+            walk.failed(step, Fault.BROKEN, "", (step.route.address or "1", "1", "2", "3"))
+            step = walk.next()
+        assert tried == [None, "2", "3"]
+
+    def test_the_one_that_answered_is_used_for_a_while(self) -> None:
+        clock = Clock()
+        found = routes(A, clock=clock)
+        found.reached(A, "2")
+        assert found.current() == Route(A, None, "2")
+        clock.now += 300
+        assert found.current() == Route(A)
+
+    def test_the_one_that_fails_later_is_left(self) -> None:
+        found = routes(A)
+        found.reached(A, "2")
+        walk = Walk(found, 0)
+        step = walk.next()
+        assert step == Step(Route(A, None, "2"))
+        walk.failed(step, Fault.BROKEN, "", ("2", "1"))
+        assert walk.next() == Step(Route(A, None, "1"), fresh=True)
+        assert found.current() == Route(A)

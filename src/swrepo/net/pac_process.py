@@ -14,7 +14,7 @@ try:
 except ImportError:  # an extra
     PACFile = None
 
-_SECONDS = 10
+_SECONDS = 5
 _MEMORY = 2 << 30
 
 

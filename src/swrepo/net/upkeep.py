@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from swrepo.errors import SwrepoError
 from swrepo.net.distance import Distances
 from swrepo.net.names import Names
 from swrepo.net.routes import ProxyGroups, Routes
@@ -97,6 +98,8 @@ class Upkeep:
             if self._clock() >= self._order_due:
                 self._order()
             self._routes.set_proxies(self._names.spread(self._configured.proxies + self._fallback))
+        except SwrepoError as error:  # the client was closed meanwhile
+            log.debug("routes were not brought up to date: %s", error)
         except Exception:
             log.exception("routes could not be brought up to date")
         finally:
