@@ -71,6 +71,8 @@ def main() -> int:
         log=Path(given["log"]),
         deadline=given.get("deadline", 60.0),
         max_ttl=given.get("max_ttl"),
+        listed=lambda: json.loads(Path(given["listed"]).read_text()) if "listed" in given else (),
+        idle=given.get("idle", 600.0),
         clock=lambda: time_by(clock),
     )
     try:

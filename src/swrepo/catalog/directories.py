@@ -64,6 +64,13 @@ class Directories:
             return None
         return None if wait == _NEVER else self._think(directory, catalog)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._known.clear()
+        self._wait.clear()
+        self._sized.clear()
+        self._entries = 0
+
     def _think(self, directory: bytes, catalog: Listings) -> Mapping[bytes, Dirent] | None:
         """Remember the directory, or decide when or that it is not to be."""
         if directory not in self._sized:

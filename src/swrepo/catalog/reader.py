@@ -85,6 +85,10 @@ class CatalogFile:
         """Look names up in there first."""
         self._directories = directories
 
+    def park(self) -> None:
+        """Let go of the memory that the open file takes, until the next question."""
+        self._database.park()
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()

@@ -105,6 +105,12 @@ class CatalogTree:
                 if catalog is not None:
                     waiting.extend(self._mounts.pop(ref.path) for ref in catalog.nested())
 
+    def rest(self) -> None:
+        """Let go of connections and memory; each catalog opens again when it is needed, without being fetched."""
+        self._directories.clear()
+        for catalog in self.loaded():
+            catalog.park()
+
     def close(self) -> None:
         """Close every catalog. No other method may be called afterwards."""
         for catalog in self.loaded():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from swrepo.cli.configured import cache_base, general
+from swrepo.cli.configured import cache_base, full_name, general
 from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
 from swrepo.cli.places import Places
@@ -23,7 +23,7 @@ from swrepo.mount import start
 from swrepo.mount.control import ask
 from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.logs import LogOptions
-from swrepo.mount.request import HOURS_24, MountRequest
+from swrepo.mount.request import HOURS_24, IDLE, MountRequest
 from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
 from swrepo.vfs.owners import owners_of
@@ -53,7 +53,21 @@ def repository_target(text: str) -> Target:
 def mount_all(args: argparse.Namespace, options: MountOptions, places: Places) -> int:
     """Mount every configured repository below one directory; each appears when it is first touched."""
     resolve = resolver(args, options.parameters, places)
-    return _mount(args, options, general(places), resolve=resolve, control=control_directory(places))
+    listed = lister(places) if options.list_all else tuple
+    return _mount(args, options, general(places), resolve=resolve, listed=listed, control=control_directory(places))
+
+
+def lister(places: Places) -> Callable[[], tuple[str, ...]]:
+    """The repositories that are configured at the moment; none while the configuration is in disorder."""
+
+    def listed() -> tuple[str, ...]:
+        try:
+            return tuple(full_name(name, places) for name in general(places).repositories)
+        except ConfigError as error:
+            logging.getLogger("swrepo").info("no repositories are listed: %s", error)
+            return ()
+
+    return listed
 
 
 def control_directory(places: Places) -> Path:
@@ -85,6 +99,7 @@ def _mount(
     *,
     repository: AccessRequest | None = None,
     resolve: Callable[[str], AccessRequest] | None = None,
+    listed: Callable[[], Sequence[str]] = tuple,
     control: Path | None = None,
 ) -> int:
     if args.foreground:
@@ -96,6 +111,7 @@ def _mount(
             request,
             repository=repository,
             resolve=resolve,
+            listed=listed,
             foreground=args.foreground,
             service_manager=os.environ.get(ADDRESS_VARIABLE) if args.foreground else None,
             control=control,
@@ -116,6 +132,7 @@ def mount_request(mountpoint: str, options: MountOptions, parameters: ClientPara
         validity=HOURS_24 if parameters.validity is None else parameters.validity,
         max_ttl=parameters.max_ttl,
         deadline=options.deadline or DEADLINE,
+        idle=IDLE if options.idle is None else options.idle,
         logs=_logs(parameters.log),
         owners=owners_of(parameters.ownership),
     )

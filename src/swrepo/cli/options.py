@@ -15,7 +15,7 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 """Words that mount(8) and /etc/fstab pass on, and that mean nothing to a read-only file system or are so anyway."""
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
-_SWITCHES = ("allow_other", "suid", "dev", "passthrough")
+_SWITCHES = ("allow_other", "suid", "dev", "passthrough", "list")
 _PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT"}
 """Options that are short for a parameter."""
 
@@ -27,25 +27,30 @@ _REVISIONS = {
 }
 """Those that choose a revision; they win over whatever a configuration chooses, and by whichever parameter."""
 
-_LONGEST_DEADLINE = 86400
+_LONGEST = 86400
 
 
 @dataclass(frozen=True, slots=True)
 class MountOptions:
-    """`parameters` are PARAMETER=VALUE settings that win over every configuration file."""
+    """`parameters` are PARAMETER=VALUE settings that win over every configuration file.
+
+    `list_all`: repositories are listed before they are used. `idle`: seconds, 0 for never; None: as usual.
+    """
 
     allow_other: bool = False
     suid: bool = False
     dev: bool = False
     passthrough: bool = False
+    list_all: bool = False
     deadline: float | None = None
+    idle: float | None = None
     parameters: tuple[str, ...] = ()
 
 
 def parse(words: Iterable[str]) -> MountOptions:
     """Read option words, each perhaps several with commas between. UsageError names one that nobody knows."""
     switches: set[str] = set()
-    deadline: float | None = None
+    deadline = idle = None
     parameters: list[str] = []
     chosen: dict[str, str] = {}
     for word in _single(words):
@@ -53,7 +58,9 @@ def parse(words: Iterable[str]) -> MountOptions:
         if word in _SWITCHES:
             switches.add(word)
         elif given and name == "deadline":
-            deadline = _seconds(value)
+            deadline = _seconds(name, value, least=1)
+        elif given and name == "idle":
+            idle = _seconds(name, value, least=0)
         elif given and name in _REVISIONS:
             chosen[_REVISIONS[name]] = value
         elif given and name in _PARAMETERS:
@@ -61,8 +68,8 @@ def parse(words: Iterable[str]) -> MountOptions:
         elif given and name.isupper():
             parameters.append(word)
         elif word not in OF_MOUNT_8 and not word.startswith(_IGNORED_PREFIXES):
-            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "deadline=SECONDS", "PARAMETER=VALUE"]
-            known = ", ".join([*_SWITCHES, *values])
+            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "deadline=SECONDS", "idle=SECONDS"]
+            known = ", ".join([*_SWITCHES, *values, "PARAMETER=VALUE"])
             raise UsageError(f"-o {word} is unknown; there are {known}")
     if len(chosen) > 1:
         raise UsageError("only one of -o tag, -o date and -o hash can choose the revision")
@@ -73,14 +80,16 @@ def parse(words: Iterable[str]) -> MountOptions:
         suid="suid" in switches,
         dev="dev" in switches,
         passthrough="passthrough" in switches,
+        list_all="list" in switches,
         deadline=deadline,
+        idle=idle,
         parameters=tuple(parameters),
     )
 
 
-def _seconds(text: str) -> float:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _LONGEST_DEADLINE:
-        raise UsageError(f"-o deadline={text}: a whole number of seconds is needed, from 1 to {_LONGEST_DEADLINE}")
+def _seconds(name: str, text: str, least: int) -> float:
+    if not (text.isascii() and text.isdigit()) or not least <= int(text) <= _LONGEST:
+        raise UsageError(f"-o {name}={text}: a whole number of seconds is needed, from {least} to {_LONGEST}")
     return float(text)
 
 

@@ -22,11 +22,16 @@ from swrepo.mount.process import Process
 from swrepo.mount.refresh import Refresher
 from swrepo.mount.request import MountRequest
 from swrepo.repository.revision import Revision
+from swrepo.system.memory import give_back
 from swrepo.system.user import is_root
+from swrepo.vfs.idle import Idle
 from swrepo.vfs.journal import VolumeRecord
 from swrepo.vfs.tree import ROOT_NODE, Vfs
 
 log = logging.getLogger(__name__)
+
+_NAMES_HOLD = 10.0
+"""Seconds after which it is looked again which repositories are configured."""
 
 
 class Mounted:
@@ -43,7 +48,7 @@ class Mounted:
             if request.resolve is None:
                 raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
             self.repositories = Repositories(request.resolve)
-            self.vfs.mount_many(self.repositories)
+            self.vfs.mount_many(self.repositories, request.listed)
             if handover.connection is None:
                 for name in request.names:
                     self.repositories.open(name)
@@ -75,6 +80,8 @@ class Mounted:
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
         self.failed = False
+        self._idle = Idle(self.vfs, request.idle, give_back) if request.idle else None
+        self._names_due = 0.0
         self._refreshers: dict[str, Refresher] = {}
         # The kernel keeps the listing of the synthetic root too.
         self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
@@ -92,6 +99,15 @@ class Mounted:
             if name not in self._refreshers and name in self.vfs.volumes:
                 self._refreshers[name] = Refresher(self.vfs, name, access, self.session)
         return list(self._refreshers.values())
+
+    def look_around(self, now: float) -> None:
+        """What is to be done now and then, by the main thread. `now`: seconds on the monotonic clock."""
+        if self._idle is not None:
+            self._idle.check(now)
+        if now >= self._names_due:
+            self._names_due = now + _NAMES_HOLD
+            if self.vfs.look_for_names():
+                self.session.forget_inode(ROOT_NODE)
 
     def close(self) -> None:
         """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from swrepo.mount.watching import NOTHING_MORE, WatchOptions
 from swrepo.vfs.owners import Owners
 
 HOURS_24 = 86400
+IDLE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class MountRequest:
     without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
     others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
     reads files of the cache by itself, where it can. `service_manager`: the socket that is told when the mount answers.
-    `watching`: how it may be watched.
+    `watching`: how it may be watched. `listed`: names of repositories that are listed before somebody looks them up.
+    `idle`: seconds after which one that nobody uses lets go of its memory; 0 for never.
     """
 
     mountpoint: str
@@ -48,6 +51,8 @@ class MountRequest:
     passthrough: bool = False
     service_manager: str | None = None
     watching: WatchOptions = NOTHING_MORE
+    listed: Callable[[], Sequence[str]] = tuple
+    idle: float = IDLE
     clock: Clock = now
 
     @property

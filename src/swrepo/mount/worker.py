@@ -6,7 +6,6 @@ do what their names say.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import select
@@ -17,13 +16,12 @@ from contextlib import suppress
 
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
-from swrepo.mount.commands import commands
-from swrepo.mount.control import ControlSocket
 from swrepo.mount.guard import Report
 from swrepo.mount.handover import Connection, Handover
 from swrepo.mount.mounted import Mounted
 from swrepo.mount.refresh import Timer, tell_kernel
 from swrepo.mount.request import MountRequest
+from swrepo.mount.watch import Watch
 from swrepo.system.service_manager import tell_ready
 
 log = logging.getLogger(__name__)
@@ -46,11 +44,11 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
     loop = threading.Thread(target=_run_loop, args=(mounted, ended[1]), name="loop", daemon=True)
     loop.start()
     timer = Timer(mounted.refreshers, request.max_ttl)
-    control: ControlSocket | None = None
+    watch: Watch | None = None
     try:
         if handover.connection is None:
             _wait_until_it_answers(mounted)
-        control = _control(mounted)
+        watch = Watch(mounted, timer)
         timer.start()
         assert mounted.session.agreement is not None  # noqa: S101 - it answers
         handover.give(Connection(mounted.device, mounted.session.agreement, mounted.fqrn))
@@ -68,8 +66,8 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
         return _FAILED
     timer.stop()
     _unmount(mounted, loop)
-    if control is not None:
-        control.close()
+    if watch is not None:
+        watch.close()
     mounted.close()
     return 0
 
@@ -82,10 +80,11 @@ def _run_loop(mounted: Mounted, ended: int) -> None:
         log.exception("the loop ended")
     finally:
         os.close(ended)
+        mounted.session.ready.set()  # who waits for the first answer need not wait any longer
 
 
 def _wait_until_it_answers(mounted: Mounted) -> None:
-    if not mounted.session.ready.wait(30):
+    if not mounted.session.ready.wait(30) or mounted.session.agreement is None:
         raise MountFailed(f"the kernel did not begin to talk about {mounted.request.mountpoint}")
     if not mounted.request.is_given_connection:
         try:
@@ -113,6 +112,7 @@ def _wait_for_the_end(
         # The kernel reports only the first signal of a program that waits; a later one may be the one that kills it.
         mounted.session.release_killed()
         mounted.adapter.deadlines.check(time.monotonic())
+        mounted.look_around(time.monotonic())
         if ended in ready:
             return
         if guard in ready:
@@ -136,17 +136,3 @@ def _unmount(mounted: Mounted, loop: threading.Thread) -> None:
             mounting.umount(request.mountpoint, lazy=True)
     loop.join(_LAST_ANSWERS)
     mounted.pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _control(mounted: Mounted) -> ControlSocket | None:
-    path = mounted.request.control_socket(next((a.fqrn for a in mounted.accesses.values()), None))
-    if path is None:
-        return None
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return ControlSocket(path, commands(mounted))
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP):
-            raise
-        log.warning("no control socket at %s: %s", path, error.strerror)
-        return None

@@ -52,8 +52,9 @@ class Entries:
             span = self._nodes.span(number)
             return place.entry, volume_of(span).variables if span is not None else {}
         span, row = place
-        recent = self._recent.get(number)
-        return (recent or _row(span, row)), volume_of(span).variables
+        recent, volume = self._recent.get(number), volume_of(span)
+        volume.is_used = True
+        return (recent or _row(span, row)), volume.variables
 
     def content(self, number: int) -> Content:
         """A regular file, open for reading; IsADirectory."""
@@ -82,6 +83,16 @@ class Entries:
         if content is not None:
             content.close()
 
+    def let_go(self, volume: Volume) -> None:
+        """Close the files of a repository; who reads on opens them again."""
+        self.drop_recent()
+        for number in [number for number in self._contents if self._is_in(number, volume)]:
+            self._contents.pop(number).close()
+
+    def _is_in(self, number: int, volume: Volume) -> bool:
+        span = self._nodes.span(number)
+        return span is None or span.owner is volume
+
     def drop_recent(self) -> None:
         """Let go of what was remembered of rows that have other numbers now."""
         self._recent.clear()
@@ -92,7 +103,9 @@ class Entries:
             volume = volume_of(self._nodes.span(number))
             return Content(place.entry, place.chunks, volume.revision.objects)
         span, row = place
-        catalog, objects = catalog_behind(span), volume_of(span).revision.objects
+        catalog, volume = catalog_behind(span), volume_of(span)
+        volume.is_used = True
+        objects = volume.revision.objects
         entry = self._recent.get(number) or self._rows.following(span, row, number, self.note)
         if entry is None or entry.is_chunked:
             found = catalog.by_rowid(row)

@@ -9,7 +9,7 @@ Directories always show the current revision. A file's number stays with the byt
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from swrepo.catalog.reader import CatalogFile
@@ -96,9 +96,18 @@ class Vfs:
         self.record()
         return volume
 
-    def mount_many(self, repositories: Repositories) -> None:
-        """Show repositories below a synthetic root, each at its first look-up."""
-        self._many = ManyRepositories(repositories, self.volumes, self._started)
+    def mount_many(self, repositories: Repositories, names: Callable[[], Sequence[str]] = tuple) -> None:
+        """Show repositories below a synthetic root, each at its first look-up; `names` are listed before it."""
+        self._many = ManyRepositories(repositories, self.volumes, self._started, names)
+
+    def look_for_names(self) -> bool:
+        """Whether the list of repositories that are listed anyway has changed; without the lock, it may read files."""
+        return self._many is not None and self._many.look_for_names()
+
+    def rest(self, volume: Volume) -> None:
+        """Let go of the memory that a repository takes; it comes back with the next request."""
+        self._entries.let_go(volume)
+        volume.rest()
 
     def _add(self, name: str, revision: Revision, variables: Mapping[str, str]) -> Volume:
         volume = Volume(name, revision, variables, self.nodes)
@@ -145,6 +154,7 @@ class Vfs:
             raise PathNotFound(f"the directory that held {name!r} was removed from the repository")
         span, row = place
         volume = volume_of(span)
+        volume.is_used = True
         directory = volume.path(span, row)
         catalog = catalog_of(volume.revision, directory)
         path = directory + b"/" + name
@@ -174,6 +184,7 @@ class Vfs:
             return []
         span, row = place
         volume = volume_of(span)
+        volume.is_used = True
         return listings.listing(volume, number, volume.path(span, row), cookie, limit)
 
     def readlink(self, number: int) -> bytes:

@@ -21,7 +21,8 @@ _MAX_ROW = 1 << 28
 class Volume:
     """For one thread at a time (the lock of `Vfs`). `name` is empty where the repository is the whole mount.
 
-    `on_span` is called with each span that is given out to a catalog of the current revision.
+    `on_span` is called with each span that is given out to a catalog of the current revision. `is_used`: somebody asked
+    about it since `vfs.idle` looked last.
     """
 
     def __init__(self, name: str, revision: Revision, variables: Mapping[str, str], nodes: NodeTable) -> None:
@@ -30,6 +31,8 @@ class Volume:
         self.revision = revision
         self.epoch = 0
         self.previous: Revision | None = None
+        self.is_used = True
+        self._rested: Revision | None = None
         self.past = Past()
         self.on_span: Callable[[Volume, Span], object] = lambda _volume, _span: None
         self._nodes = nodes
@@ -96,6 +99,19 @@ class Volume:
         }
         self._spans = spans
         self._paths.clear()
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing was used since `rest`."""
+        return self._rested is self.revision and not self.is_used
+
+    def rest(self) -> None:
+        """Let go of what can be had again from the disk: connections to catalogs, what was remembered of them."""
+        self._rested = self.revision
+        self._paths.clear()
+        self.past.close()
+        self.previous = None  # it closes when nobody uses it; listings that began in it go on by `past`
+        self.revision.tree.rest()
 
     def spans(self) -> dict[bytes, Span]:
         """The spans of the current revision by mountpoint."""

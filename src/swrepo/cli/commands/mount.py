@@ -20,9 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "directory", nargs="?", metavar="DIR", help="an empty directory, or /dev/fd/N (mounted already)"
     )
     parser.add_argument("--all", action="store_true", help="every configured repository below DIR (default: /cvmfs)")
+    parser.add_argument("--list", action="store_true", help="with --all: 'ls' shows also those that nobody uses yet")
     parser.add_argument("-f", "--foreground", action="store_true", help="stay until the mount ends, and log here")
     what = (
-        "tag=NAME, date=TIME, hash=HASH, quota=MB, deadline=SECONDS, allow_other, suid, dev, passthrough, "
+        "tag=NAME, date=TIME, hash=HASH, quota=MB, deadline=SECONDS, idle=SECONDS, allow_other, suid, dev, "
+        "passthrough, list, "
         "or PARAMETER=VALUE, commas between"
     )
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPT", help=what)
@@ -33,13 +35,15 @@ def run(args: argparse.Namespace) -> int:
     require_linux("swrepo mount")
     from swrepo.cli import mounting, options
 
-    chosen = options.parse(args.options)
+    chosen = options.parse([*args.options, *(["list"] if args.list else [])])
     if args.all:
         if args.directory is not None:
             raise UsageError("--all mounts every configured repository; give it the directory only")
         places = current()
         args.directory = args.target or str(places.mountpoint)
         return mounting.mount_all(args, chosen, places)
+    if chosen.list_all:
+        raise UsageError("--list and -o list go with --all: one repository is all of its mount")
     if args.directory is None:
         raise UsageError("swrepo mount needs a repository and a directory; try 'swrepo mount --help'")
     return mounting.mount_one(args, chosen)
