@@ -17,7 +17,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from swrepo.cache.reading import DIRECTORY, AnchoredReader
+from swrepo.cache.reading import DIRECTORY, AnchoredReader, open_regular
 from swrepo.errors import PermissionRefused
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,7 +27,11 @@ _SYMLINK_OR_FILE = (errno.ELOOP, errno.ENOTDIR)
 
 
 class AnchoredDirectory(AnchoredReader):
-    """CacheDirectory by descriptors of the directory and of this process's session in it."""
+    """CacheDirectory by descriptors of the directory, of those in it, and of this process's session.
+
+    Directories stay open once they were used, which saves a third of the system calls that a small object takes. Where
+    one was removed, `commit` says FileNotFoundError, and the caller begins anew.
+    """
 
     def __init__(self, root: Path) -> None:
         """Make (mode 0700) or take over the directory `root`; remove what killed processes left. OSError."""
@@ -35,6 +39,7 @@ class AnchoredDirectory(AnchoredReader):
         super().__init__(root)
         self._numbers = itertools.count()
         self._lock = threading.Lock()  # guards the start of the session
+        self._directories: dict[str, int] = {}
         self._session = -1
         self._session_name = ""
         try:
@@ -43,22 +48,32 @@ class AnchoredDirectory(AnchoredReader):
             self.close()
             raise
 
+    def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
+        """See CacheDirectory."""
+        parent = self._directories.get(directory)
+        if parent is None:
+            try:
+                parent = self._keep(directory, os.open(directory, DIRECTORY, dir_fd=self._root))
+            except OSError:
+                return None
+        return open_regular(name, parent)
+
     def create(self) -> tuple[int, str]:
         """See CacheDirectory."""
-        with self._lock:
-            if self._session < 0:
-                self._session = self._begin_session()
+        if self._session < 0:
+            with self._lock:
+                if self._session < 0:
+                    self._session = self._begin_session()
         name = f"{os.getpid()}.{next(self._numbers)}"
         return os.open(name, _CREATE, 0o600, dir_fd=self._session), name
 
     def commit(self, unfinished: str, directory: str, name: str) -> None:
         """See CacheDirectory."""
-        parent = make_directory(self._root, directory)
-        try:
-            # A crash before this line leaves a file in txn/, which the next start removes; after it, the whole object.
-            os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=parent)
-        finally:
-            os.close(parent)
+        parent = self._directories.get(directory)
+        if parent is None:
+            parent = self._keep(directory, make_directory(self._root, directory))
+        # A crash before this line leaves a file in txn/, which the next start removes; after it, the whole object.
+        os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=parent)
 
     def discard(self, unfinished: str) -> None:
         """See CacheDirectory."""
@@ -72,7 +87,16 @@ class AnchoredDirectory(AnchoredReader):
                 os.close(self._session)  # and with it the lock, unless a fork holds it still
                 _remove_session(self._session_name, txn)
         self._session = -1
+        while self._directories:
+            os.close(self._directories.popitem()[1])
         super().close()
+
+    def _keep(self, directory: str, descriptor: int) -> int:
+        """The descriptor of a directory from now on: this one, or that of a thread which was faster."""
+        kept = self._directories.setdefault(directory, descriptor)
+        if kept != descriptor:
+            os.close(descriptor)
+        return kept
 
     def _begin_session(self) -> int:
         txn = make_directory(self._root, _TXN)

@@ -22,11 +22,11 @@ from swrepo.cache.finding import checked_size, opened
 from swrepo.cache.notes import Notes
 from swrepo.cache.passing import Detour, Passing
 from swrepo.cache.quota import Quota
-from swrepo.cache.writing import install, sync
+from swrepo.cache.writing import Content, install, sync
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Combine
-from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, StartsEarly, Want
+from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many
 
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
@@ -68,7 +68,7 @@ class DiskCache(Notes):
         self._counting = Counting()
         self.is_volatile = False
         self.root = root
-        self._one_at_a_time = threading.Semaphore(writers)
+        self._one_at_a_time = threading.Lock() if writers == 1 else threading.Semaphore(writers)
         self._directory = self._enter()
         if quota is not None:
             quota.look()
@@ -94,14 +94,34 @@ class DiskCache(Notes):
             self._counting.hit()
         return descriptor
 
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly."""
-        if isinstance(self._source, StartsEarly):
-            self._source.start(wants)
-
     def bring(self, want: Want) -> bool:
         """See BringsAhead."""
         return self._combine.run(want.id.cache_path, lambda: self._fill(want)) is None
+
+    def bring_many(self, wants: Sequence[Want], arrived: Callable[[Want, bool], object]) -> list[Want]:
+        """See BringsAhead. Not under Combine: should somebody else fetch one of them too, it only costs time."""
+        self._follow()
+        left: list[Want] = []
+        fitting: list[Want] = []
+        for want in wants:
+            if self._is_here(want):
+                arrived(want, True)  # noqa: FBT003 - see BringsAhead
+            elif self._suits_a_batch(want):
+                fitting.append(want)
+            else:
+                left.append(want)
+
+        def keep(want: Want, plain: bytes) -> None:
+            try:
+                self._keep(want, plain)
+            except SwrepoError:  # `bring` knows what to do about it
+                left.append(want)
+                return
+            self._boots.fetched(want.id.cache_path)
+            self._counting.fetched(len(plain), kept=True)
+            arrived(want, False)  # noqa: FBT003
+
+        return left + fetch_many(self._source, fitting, keep)
 
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""
@@ -173,8 +193,7 @@ class DiskCache(Notes):
 
     def _fill(self, want: Want) -> Passing | None:
         """Fetch; under Combine, so by one thread at a time for each object. The object itself where it is not kept."""
-        if self._directory.was_removed():
-            self._enter_again(self._directory)
+        self._follow()
         descriptor = self._find(want)
         if descriptor is not None:  # another process, or a fetch that ended between our looking and our asking
             os.close(descriptor)
@@ -225,9 +244,23 @@ class DiskCache(Notes):
         plain = BytesIO()
         self._source.fetch(want, plain)
         size = checked_size(want, plain.tell())
-        with self._one_at_a_time:
-            self._install(lambda file: file.write(plain.getbuffer()), *_place(want), first=self._goes_first(want))
+        self._keep(want, plain.getvalue())
         return size
+
+    def _keep(self, want: Want, plain: bytes) -> None:
+        with self._one_at_a_time:
+            self._install(plain, *_place(want), first=self._goes_first(want))
+
+    def _is_here(self, want: Want) -> bool:
+        descriptor = self._find(want)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
+
+    def _suits_a_batch(self, want: Want) -> bool:
+        if want.size is None or want.size > _SMALL or self._detour.is_on():
+            return False
+        return self.quota is None or self.quota.admit(want.size)
 
     def _fetch_large(self, want: Want) -> int:
         size = 0
@@ -248,12 +281,12 @@ class DiskCache(Notes):
     def _goes_first(self, want: Want) -> bool:
         return self.is_volatile and want.id.kind in _FILES
 
-    def _install(self, write: Callable[[BinaryIO], object], directory: str, name: str, *, first: bool = False) -> None:
-        """Have `write` fill a file, then give it its name; start over, once, where the cache was removed meanwhile."""
+    def _install(self, content: Content, directory: str, name: str, *, first: bool = False) -> None:
+        """Make a file and give it its name; start over, once, where the cache was removed meanwhile."""
 
         def install_in(place: CacheDirectory) -> None:
             self._boots.begin()
-            install(place, write, directory, name, self._boots.boot, goes_first=first)
+            install(place, content, directory, name, self._boots.boot, goes_first=first)
 
         place = self._directory
         try:
@@ -263,6 +296,11 @@ class DiskCache(Notes):
                 install_in(self._enter_again(place))
         except OSError as error:
             raise refusal(self.root, error) from error
+
+    def _follow(self) -> None:
+        """Use the directory that has the cache's name now, where the one in use was removed."""
+        if self._directory.was_removed():
+            self._enter_again(self._directory)
 
     def _enter(self) -> CacheDirectory:
         try:

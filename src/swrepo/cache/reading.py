@@ -26,7 +26,7 @@ class AnchoredReader:
         except OSError:
             return None
         try:
-            return _open_regular(name, parent)
+            return open_regular(name, parent)
         finally:
             os.close(parent)
 
@@ -41,7 +41,8 @@ class AnchoredReader:
         self._root = -1
 
 
-def _open_regular(name: str, parent: int) -> tuple[int, os.stat_result] | None:
+def open_regular(name: str, parent: int) -> tuple[int, os.stat_result] | None:
+    """Descriptor and status of a regular file in an open directory; None where there is none."""
     try:
         descriptor = os.open(name, _READ, dir_fd=parent)
     except OSError:

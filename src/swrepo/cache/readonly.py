@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from swrepo.cache.passing import Passing
 from swrepo.cache.quota import Quota
 from swrepo.errors import PermissionRefused, SwrepoError
 from swrepo.objects.combine import Combine
-from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, StartsEarly, Want
+from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want
 from swrepo.system.atomic import write_atomically
 
 log = logging.getLogger(__name__)
@@ -66,11 +65,6 @@ class ReadOnlyCache(Notes):
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""
         return self.open_if_here(want)
-
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly."""
-        if isinstance(self._source, StartsEarly):
-            self._source.start(wants)
 
     def evict(self, want: Want) -> bool:
         """Nothing is removed."""

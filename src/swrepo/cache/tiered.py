@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -20,7 +20,7 @@ from swrepo.cache.notes import Notes
 from swrepo.cache.quota import Quota
 from swrepo.cache.readonly import ReadOnlyCache
 from swrepo.errors import CacheFull, PermissionRefused
-from swrepo.objects.store import ObjectSource, StartsEarly, Want
+from swrepo.objects.store import ObjectSource, Want, fetch_many
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +69,13 @@ class Below:
             out.truncate()
         self._source.fetch(want, out)
 
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly: what is in the lower cache needs no transfer."""
-        missing = [want for want in wants if not _is_here(self._lower, want)]
+    def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+        """See FetchesMany: what the lower cache has, or is to get, comes one by one."""
         if self._fills:
-            self._lower.start(missing)
-        elif isinstance(self._source, StartsEarly):
-            self._source.start(missing)
+            return list(wants)
+        missing = [want for want in wants if not _is_here(self._lower, want)]
+        there = [want for want in wants if want not in missing]
+        return there + fetch_many(self._source, missing, deliver)
 
     def _open(self, want: Want) -> int | None:
         if not self._fills:
@@ -111,12 +111,6 @@ class TieredCache(Notes):
         if descriptor is None and self._below is None:
             return self._lower.open_if_here(want)
         return descriptor
-
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly."""
-        if self._below is None:
-            wants = [want for want in wants if not _is_here(self._lower, want)]
-        self._upper.start(wants)
 
     def evict(self, want: Want) -> bool:
         """See DiskCache: from both, as far as they can be written to."""

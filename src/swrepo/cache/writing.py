@@ -13,33 +13,52 @@ from swrepo.cache.directory import CacheDirectory
 from swrepo.cache.inventory import mark_volatile
 from swrepo.cache.record import Record, crc32
 
+Content = bytes | Callable[[BinaryIO], object]
+"""What a file is to hold: its bytes, or what writes them."""
+
 
 def install(
     place: CacheDirectory,
-    write: Callable[[BinaryIO], object],
+    content: Content,
     directory: str,
     name: str,
     boot: bytes,
     *,
     goes_first: bool = False,
 ) -> None:
-    """Have `write` fill a file, note what it is checked by later, and name it `directory/name`.
+    """Make a file, note what it is checked by later, and name it `directory/name`.
 
-    OSError, and what `write` raises: then nothing is left.
+    OSError, and what writing the content raises: then nothing is left.
     """
     descriptor, unfinished = place.create()
     try:
-        with _Writer(descriptor) as file:
-            write(file)
-            found = file.record(boot)
-            if found is not None:
-                found.write(descriptor)
-            if goes_first:
-                mark_volatile(descriptor)
+        if isinstance(content, bytes):
+            _write_at_once(descriptor, content, boot, goes_first=goes_first)
+        else:
+            with _Writer(descriptor) as file:
+                content(file)
+                _note(descriptor, file.record(boot), goes_first=goes_first)
         place.commit(unfinished, directory, name)
     except BaseException:
         place.discard(unfinished)
         raise
+
+
+def _write_at_once(descriptor: int, content: bytes, boot: bytes, *, goes_first: bool) -> None:
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        _note(descriptor, Record(crc32(content), len(content), boot), goes_first=goes_first)
+    finally:
+        os.close(descriptor)
+
+
+def _note(descriptor: int, found: Record | None, *, goes_first: bool) -> None:
+    if found is not None:
+        found.write(descriptor)
+    if goes_first:
+        mark_volatile(descriptor)
 
 
 def sync(file: BinaryIO) -> None:

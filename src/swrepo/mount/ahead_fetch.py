@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from concurrent.futures import Executor
@@ -14,7 +13,7 @@ from swrepo.mount.ahead import Ahead, AheadCounters, Nearby
 from swrepo.mount.ahead_chunks import ChunksAhead
 from swrepo.mount.ahead_walk import walk_from
 from swrepo.mount.reads import Reads
-from swrepo.objects.store import BringsAhead
+from swrepo.objects.store import BringsAhead, Want
 from swrepo.repository.content import Content
 from swrepo.system.activity import Activity, Working
 from swrepo.vfs.tree import Vfs
@@ -116,35 +115,33 @@ class ReadingAhead:
 
     def _fetch(self, batch: list[Nearby]) -> None:
         activity = Activity("fetching ahead")
-        left = self._reads.expect(batch, activity)
+        files = {file.want.id: file for file in self._reads.expect(batch, activity)}
+
+        def arrived(want: Want, was_here: bool) -> None:
+            file = files.pop(want.id, None)
+            if file is not None:
+                if was_here:
+                    self._news.append(file)
+                self._reads.arrived(self._session, [file])
+
         try:
             with Working(activity):
-                here = [file for file in left if self._is_here(file)]
-                self._news.extend(here)
-                left = [file for file in left if file not in here]
-                self._reads.arrived(self._session, here)
-                if len(left) > 1:
-                    left[0].objects.start([file.want for file in left])
-                while left:
-                    if not left[0].objects.bring(left[0].want):
-                        self._stop("there is no room for it")
-                        break
-                    self._reads.arrived(self._session, [left.pop(0)])
+                if files:
+                    objects = next(iter(files.values())).objects
+                    for want in objects.bring_many([file.want for file in files.values()], arrived):
+                        if not objects.bring(want):
+                            self._stop("there is no room for it")
+                            break
+                        arrived(want, False)  # noqa: FBT003
         except SwrepoError as error:
             self._stop(str(error))
-            self._reads.arrived(self._session, left[:1], error)
-            del left[:1]
+            self._reads.arrived(self._session, list(files.values())[:1], error)
+            files = dict(list(files.items())[1:])
         finally:
-            self._reads.arrived(self._session, left)
+            self._reads.arrived(self._session, list(files.values()))
 
     def _stop(self, reason: str) -> None:
         log.info("nothing is fetched ahead for now: %s", reason)
         self._news.append(None)
         with self._lock:
             self._queue.clear()
-
-    def _is_here(self, file: Nearby) -> bool:
-        descriptor = file.objects.open_if_here(file.want)
-        if descriptor is not None:
-            os.close(descriptor)
-        return descriptor is not None

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 import deflate
@@ -54,6 +56,22 @@ def decode(blocks: Iterable[bytes], want: Want, out: BinaryIO) -> None:
         _decode_raw(blocks, want, out)
     else:
         _decode_zlib(blocks, want, out)
+
+
+def decode_whole(stored: bytes, want: Want) -> bytes:
+    """The plain bytes of an object that is in memory and whose size is announced. Raises as `decode`."""
+    if want.size and want.id.algorithm.digest(stored) == want.id.digest:
+        if want.compression is Compression.NONE and len(stored) == want.size:
+            return stored
+        if want.compression is Compression.ZLIB:
+            with suppress(deflate.DeflateError):  # to no more than that size
+                plain = bytes(deflate.zlib_decompress(stored, want.size))
+                # libdeflate does not mind what follows a stream; ours ends with the checksum of its bytes.
+                if len(plain) == want.size and isal_zlib.adler32(plain).to_bytes(4, "big") == stored[-4:]:
+                    return plain
+    out = BytesIO()
+    decode([stored], want, out)  # says what is wrong, or accepts what libdeflate is too strict about
+    return out.getvalue()
 
 
 def encode(plain: bytes | bytearray | memoryview, compression: Compression, level: int = DEFAULT_LEVEL) -> bytes:

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -67,6 +67,18 @@ class DirectoryObjects:
         activity.current().begin(path)
         with _opened(path) as stored:
             codec.decode(_blocks(stored, path), want, out)
+
+    def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+        """See FetchesMany."""
+        left: list[Want] = []
+        for want in wants:
+            try:
+                plain = codec.decode_whole(_whole(f"{self.root}/{want.id.path}"), want)
+            except (OSError, CorruptObject):
+                left.append(want)
+            else:
+                deliver(want, plain)
+        return left
 
     def read(self, name: str, limit: int = DOCUMENT_LIMIT) -> bytes:
         """See Documents."""
@@ -176,6 +188,15 @@ def _object_id(prefix: str, name: str) -> ObjectId | None:
 def _sync_file(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _whole(path: str) -> bytes:
+    """A small file, read with no more system calls than that takes."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        return os.read(descriptor, os.fstat(descriptor).st_size + 1)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Cache, retry, fail-over, one-fetch-at-a-time and counting are implementations ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -68,23 +68,36 @@ class LocalObjects(Protocol):
 
 
 @runtime_checkable
-class StartsEarly(Protocol):
-    """An ObjectSource that can have the transfers of many objects under way at once."""
+class FetchesMany(Protocol):
+    """An ObjectSource that can fetch many small objects for little more than the price of one."""
 
-    def start(self, wants: Sequence[Want]) -> None:
-        """Begin to fetch objects that are asked for next, and return at once. It is no promise: errors come later.
+    def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+        """Fetch objects of announced size that fit into memory; `deliver` gets the plain bytes of each, verified.
 
-        What is not asked for soon is given up.
+        They come in any order, in the thread that calls. Returns those that could not be had at the first try, for
+        `fetch` to try in its ways. Raises only what `deliver` raises.
         """
         ...
 
 
+def fetch_many(source: ObjectSource, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+    """See FetchesMany: from a source that may not be one; then all is left to do."""
+    return source.fetch_many(wants, deliver) if isinstance(source, FetchesMany) else list(wants)
+
+
 @runtime_checkable
-class BringsAhead(LocalObjects, StartsEarly, Protocol):
+class BringsAhead(LocalObjects, Protocol):
     """LocalObjects that can be filled before anybody opens them."""
 
     def bring(self, want: Want) -> bool:
         """Fetch an object that is not here; False where it was not kept, since there is no room. Raises as `open`."""
+        ...
+
+    def bring_many(self, wants: Sequence[Want], arrived: Callable[[Want, bool], object]) -> list[Want]:
+        """Fetch small objects together. `arrived` is told of each that is here by now, and whether it was before.
+
+        Returns those for which `bring` has to be asked.
+        """
         ...
 
 

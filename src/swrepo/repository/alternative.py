@@ -5,14 +5,14 @@ Source: format.md 1 and 3 (manifest line A).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from swrepo.errors import ObjectNotFound
 from swrepo.format.object_id import Kind
 from swrepo.format.wellknown import ALTERNATIVE_PREFIX
 from swrepo.objects import codec
-from swrepo.objects.store import Documents, ObjectSource, StartsEarly, Want
+from swrepo.objects.store import Documents, ObjectSource, Want, fetch_many
 
 _KINDS = frozenset({Kind.CATALOG, Kind.CERTIFICATE, Kind.HISTORY, Kind.METAINFO})
 
@@ -24,10 +24,9 @@ class AlternativePaths:
         self._source = source
         self._documents = documents
 
-    def start(self, wants: Sequence[Want]) -> None:
-        """See StartsEarly."""
-        if isinstance(self._source, StartsEarly):
-            self._source.start(wants)
+    def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
+        """See FetchesMany."""
+        return fetch_many(self._source, wants, deliver)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
