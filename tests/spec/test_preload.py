@@ -157,7 +157,7 @@ def test_what_fails_is_told_and_the_rest_is_brought(repo: Golden, server: FaultS
     with Access(request(repo, server.url, root.with_name("other"))) as access:
         name = next(row.path for row in repo.rows if row.type == "f" and row.size and row.path.startswith(b"/flat/"))
         want = access.revision.content(name).wants()[0]
-    server.next(f"/cvmfs/{repo.fqrn}/{want.id.path}", status(404))
+    server.next(f"/cvmfs/{repo.fqrn}/{want.id.path}", status(404), status(404))  # with others, and alone
     done = fill(repo, server.url, root, FLAT)
     assert [type(error) for error in done.errors] == [ObjectNotFound]
     assert done.objects == len(list(held(root))) > 100

@@ -14,7 +14,7 @@ from swrepo.client.parts import EVERYTHING, Parts
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, is_within
-from swrepo.objects.store import Want
+from swrepo.objects.store import BringsAhead, Want
 from swrepo.repository.content import wanted_objects
 from swrepo.repository.revision import Revision
 from swrepo.repository.walk import walk
@@ -22,6 +22,12 @@ from swrepo.repository.walk import walk
 PARALLEL = 16
 _AHEAD = 16
 """Objects that wait for their turn, for each thread: enough to keep all busy."""
+
+_BATCH = 64
+"""Small objects that one thread fetches together, `_TOGETHER` at a time; so fewer threads do."""
+
+_TOGETHER = 4
+_SMALL = 1 << 20
 
 _ENOUGH_ERRORS = 100
 
@@ -85,21 +91,31 @@ class _Filling:
         self._unkept = access.cache.counters.unkept
         self._evicted = access.cache.quota.counters.evicted if access.cache.quota is not None else 0
         self._asked: set[ObjectId] = set()
+        self._small: list[Want] = []
         self._queue = threading.Semaphore(jobs * _AHEAD)
         self._refusal: Exception | None = None
 
     def run(self) -> None:
-        with ThreadPoolExecutor(self._jobs, thread_name_prefix="preload") as pool:
+        batches = max(1, self._jobs // _TOGETHER)
+        with (
+            ThreadPoolExecutor(self._jobs, thread_name_prefix="preload") as pool,
+            ThreadPoolExecutor(batches, thread_name_prefix="preload-small") as small,
+        ):
             try:
                 for want in self._wants(lambda want: self._submit(pool, want)):
-                    self._submit(pool, want)
+                    if isinstance(self._cache, BringsAhead) and want.size is not None and want.size <= _SMALL:
+                        self._collect(small, want)
+                    else:
+                        self._submit(pool, want)
                     if self._refusal is not None or len(self.outcome.errors) >= _ENOUGH_ERRORS:
                         break
+                self._submit_batch(small)
             except SwrepoError as error:  # a catalog: nothing is known of what is below it
                 with self._lock:
                     self.outcome.errors.append(error)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                small.shutdown(wait=False, cancel_futures=True)
                 raise
         if self._refusal is not None:
             raise self._refusal
@@ -122,6 +138,38 @@ class _Filling:
             self._asked.add(want.id)
             self._queue.acquire()
             pool.submit(self._bring, want)
+
+    def _collect(self, pool: ThreadPoolExecutor, want: Want) -> None:
+        if want.id not in self._asked:
+            self._asked.add(want.id)
+            self._small.append(want)
+            if len(self._small) == _BATCH:
+                self._submit_batch(pool)
+
+    def _submit_batch(self, pool: ThreadPoolExecutor) -> None:
+        batch, self._small = self._small, []
+        self._queue.acquire()
+        pool.submit(self._bring_batch, batch)
+
+    def _bring_batch(self, batch: list[Want]) -> None:
+        try:
+            if self._refusal is None and isinstance(self._cache, BringsAhead):
+                for want in self._cache.bring_many(batch, lambda want, _: self._note(want.size or 0)):
+                    if self._refusal is None:
+                        self._bring_one(want)
+        except SwrepoError as error:
+            self._refusal = error
+        except Exception as error:
+            self._refusal = error
+            raise
+        finally:
+            self._queue.release()
+
+    def _note(self, size: int) -> None:
+        with self._lock:
+            self.outcome.objects += 1
+            self.outcome.size += size
+        self._seen(size)
 
     def _bring(self, want: Want) -> None:
         try:
@@ -150,10 +198,7 @@ class _Filling:
         except Exception as error:
             self._refusal = error
             raise
-        with self._lock:
-            self.outcome.objects += 1
-            self.outcome.size += size
-        self._seen(size)
+        self._note(size)
 
     def _wants(self, early: Callable[[Want], object]) -> Iterator[Want]:
         """Everything that the manifest names, all catalogs and contents; `early` gets catalogs before they are met."""
