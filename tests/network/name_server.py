@@ -22,10 +22,8 @@ class NameServer:
         self.cut_off = False
         self.refuses = False
         self.asked: list[tuple[str, int]] = []
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._udp, self._tcp = _same_port()
         self.port = self._udp.getsockname()[1]
-        self._tcp = socket.create_server(("127.0.0.1", self.port))
         self._threads = [threading.Thread(target=self._over_udp), threading.Thread(target=self._over_tcp)]
         for thread in self._threads:
             thread.start()
@@ -90,6 +88,17 @@ class NameServer:
         flags = 0x8180 | code | (0 if whole else 0x0200)
         head = question[:2] + struct.pack("!5H", flags, 1, count if whole else 0, 0, 0)
         return head + question[12 : position + 5] + (records if whole else b"")
+
+
+def _same_port() -> tuple[socket.socket, socket.socket]:
+    """A port that is free for both."""
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(udp.getsockname())
+        except OSError:
+            udp.close()
 
 
 @contextmanager

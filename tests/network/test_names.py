@@ -103,7 +103,9 @@ class TestHowLongAnAnswerHolds:
         clock.now = holds - 1
         assert names.addresses("h") == ("10.0.0.1",)
         assert asked == ["h"]
-        assert names.until == holds
+        assert names.until == float("inf"), "a server's name is looked up when it is needed"
+        names.spread((("http://h:3128",),))
+        assert names.until == holds, "a proxy's name is kept up to date"
 
     def test_the_old_one_serves_while_a_new_one_is_looked_up(self) -> None:
         clock, go_on, answers = Clock(), threading.Event(), iter(["10.0.0.1", "10.0.0.2"])
@@ -127,7 +129,7 @@ class TestHowLongAnAnswerHolds:
         names = Names(lookup=lambda _host: found.pop() if found else Found((), 0), clock=clock)
         assert names.addresses("h") == ("10.0.0.1",)
         clock.now = 61
-        names.addresses("h")
+        names.spread((("http://h:3128",),))
         while names.until < 100:
             threading.Event().wait(0.01)
         assert names.addresses("h") == ("10.0.0.1",)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,9 +13,11 @@ from io import BytesIO
 
 import pytest
 
+from swrepo.config.network import NameParameters, NetworkParameters
 from swrepo.errors import CorruptObject, ObjectNotFound, ObjectTooLarge, TruncatedObject, Unreachable
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId
+from swrepo.net.connect import Chain, Connection
 from swrepo.net.http import HttpClient, Timeouts
 from swrepo.net.remote import Patience, RemoteRepository
 from swrepo.net.routes import DIRECT, ProxyGroups, Route, Routes
@@ -377,3 +382,20 @@ def test_with_patience_for_ever_it_begins_again_when_every_way_has_failed(
     patience = Patience(0, longest_pause=7.0, for_ever=True)
     assert fetched(RemoteRepository(Routes([servers[0].url]), client, patience=patience, pause=pauses)) == PLAIN
     assert pauses.seconds == [7.0] * 3
+
+
+def test_connections_that_were_closed_leave_nothing_behind() -> None:
+    with FaultServer(CONTENTS) as server, refusing() as nobody:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            network = NetworkParameters(geo=True, names=NameParameters(server="127.0.0.1:9", timeout=0.01))
+            chain = Chain((nobody, server.url), max_retries=0)
+            connection = Connection(chain, network)
+            assert connection.repository.read(".cvmfspublished") == b"a manifest"
+            connection.close()
+    gc.collect()
+    deadline = time.monotonic() + 30
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert not [thread.name for thread in threading.enumerate() if thread.name in ("routes", "names", "swrepo-net")]

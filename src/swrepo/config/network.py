@@ -73,7 +73,6 @@ class NetworkParameters:
     token_servers: tuple[str, ...] = ()
     tracing: bool = False
     headers: tuple[str, ...] = ()
-    send_path: bool = False
 
     @property
     def server_urls(self) -> tuple[str, ...]:
@@ -105,7 +104,6 @@ def network_parameters(values: Values) -> NetworkParameters:
         token_servers=_token_servers(values),
         tracing=tracing,
         headers=_tracing_headers(values) if tracing else (),
-        send_path=values.switch("CVMFS_SEND_INFO_HEADER", default=False),
     )
 
 

@@ -57,6 +57,7 @@ class Names:
         self._clock, self._sample = clock, sample
         self._lock = threading.Lock()
         self._names: dict[str, _Name] = {}
+        self._of_proxies: set[str] = set()
 
     def addresses(self, host: str) -> tuple[str, ...]:
         """All addresses of a name or literal; empty where there are none, or none came in time."""
@@ -80,6 +81,8 @@ class Names:
     def spread(self, groups: ProxyGroups) -> ProxyGroups:
         """Each proxy whose name has addresses, as one proxy for each of them, in the same group."""
         hosts = {host for group in groups for proxy in group if (host := _host_of(proxy)) is not None}
+        with self._lock:
+            self._of_proxies = hosts
         threads = [threading.Thread(target=self.addresses, args=(host,), name="names", daemon=True) for host in hosts]
         if len(threads) > 1:  # so that the second need not wait for the first
             for thread in threads:
@@ -92,9 +95,10 @@ class Names:
 
     @property
     def until(self) -> float:
-        """When the first of the names has to be looked up again, on the clock; far away where there is none."""
+        """When the first of the proxies' names has to be spread again, on the clock; far away where there is none."""
         with self._lock:
-            return min((name.until for name in self._names.values()), default=float("inf"))
+            known = [name.until for host, name in self._names.items() if host in self._of_proxies]
+            return min(known, default=float("inf"))
 
     def _proxy_at_addresses(self, proxy: str | None) -> list[str | None]:
         host = _host_of(proxy)

@@ -66,7 +66,13 @@ ROWS = (
         "`$XDG_RUNTIME_DIR/bt_u<uid>`, `/tmp/bt_u<uid>`.",
         otherwise="none",
     ),
-    not_yet("CVMFS_SEND_INFO_HEADER", "switch", "no", "Tell servers the path of what is fetched."),
+    accepted(
+        "CVMFS_SEND_INFO_HEADER",
+        "switch",
+        "no",
+        "Tell servers the path of what is fetched.",
+        "an object may belong to many files, and is asked for without a path",
+    ),
     Parameter("CVMFS_HTTP_TRACING", "switch", "no", "Send headers that name the process, user and group that ask."),
     Parameter(
         "CVMFS_HTTP_TRACING_HEADERS",
@@ -153,5 +159,11 @@ ROWS = (
     not_yet("CVMFS_METALINK_URL", "list of URLs", "", "Who tells the servers."),
     not_yet("CVMFS_EXTERNAL_METALINK", "list of URLs", "", "The same for files that are not in the repository."),
     not_yet("CVMFS_METALINK_RESET_AFTER", "seconds", "1800", "When the first of those is asked again."),
-    not_yet("CVMFS_PREFETCH_FILEBUNDLES", "switch", "no", "Fetch files that belong together at once."),
+    accepted(
+        "CVMFS_PREFETCH_FILEBUNDLES",
+        "switch",
+        "no",
+        "Fetch files that belong together at once.",
+        "files that are opened one after another are fetched ahead anyway",
+    ),
 )
