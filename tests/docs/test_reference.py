@@ -7,9 +7,11 @@ import pytest
 
 from swrepo.cli.exits import guarded
 from swrepo.cli.reference import commands, documents, error_classes
+from swrepo.client.attributes import ENTRY, REPOSITORY
 from swrepo.config.table import TABLE
-from swrepo.mount import cache_commands
+from swrepo.mount import cache_commands, network_commands, watch_commands
 from swrepo.mount import commands as control_commands
+from swrepo.mount.attributes import PROCESS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -53,11 +55,18 @@ def test_every_refusal_of_the_trust_document_has_the_code_it_says():
 
 def test_every_control_command_is_documented():
     text = (DOCS / "semantics.md").read_text("utf-8")
-    source = "".join(Path(module.__file__).read_text("utf-8") for module in (control_commands, cache_commands))
-    names = re.findall(r'^        "([a-z ]+)": ', source, re.MULTILINE)
-    assert {"remount", "counters"} <= set(names)
-    for name in names:
-        assert f"`{name}`" in text
+    modules = (control_commands, cache_commands, network_commands, watch_commands)
+    source = "".join(Path(module.__file__).read_text("utf-8") for module in modules)
+    names = re.findall(r'^ +"([a-z -]+)": (?:lambda|on_|status|log_level|accesses)', source, re.MULTILINE)
+    assert {"remount", "counters", "host info", "metrics"} <= set(names)
+    for name in (*names, *watch_commands.NOT_HERE):
+        assert f"`{name}`" in text, name
+
+
+def test_every_magic_attribute_is_documented():
+    text = (DOCS / "semantics.md").read_text("utf-8")
+    for name in (*REPOSITORY, *ENTRY, *PROCESS):
+        assert f"`{name.removeprefix('user.')}`" in text, name
 
 
 def test_every_lock_is_in_the_document_on_concurrency():

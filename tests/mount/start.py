@@ -17,6 +17,7 @@ from swrepo.config.caches import cache_instance
 from swrepo.config.files import Setting
 from swrepo.errors import PathNotFound, SwrepoError
 from swrepo.mount.start import MountRequest, mount
+from swrepo.mount.watching import Visibility, WatchOptions
 from swrepo.net.http import Timeouts
 
 
@@ -33,6 +34,7 @@ def access_request(given: dict, default_clock: str) -> AccessRequest:
         fqrn=given.get("fqrn"),
         tag=given.get("tag"),
         variables=given.get("variables", {}),
+        origins=given.get("origins", {}),
         quota=given.get("quota"),
         caches=caches(given),
         timeouts=Timeouts(direct=given.get("timeout", 10.0)),
@@ -47,6 +49,14 @@ def caches(given: dict) -> CachePlan | None:
         return None
     settings = {name: Setting(value, "the test") for name, value in given["caches"].items()}
     return cache_plan(cache_instance(settings), lambda cache: Path(cache.base or given["cache"]))
+
+
+def watching(given: dict) -> WatchOptions:
+    records = given.get("records")
+    visibility = Visibility(
+        given.get("listings", "rootonly"), frozenset(given.get("protected", ())), frozenset(given.get("privileged", ()))
+    )
+    return WatchOptions(visibility, given.get("metrics"), Path(records) if records else None)
 
 
 def main() -> int:
@@ -71,6 +81,7 @@ def main() -> int:
         log=Path(given["log"]),
         deadline=given.get("deadline", 60.0),
         max_ttl=given.get("max_ttl"),
+        watching=watching(given),
         listed=lambda: json.loads(Path(given["listed"]).read_text()) if "listed" in given else (),
         idle=given.get("idle", 600.0),
         clock=lambda: time_by(clock),

@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -63,9 +63,9 @@ class AccessRequest:
     `urls`: the repository at its servers, in order; or one file:// URL. `keys`: files of master public keys. `fqrn`:
     None takes the name from the manifest, which the keys then vouch for. `tag`, `date` or `root_hash` fix the revision;
     without `follow` it stays the one that is found first.
-    `variables`: what variant symlinks see. `cache`: a directory for notes and, unless `caches` says otherwise, for
-    objects; these may take `quota` bytes, None for no limit. Without `remember`, what was trusted is not noted at once
-    but by `Access.remember`.
+    `variables`: what variant symlinks see; `origins`: where those of them that are parameters were set. `cache`: a
+    directory for notes and, unless `caches` says otherwise, for objects; these may take `quota` bytes, None for no
+    limit. Without `remember`, what was trusted is not noted at once but by `Access.remember`.
     """
 
     urls: tuple[str, ...]
@@ -82,6 +82,7 @@ class AccessRequest:
     max_retries: int = 1
     network: NetworkParameters = DEFAULT_NETWORK
     variables: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = now
     quota: int | None = None
     caches: CachePlan | None = None
@@ -100,8 +101,8 @@ class Access:
         self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
         self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
         self._lock = threading.Lock()  # one refresh at a time
-        self._connection: Connection | None = None
-        self._external: ExternalConnection | None = None
+        self.connection: Connection | None = None
+        self.external: ExternalConnection | None = None
         self.documents = self._source()
         self.cache_source = WithExternal(AlternativePaths(self.documents, self.documents), self._external_files())
         self._recording = Recording(self.documents)
@@ -155,6 +156,10 @@ class Access:
             before, self.revision = self.revision, revision
             return before
 
+    def fix(self, root: ObjectId) -> None:
+        """Look for no newer revision any more: the one of this root catalog is shown."""
+        self.request = replace(self.request, root_hash=root.text)
+
     def remember(self) -> None:
         """Leave what a mount without a server needs to trust the newest revision: breadcrumb, manifest, whitelist."""
         signed = self._recording.signed
@@ -169,10 +174,10 @@ class Access:
         if revision is not None:
             revision.close()
         self.cache.close()
-        if self._connection is not None:
-            self._connection.close()
-        if self._external is not None:
-            self._external.close()
+        if self.connection is not None:
+            self.connection.close()
+        if self.external is not None:
+            self.external.close()
 
     def __enter__(self) -> Self:
         return self
@@ -190,16 +195,16 @@ class Access:
                 raise UsageError("a file:// URL cannot be one of several servers")
             return DirectoryObjects(directory_of(directories[0]))
         chain = Chain(request.urls, request.proxies, request.timeouts, request.max_retries)
-        self._connection = Connection(chain, request.network, self._surroundings("swrepo.proxies"))
-        return self._connection.repository
+        self.connection = Connection(chain, request.network, self._surroundings("swrepo.proxies"))
+        return self.connection.repository
 
     def _external_files(self) -> RemoteRepository | None:
         """The servers of content that is not in the repository; None where there is none."""
         network = self.request.network
         if not network.external.urls:
             return None
-        self._external = ExternalConnection(network, self._surroundings("swrepo.external-proxies"))
-        return self._external.files
+        self.external = ExternalConnection(network, self._surroundings("swrepo.external-proxies"))
+        return self.external.files
 
     def _surroundings(self, name: str) -> Surroundings:
         return Surroundings(self.request.variables, self.request.cache / f"{name}.{self.request.fqrn or ''}")

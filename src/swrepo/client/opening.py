@@ -51,4 +51,5 @@ def access_request(
         max_retries=network.max_retries,
         network=network,
         variables={**environment, **selection.variables},
+        origins=selection.origins,
     )

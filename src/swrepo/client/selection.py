@@ -47,7 +47,7 @@ class Given:
 class Selection:
     """One repository, ready to be opened. `fqrn` is None where the directory that holds it has another name.
 
-    `remarks` are sentences on parameters that have no effect.
+    `remarks` are sentences on parameters that have no effect. `origins`: where each parameter was set.
     """
 
     fqrn: str | None
@@ -58,6 +58,7 @@ class Selection:
     blacklists: tuple[Path, ...]
     parameters: ClientParameters
     remarks: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -85,6 +86,7 @@ def select(target: Target, given: Given, places: Places, sources: Sources | None
         blacklists=_blacklists(parameters, places, sources),
         parameters=parameters,
         remarks=tuple(warnings(settings)),
+        origins={name: setting.origin for name, setting in settings.items()},
     )
 
 

@@ -144,6 +144,18 @@ def mounted_at(mountpoint: str) -> str | None:
     return found
 
 
+def device_of(mountpoint: str) -> str | None:
+    """MAJOR:MINOR of what is mounted exactly on this (absolute) path, without touching it."""
+    wanted = os.fsencode(mountpoint)
+    found = None
+    with open("/proc/self/mountinfo", "rb") as table:
+        for line in table:
+            fields = line.split(b" ", 5)
+            if _unescape(fields[4]) == wanted:
+                found = fields[2].decode("ascii", "replace")
+    return found
+
+
 def is_dead(mountpoint: str) -> bool:
     """Whether a FUSE mount is there whose server has died."""
     try:

@@ -103,6 +103,12 @@ class Session:
         """Agree on passthrough, if the kernel has it: only then are OPEN and RELEASE sent to these. Before `run`."""
         self._passthrough = opened, released
 
+    def exchange(self, opcode: Opcode, change: Callable[[Handler], Handler]) -> Handler:
+        """Put what `change` makes of the handler of an opcode in its place, at any time; the one before."""
+        before = self._handlers[opcode]
+        self._handlers[opcode] = change(before)
+        return before
+
     def go_on(self, agreement: wire.Agreement) -> None:
         """Take over a connection on which another process agreed on `agreement`; before `run`."""
         self.agreement = agreement

@@ -1,32 +1,57 @@
-"""What a mount answers on its control socket."""
+"""What a mount answers on its control socket: one table of all commands."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from swrepo import __version__
+from swrepo.client.access import Access
+from swrepo.errors import PathNotFound, UsageError
+from swrepo.format.object_id import Kind, ObjectId
 from swrepo.mount.cache_commands import cache_commands
-from swrepo.mount.control import Command
+from swrepo.mount.control import Command, answer
 from swrepo.mount.mounted import Mounted
-from swrepo.mount.refresh import Refresher
+from swrepo.mount.network_commands import NetworkCommands
+from swrepo.mount.refresh import Refresher, Timer
 from swrepo.mount.report import report
+from swrepo.mount.watch_commands import watch_commands
 
 
-def commands(mounted: Mounted) -> dict[str, Command]:
-    """The commands by name."""
+def commands(mounted: Mounted, timer: Timer) -> dict[str, Command]:
+    """The commands by name. `in NAME COMMAND` is about one of many repositories."""
+    network = NetworkCommands()
+    watching = watch_commands(mounted, timer)
 
-    def on_each(question: Callable[[Refresher], str]) -> Command:
-        def answer(_rest: str) -> str:
-            found = mounted.refreshers()
-            if len(found) == 1:
-                return question(found[0])
-            return "\n".join(f"{refresher.access.fqrn}: {question(refresher)}" for refresher in found)
+    def about(wanted: str | None) -> dict[str, Command]:
+        def accesses() -> Mapping[str, Access]:
+            return {name: one for name, one in mounted.accesses.items() if wanted in (None, one.fqrn)}
 
-        return answer
+        def refreshers() -> list[Refresher]:
+            return [one for one in mounted.refreshers() if wanted in (None, one.access.fqrn)]
 
+        return {
+            **_of_repositories(refreshers),
+            **cache_commands(accesses),
+            **network.commands(accesses),
+            **_of_the_mount(mounted),
+            **watching,
+        }
+
+    def in_one(text: str) -> str:
+        name, _, rest = text.partition(" ")
+        if not rest:
+            raise UsageError("say: in NAME COMMAND")
+        if not any(access.fqrn == name for access in mounted.accesses.values()):
+            raise PathNotFound(f"the mount shows no repository {name!r} at the moment")
+        return answer(about(name), rest)
+
+    return {**about(None), "in": in_one}
+
+
+def _of_the_mount(mounted: Mounted) -> dict[str, Command]:
     started = time.monotonic()
 
     def status(_rest: str) -> str:
@@ -35,14 +60,34 @@ def commands(mounted: Mounted) -> dict[str, Command]:
     return {
         "status": status,
         "counters": lambda _rest: _counters(mounted),
-        "remount": on_each(lambda refresher: refresher.refresh()),
-        "remount sync": on_each(lambda refresher: refresher.refresh()),
-        "revision": on_each(lambda refresher: str(refresher.access.revision.number)),
         "pid": lambda _rest: str(os.getpid()),
         "mountpoint": lambda _rest: mounted.request.mountpoint,
         "version": lambda _rest: __version__,
-        **cache_commands(lambda: mounted.accesses),
     }
+
+
+def _of_repositories(refreshers: Callable[[], list[Refresher]]) -> dict[str, Command]:
+    def on_each(question: Callable[[Refresher, str], str]) -> Command:
+        def answer_all(rest: str) -> str:
+            found = refreshers()
+            if len(found) == 1:
+                return question(found[0], rest)
+            return "\n".join(f"{refresher.access.fqrn}: {question(refresher, rest)}" for refresher in found)
+
+        return answer_all
+
+    return {
+        "remount": on_each(lambda refresher, _rest: refresher.refresh()),
+        "remount sync": on_each(lambda refresher, _rest: refresher.refresh()),
+        "revision": on_each(lambda refresher, _rest: str(refresher.access.revision.number)),
+        "chroot": lambda rest: _chroot(refreshers(), rest),
+    }
+
+
+def _chroot(refreshers: list[Refresher], text: str) -> str:
+    if len(refreshers) != 1:
+        raise UsageError("say of which repository: in NAME chroot HASH")
+    return refreshers[0].show(ObjectId.parse(text, Kind.CATALOG))
 
 
 def _counters(mounted: Mounted) -> str:

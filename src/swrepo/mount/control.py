@@ -48,11 +48,7 @@ class ControlSocket:
 
     def answer(self, line: str) -> str:
         """The answer to one command."""
-        line = line.strip()
-        for name in sorted(self._commands, key=len, reverse=True):
-            if line == name or line.startswith(name + " "):
-                return self._commands[name](line[len(name) :].strip())
-        return "unknown command; try help"
+        return answer(self._commands, line)
 
     def _serve(self) -> None:
         while True:
@@ -83,6 +79,15 @@ class ControlSocket:
 
     def _help(self, _rest: str) -> str:
         return "\n".join(sorted(self._commands))
+
+
+def answer(commands: Mapping[str, Command], line: str) -> str:
+    """The answer of the command that a line begins with, the longest name first."""
+    line = line.strip()
+    for name in sorted(commands, key=len, reverse=True):
+        if line == name or line.startswith(name + " "):
+            return commands[name](line[len(name) :].strip())
+    return "unknown command; try help"
 
 
 def ask(path: Path, command: str, timeout: float = _PATIENCE) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.handlers
 import os
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from swrepo.errors import MountFailed
+from swrepo.errors import MountFailed, UsageError
 
 _SYSLOG = "/dev/log"
 _FORMAT = "%(name)s[%(process)d]: %(levelname)s: %(message)s"
@@ -18,7 +20,31 @@ _LOCAL0 = logging.handlers.SysLogHandler.LOG_LOCAL0
 
 
 _RECENT_LINES = 16
+_EVERYTHING = "everything"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object for each record, on one line, for programs that collect logs."""
+
+    def __init__(self, prefix: str | None) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "thread": record.threadName,
+            "message": record.getMessage(),
+        }
+        if self._prefix:
+            fields["prefix"] = self._prefix
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields)
 
 
 class Recent(logging.Handler):
@@ -45,7 +71,7 @@ RECENT = Recent()
 class LogOptions:
     """`file` in place of syslog. `notices`: the syslog level of ordinary messages; `facility`: 0 to 7 for local0..7.
 
-    `prefix` begins each line. `debug_file` gets everything.
+    `prefix` begins each line. `debug_file` gets everything. `json`: each line is a JSON object.
     """
 
     file: Path | None = None
@@ -53,6 +79,7 @@ class LogOptions:
     notices: str = "info"
     facility: int | None = None
     prefix: str | None = None
+    json: bool = False
 
 
 class _Syslog(logging.handlers.SysLogHandler):
@@ -76,6 +103,7 @@ def write_logs(options: LogOptions, otherwise: Path) -> None:
     handlers: list[logging.Handler] = [handler, RECENT]
     if options.debug_file is not None:
         everything = _file(options.debug_file)
+        everything.set_name(_EVERYTHING)
         everything.setFormatter(logging.Formatter("%(asctime)s " + prefix + "%(threadName)s " + _FORMAT))
         handlers.append(everything)
     root = logging.getLogger()
@@ -84,6 +112,26 @@ def write_logs(options: LogOptions, otherwise: Path) -> None:
     for new in handlers:
         root.addHandler(new)
     root.setLevel(logging.INFO if options.debug_file is None else logging.DEBUG)
+    if options.json:
+        for new in (handler, *handlers[2:]):
+            new.setFormatter(JsonLines(options.prefix))
+
+
+def log_level(text: str) -> str:
+    """What the log is to have from now on: `debug`, `info`, `warning` or `error` and all above; how it is.
+
+    A file with all that there is to say goes on having all of it. UsageError.
+    """
+    root = logging.getLogger()
+    usual = [handler for handler in root.handlers if handler is not RECENT and handler.get_name() != _EVERYTHING]
+    if text:
+        if text not in _LEVELS:
+            raise UsageError(f"{text!r} is no level; there are {', '.join(_LEVELS)}")
+        for handler in usual:
+            handler.setLevel(_LEVELS[text])
+        root.setLevel(min((handler.level for handler in root.handlers), default=logging.INFO))
+    level = min((handler.level or root.level for handler in usual), default=root.level)
+    return next((name for name, number in _LEVELS.items() if number == level), str(level))
 
 
 def _handler(options: LogOptions, otherwise: Path) -> logging.Handler:

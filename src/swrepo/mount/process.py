@@ -10,6 +10,7 @@ from swrepo import __version__
 from swrepo.client.access import Access
 from swrepo.fuse.session import Session
 from swrepo.fuse.wire import Opcode
+from swrepo.mount.latencies import Latencies
 from swrepo.mount.logs import RECENT
 from swrepo.net.remote import RemoteRepository
 from swrepo.vfs.tree import Vfs
@@ -26,6 +27,8 @@ class Process:
         self._session = session
         self._accesses = accesses
         self.version = __version__
+        self.latencies = Latencies()
+        session.waited = self.latencies.note
         self.started = time.monotonic()
         self.expires_in: Callable[[], float] = lambda: 0.0
         """Seconds until the next look for a new revision."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 import logging
 import stat
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from swrepo.client.access import Access
 from swrepo.errors import SwrepoError
+from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Session
 from swrepo.mount.outage import Outage
+from swrepo.repository.revision import Revision
 from swrepo.vfs.journal import Stale
 from swrepo.vfs.past import EPOCHS
 from swrepo.vfs.succession import Succession
@@ -51,19 +54,32 @@ class Refresher:
                 return (
                     f"revision {before} is the newest" if not self._access.is_fixed else f"fixed at revision {before}"
                 )
-            succession = Succession(self._vfs, self._vfs.volumes[self._name], revision)
-            try:
-                stale = self._succeed(succession)
-            except BaseException:
-                revision.close()
-                raise
-            self._access.replace(revision)
-            # Without the lock: the kernel first waits for requests in these directories, which the loop has to answer.
-            tell_kernel(self._vfs, self._session, stale)
-            if self._vfs.volumes[self._name].epoch % (EPOCHS // 2) == 0:
-                self._drop_listings()
-            log.info("%s: revision %d follows %d", self._access.fqrn, revision.number, before)
-            return f"revision {revision.number} follows {before}"
+            return self._show(revision)
+
+    def show(self, root: ObjectId) -> str:
+        """Show the revision of this root catalog, and no other from now on. The caller vouches for it."""
+        with self._lock:
+            if root != self._access.revision.root:
+                self._show(Revision(root, self._access.cache))
+            self._access.fix(root)
+            return f"fixed at revision {self._access.revision.number}"
+
+    def _show(self, revision: Revision) -> str:
+        """With the lock held: put `revision`, which is closed if that fails, in the place of the one that is shown."""
+        before = self._access.revision.number
+        succession = Succession(self._vfs, self._vfs.volumes[self._name], revision)
+        try:
+            stale = self._succeed(succession)
+        except BaseException:
+            revision.close()
+            raise
+        self._access.replace(revision)
+        # Without the lock: the kernel first waits for requests in these directories, which the loop has to answer.
+        tell_kernel(self._vfs, self._session, stale)
+        if self._vfs.volumes[self._name].epoch % (EPOCHS // 2) == 0:
+            self._drop_listings()
+        log.info("%s: revision %d follows %d", self._access.fqrn, revision.number, before)
+        return f"revision {revision.number} follows {before}"
 
     def _drop_listings(self) -> None:
         """The kernel must not hold a listing until its cookies, which tell EPOCHS revisions apart, mean another one."""
@@ -114,6 +130,7 @@ class Timer:
         self._longest = longest
         self._wake = threading.Event()
         self._stopped = False
+        self._due = 0.0
         self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
 
     def start(self) -> None:
@@ -129,10 +146,27 @@ class Timer:
         self._stopped = True
         self._wake.set()
 
+    @property
+    def expires_in(self) -> float:
+        """Seconds until the next look, at least 0."""
+        return max(0.0, self._due - time.monotonic())
+
+    @property
+    def longest(self) -> int | None:
+        """See the class; may be set, and holds from the next look on."""
+        return self._longest
+
+    @longest.setter
+    def longest(self, seconds: int | None) -> None:
+        self._longest = seconds
+        self._wake.set()
+
     def _run(self) -> None:
         failed = False
         while True:
-            self._wake.wait(_SHORT_TTL if failed else self._pause())
+            pause = _SHORT_TTL if failed else self._pause()
+            self._due = time.monotonic() + pause
+            self._wake.wait(pause)
             self._wake.clear()
             if self._stopped:
                 return

@@ -24,7 +24,7 @@ def report(mountpoint: str, accesses: Mapping[str, Access], requests: Mapping[st
             "mountpoint": mountpoint,
             "pid": os.getpid(),
             "uptime": int(time.monotonic() - started),
-            "memory": _resident(),
+            "memory": resident_memory(),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "descriptor_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             "requests": dict(requests),
@@ -60,7 +60,7 @@ def _repository(name: str, access: Access) -> dict[str, Any]:
     return found
 
 
-def _resident() -> int:
+def resident_memory() -> int:
     """Bytes of memory that this process holds."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * _PAGE

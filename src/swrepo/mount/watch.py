@@ -1,0 +1,89 @@
+"""Everything by which a mount is watched and told what to do: control socket, metrics, the record that leads to it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from swrepo.errors import SwrepoError
+from swrepo.fuse.mount import device_of
+from swrepo.mount.commands import commands
+from swrepo.mount.control import ControlSocket
+from swrepo.mount.logs import RECENT
+from swrepo.mount.metrics import metrics
+from swrepo.mount.mounted import Mounted
+from swrepo.mount.refresh import Timer
+from swrepo.mount.scraping import Scraping
+
+log = logging.getLogger(__name__)
+
+_NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP)
+
+
+class Watch:
+    """Of one mount, until it is closed. What cannot be had is said in the log; the mount goes on without it."""
+
+    def __init__(self, mounted: Mounted, timer: Timer) -> None:
+        self._mounted = mounted
+        mounted.process.expires_in = lambda: timer.expires_in
+        logging.getLogger().addHandler(RECENT)
+        self._control = _control(mounted, timer)
+        self._scraping = _scraping(mounted)
+        self._record = None if self._control is None else _record(mounted, self._control.path)
+
+    def close(self) -> None:
+        """Leave no socket and no record behind."""
+        if self._control is not None:
+            self._control.close()
+        if self._scraping is not None:
+            self._scraping.close()
+        if self._record is not None:
+            with suppress(OSError):
+                self._record.unlink()
+
+
+def _control(mounted: Mounted, timer: Timer) -> ControlSocket | None:
+    path = mounted.request.control_socket(next((a.fqrn for a in mounted.accesses.values()), None))
+    if path is None:
+        return None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return ControlSocket(path, commands(mounted, timer))
+    except OSError as error:
+        if error.errno not in _NO_WRITING:
+            raise
+        log.warning("no control socket at %s: %s", path, error.strerror)
+        return None
+
+
+def _scraping(mounted: Mounted) -> Scraping | None:
+    address = mounted.request.watching.metrics
+    if address is None:
+        return None
+    try:
+        return Scraping(address, lambda: metrics(mounted))
+    except SwrepoError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _record(mounted: Mounted, socket: Path) -> Path | None:
+    """A link to the control socket, called as the mount's device, so that who knows only the directory finds it."""
+    directory = mounted.request.watching.records
+    # Of the mount itself nothing may be asked here: it would be this process that answers.
+    above, name = os.path.split(mounted.request.mountpoint.rstrip("/"))
+    device = device_of(os.path.join(os.path.realpath(above), name))
+    if directory is None or device is None:
+        return None
+    record, fresh = directory / device, directory / f"{device}.{os.getpid()}"
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fresh.symlink_to(socket)
+        fresh.replace(record)
+    except OSError as error:
+        log.info("no record of the mount in %s: %s", directory, error.strerror)
+        return None
+    return record
