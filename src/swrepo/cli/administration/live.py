@@ -33,7 +33,8 @@ _AT_ONCE = 16
 class LiveMount:
     """A mount, the number of its FUSE connection, its control socket, and its state; None where it does not answer.
 
-    `source`: the repository, or `cvmfs` for all. `pid`: who serves it, as far as that is known.
+    `source`: the repository, or `cvmfs` for all. `pid`: who serves it, as far as that is known. `is_held`: there is
+    somebody who should answer.
     """
 
     mountpoint: str
@@ -42,6 +43,7 @@ class LiveMount:
     state: dict[str, Any] | None
     source: str = ""
     pid: int | None = None
+    is_held: bool = False
 
     def repositories(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each repository in use, with the directory where it is."""
@@ -60,18 +62,19 @@ class MountEntry(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A control socket: the state of its mount, or who holds it without answering; neither where nobody listens."""
+    """A control socket: the state of its mount, or who holds it without answering, where that is known."""
 
     path: Path
     state: dict[str, Any] | None
     pid: int | None
+    is_held: bool
 
 
 def live_mounts(places: Places) -> list[LiveMount]:
     """Those of these places, in the order of mounting: root's are all mounts of the machine."""
     answers = ask_all(sockets(None, places))
     by_mountpoint = {found.state["mountpoint"]: found for found in answers if found.state is not None}
-    silent = [found for found in answers if found.state is None and found.pid is not None]
+    silent = [found for found in answers if found.state is None and found.is_held]
     mounts = []
     for entry in mount_table():
         if entry.kind != KIND:
@@ -79,9 +82,9 @@ def live_mounts(places: Places) -> list[LiveMount]:
         answer = by_mountpoint.get(entry.mountpoint)
         if answer is not None:
             state = answer.state or {}
-            mounts.append(LiveMount(*_ends(entry), answer.path, state, entry.source, state.get("pid")))
+            mounts.append(LiveMount(*_ends(entry), answer.path, state, entry.source, state.get("pid"), is_held=True))
         elif (holder := _of(entry.source, silent)) is not None:
-            mounts.append(LiveMount(*_ends(entry), holder.path, None, entry.source, holder.pid))
+            mounts.append(LiveMount(*_ends(entry), holder.path, None, entry.source, holder.pid, is_held=True))
         elif Path(entry.mountpoint).is_relative_to(places.mountpoint.parent):
             mounts.append(LiveMount(*_ends(entry), None, None, entry.source))
     return mounts
@@ -122,21 +125,38 @@ def _ask(path: Path) -> Asked:
     try:
         state = json.loads(ask(path, "status", timeout=PATIENCE))
         if isinstance(state, dict) and "mountpoint" in state:
-            return Asked(path, state, state.get("pid"))
+            return Asked(path, state, state.get("pid"), is_held=True)
     except (MountFailed, ValueError):
         pass
-    return Asked(path, None, _holder(path))
+    return Asked(path, None, *_holder(path))
 
 
-def _holder(path: Path) -> int | None:
-    """The process that listens on a socket, which the kernel knows even of one that is stopped."""
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+def _holder(path: Path) -> tuple[int | None, bool]:
+    """The process that listens on a socket, which the kernel knows of a stopped one too, and whether there is one."""
+    with (
+        suppress(FileNotFoundError, ConnectionRefusedError, PermissionError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
+    ):
         connection.settimeout(PATIENCE)
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             connection.connect(f"/proc/self/fd/{directory}/{path.name}")
+        except BlockingIOError:  # it has not answered for so long that its queue is full
+            return _only_server(), True
         finally:
             os.close(directory)
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-        return int(_PEER.unpack(peer)[0]) or None
-    return None
+        return int(_PEER.unpack(peer)[0]) or None, True
+    return None, False
+
+
+def _only_server() -> int | None:
+    """The process that serves a FUSE mount of this machine; None where there are several, or it is not to be seen."""
+    holders: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/fd"):
+        pid = int(path.parent.name)
+        with suppress(OSError):
+            if any(os.readlink(descriptor) == "/dev/fuse" for descriptor in path.iterdir()):
+                holders[pid] = int((path.parent / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+    workers = [pid for pid, parent in holders.items() if parent in holders]  # the parent is its guard
+    return workers[0] if len(workers) == 1 else None

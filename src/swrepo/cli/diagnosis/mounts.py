@@ -33,6 +33,8 @@ def _answering(mount: LiveMount) -> Finding:
 def silent(mount: LiveMount) -> Finding:
     """Why a mount does not answer, told from what the kernel knows of the process that serves it."""
     where, lazily = mount.mountpoint, f"swrepo umount -l {mount.mountpoint}"
+    if mount.pid is None and mount.is_held:
+        return error("mounts", f"{where} hangs: its process has not answered for a long time", lazily)
     if mount.pid is None:
         mend = f"{lazily}; then mount it again"
         return error("mounts", f"{where} is dead or not ours: nobody answers for it", mend)
@@ -73,7 +75,7 @@ def control_sockets(places: Places) -> Iterator[Finding]:
             answered += 1
         elif not os.access(found.path, os.W_OK):
             yield warning("sockets", f"{found.path} belongs to another user", "ask as that user, or as root")
-        elif found.pid is None:
+        elif not found.is_held:
             text = f"{found.path} was left behind: nobody listens there"
             yield warning("sockets", text, f"rm {found.path}")
     yield ok("sockets", f"{answered} of {len(paths)} control sockets answer")
