@@ -149,9 +149,9 @@ def test_a_value_that_does_not_fit_names_its_parameter_and_place(name, value):
 
 
 def test_a_parameter_that_is_not_honoured_yet_is_named_where_it_asks_for_something():
-    said = ["f:1: CVMFS_METALINK_URL is not honoured yet; it has no effect"]
-    assert warnings(settings_of(CVMFS_METALINK_URL="http://m")) == said
-    assert warnings(settings_of(CVMFS_METALINK_URL="")) == []
+    said = ["f:1: CVMFS_NOTIFICATION_SERVER is not honoured yet; it has no effect"]
+    assert warnings(settings_of(CVMFS_NOTIFICATION_SERVER="http://m")) == said
+    assert warnings(settings_of(CVMFS_NOTIFICATION_SERVER="")) == []
 
 
 def test_a_parameter_that_needs_no_effect_draws_no_warning():

@@ -201,7 +201,7 @@ class Access:
     def _external_files(self) -> RemoteRepository | None:
         """The servers of content that is not in the repository; None where there is none."""
         network = self.request.network
-        if not network.external.urls:
+        if not network.external.servers:
             return None
         self.external = ExternalConnection(network, self._surroundings("swrepo.external-proxies"))
         return self.external.files

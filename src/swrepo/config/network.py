@@ -15,7 +15,8 @@ _USUAL_PAC = "http://wpad/wpad.dat"
 class ServerParameters:
     """One chain of servers and the proxies before it. `proxies` and `fallback` are what net.routes reads.
 
-    `most`: how many servers are used, after they were ordered; None for all. Times in seconds.
+    `most`: how many servers are used, after they were ordered; None for all. `metalinks`: who tells more servers. Times
+    in seconds.
     """
 
     urls: tuple[str, ...] = ()
@@ -24,6 +25,12 @@ class ServerParameters:
     most: int | None = None
     timeout: float = 5.0
     timeout_direct: float = 10.0
+    metalinks: tuple[str, ...] = ()
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Where nothing else is configured, those that tell of servers, which may send us there themselves."""
+        return self.urls or self.metalinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class NetworkParameters:
     back_off_limit: float = 10.0
     server_reset: float = 1800.0
     proxy_reset: float = 300.0
+    metalink_reset: float = 1800.0
     for_ever: bool = False
     shard: bool = False
     geo: bool = False
@@ -76,7 +84,7 @@ class NetworkParameters:
 
     @property
     def server_urls(self) -> tuple[str, ...]:
-        return self.servers.urls
+        return self.servers.servers
 
 
 def network_parameters(values: Values) -> NetworkParameters:
@@ -93,6 +101,7 @@ def network_parameters(values: Values) -> NetworkParameters:
         back_off_limit=float(values.number("CVMFS_BACKOFF_MAX", 10)),
         server_reset=values.number("CVMFS_HOST_RESET_AFTER", 1800) or inf,
         proxy_reset=values.number("CVMFS_PROXY_RESET_AFTER", 300) or inf,
+        metalink_reset=values.number("CVMFS_METALINK_RESET_AFTER", 1800) or inf,
         for_ever=values.switch("CVMFS_FAILOVER_INDEFINITELY", default=False),
         shard=values.switch("CVMFS_PROXY_SHARD", default=False),
         geo=values.switch("CVMFS_USE_GEOAPI", default=False),
@@ -116,6 +125,7 @@ def _servers(values: Values) -> ServerParameters:
         most=values.number("CVMFS_MAX_SERVERS", 0) or None,
         timeout=float(values.number("CVMFS_TIMEOUT", 5, least=1)),
         timeout_direct=float(values.number("CVMFS_TIMEOUT_DIRECT", 10, least=1)),
+        metalinks=values.urls("CVMFS_METALINK_URL"),
     )
 
 
@@ -129,6 +139,7 @@ def _external(values: Values) -> ServerParameters:
         most=most or None,
         timeout=float(values.number("CVMFS_EXTERNAL_TIMEOUT", 5, least=1)),
         timeout_direct=float(values.number("CVMFS_EXTERNAL_TIMEOUT_DIRECT", 10, least=1)),
+        metalinks=values.urls("CVMFS_EXTERNAL_METALINK"),
     )
 
 

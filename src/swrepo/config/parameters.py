@@ -15,6 +15,7 @@ from swrepo.config.network import NetworkParameters, network_parameters
 from swrepo.config.parameter import Standing
 from swrepo.config.table import TABLE, find, nearest
 from swrepo.config.values import Values
+from swrepo.config.watching import LOG_FORMATS, WatchingParameters, watching_parameters, word
 from swrepo.errors import ConfigError
 
 _SYSLOG_LEVELS = {1: "debug", 2: "info", 3: "notice"}
@@ -40,6 +41,7 @@ class LogParameters:
     level: str = "info"
     facility: int | None = None
     prefix: str | None = None
+    json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class ClientParameters:
     network: NetworkParameters = field(default_factory=NetworkParameters)
     ownership: OwnershipParameters = field(default_factory=OwnershipParameters)
     log: LogParameters = field(default_factory=LogParameters)
+    watching: WatchingParameters = field(default_factory=WatchingParameters)
     keys_dir: str | None = None
     public_keys: tuple[str, ...] = ()
     blacklist: str | None = None
@@ -97,6 +100,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
             world_readable=values.switch("CVMFS_WORLD_READABLE", default=False),
         ),
         log=_log(values),
+        watching=watching_parameters(values),
         keys_dir=values.text("CVMFS_KEYS_DIR"),
         public_keys=tuple(values.items("CVMFS_PUBLIC_KEY", ":")),
         blacklist=values.text("CVMFS_BLACKLIST"),
@@ -158,6 +162,7 @@ def _log(values: Values) -> LogParameters:
         level=_SYSLOG_LEVELS[values.number("CVMFS_SYSLOG_LEVEL", 2, least=1, most=3)],
         facility=None if facility is None else values.number("CVMFS_SYSLOG_FACILITY", 0, most=7),
         prefix=values.text("CVMFS_SYSLOG_PREFIX"),
+        json=word(values, "CVMFS_LOG_FORMAT", LOG_FORMATS) == "json",
     )
 
 

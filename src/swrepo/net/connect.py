@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from swrepo import __version__
-from swrepo.config.network import NetworkParameters
+from swrepo.config.network import NetworkParameters, ServerParameters
 from swrepo.net.distance import Distances
 from swrepo.net.http import Authorities, HttpClient, Timeouts
+from swrepo.net.metalink import Metalinks
 from swrepo.net.names import Names
 from swrepo.net.pac import replace_auto
 from swrepo.net.remote import Patience, RemoteRepository
@@ -60,11 +61,14 @@ class Connection:
             servers = tuple(server.rstrip("/") for server in chain.servers)
             proxies = replace_auto(chain.proxies, servers, network.pac_urls, self.client, surroundings.kept_proxies)
             fallback = _groups(network.servers.fallback)
+            metalinks = _metalinks(network.servers, servers, network, self.client)
+            if metalinks is not None:
+                servers = metalinks.servers(next(iter(proxies or fallback))[0])
             configured = Configured(servers, proxies, fallback, network.servers.most)
             routes = _routes(configured, network, names)
             origin = _origin(network, surroundings, proxies)
             self.distances = Distances(self.client, origin)
-            self.upkeep = Upkeep(configured, routes, names, self.distances if network.geo else None)
+            self.upkeep = Upkeep(configured, routes, names, self.distances if network.geo else None, metalinks)
             self.repository = RemoteRepository(
                 routes, self.client, patience=_patience(chain.max_retries, network), names=names, upkeep=self.upkeep
             )
@@ -85,15 +89,20 @@ class ExternalConnection:
         external = network.external
         timeouts = Timeouts(external.timeout_direct, external.timeout, network.low_speed_limit)
         names = Names(network.names)
-        chain = Chain(external.urls, _groups(external.proxies), timeouts, network.max_retries)
+        chain = Chain(external.servers, _groups(external.proxies), timeouts, network.max_retries)
         self.client = _client(chain, network, surroundings, names)
         try:
             proxies = replace_auto(
                 chain.proxies, chain.servers, network.pac_urls, self.client, surroundings.kept_proxies
             )
-            configured = Configured(external.urls, proxies, _groups(external.fallback), external.most)
+            fallback = _groups(external.fallback)
+            servers = external.servers
+            metalinks = _metalinks(external, servers, network, self.client)
+            if metalinks is not None:
+                servers = metalinks.servers(next(iter(proxies or fallback))[0])
+            configured = Configured(servers, proxies, fallback, external.most)
             routes = _routes(configured, network, names)
-            self.upkeep = Upkeep(configured, routes, names, None)
+            self.upkeep = Upkeep(configured, routes, names, None, metalinks)
             self.files = RemoteRepository(
                 routes, self.client, patience=_patience(chain.max_retries, network), names=names, upkeep=self.upkeep
             )
@@ -127,6 +136,12 @@ def _routes(configured: Configured, network: NetworkParameters, names: Names) ->
         proxy_reset=network.proxy_reset,
         shard=network.shard,
     )
+
+
+def _metalinks(
+    chain: ServerParameters, servers: tuple[str, ...], network: NetworkParameters, client: HttpClient
+) -> Metalinks | None:
+    return Metalinks(chain.metalinks, servers, client, network.metalink_reset) if chain.metalinks else None
 
 
 def _patience(max_retries: int, network: NetworkParameters) -> Patience:

@@ -246,5 +246,6 @@ def _parse_head(lines: list[bytes]) -> Mapping[str, str]:
             headers = {}
         name, colon, value = line.decode("latin-1").partition(":")
         if colon:
-            headers[name.strip().lower()] = value.strip()
+            name = name.strip().lower()
+            headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
     return headers

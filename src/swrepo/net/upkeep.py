@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from swrepo.errors import SwrepoError
 from swrepo.net.distance import Distances
+from swrepo.net.metalink import Metalinks
 from swrepo.net.names import Names
 from swrepo.net.routes import ProxyGroups, Routes
 
@@ -42,17 +43,20 @@ class Upkeep:
         routes: Routes,
         names: Names,
         distances: Distances | None,
+        metalinks: Metalinks | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`distances`: None where the servers are to stay in their order."""
+        """`distances`: None where the servers are to stay in their order. `metalinks`: who tells servers, and told."""
         self._configured = configured
         self._fallback = configured.fallback
         self._routes, self._names, self._distances = routes, names, distances
         self._clock = clock
         self._lock = threading.Lock()
         self._at_it = False
+        self._metalinks = metalinks
+        self._metalinks_due = float("inf") if metalinks is None else clock() + metalinks.holds
         self._order_due = 0.0 if distances is not None and self._can_be_ordered() else float("inf")
-        self._due = min(self._order_due, names.until)
+        self._due = min(self._order_due, self._metalinks_due, names.until)
         self.questions = 0
         """Requests that were sent to find out what is near."""
 
@@ -95,6 +99,8 @@ class Upkeep:
 
     def _run(self) -> None:
         try:
+            if self._metalinks is not None and self._clock() >= self._metalinks_due:
+                self._ask_again(self._metalinks)
             if self._clock() >= self._order_due:
                 self._order()
             self._routes.set_proxies(self._names.spread(self._configured.proxies + self._fallback))
@@ -104,17 +110,27 @@ class Upkeep:
             log.exception("routes could not be brought up to date")
         finally:
             with self._lock:
-                self._due = max(self._clock() + 1.0, min(self._order_due, self._names.until))
+                due = min(self._order_due, self._metalinks_due, self._names.until)
+                self._due = max(self._clock() + 1.0, due)
                 self._at_it = False
+
+    def _ask_again(self, metalinks: Metalinks) -> None:
+        self._metalinks_due = self._clock() + metalinks.holds
+        before = self._configured.servers
+        found = metalinks.servers(self._routes.current().proxy)
+        if found != before:
+            self._configured = replace(self._configured, servers=found)
+            self._routes.set_servers(found[: self._configured.most])
+            self._order_due = 0.0 if self._distances is not None else self._order_due
 
     def _order(self) -> None:
         assert self._distances is not None  # noqa: S101 - else it is never due
+        self._order_due = self._clock() + _ORDER_AGAIN
         configured = self._configured
         single = [proxy for group in configured.fallback for proxy in group if proxy is not None]
         route = self._routes.current()
         found = self._distances.order(configured.servers, single, route.proxy)
         if found is None:
-            self._order_due = self._clock() + _ORDER_AGAIN
             return
         self._order_due = self._clock() + _ORDER_HOLDS
         self.questions += found.asked

@@ -47,13 +47,15 @@ ROWS = (
     accepted("CVMFS_MEMCACHE_SIZE", "megabytes", "16", "Memory for inodes, paths and attributes.", _KERNEL_CACHES),
     accepted("CVMFS_STATFS_CACHE_TIMEOUT", "seconds", "0", "How long an answer to `df` holds.", "it costs nothing"),
     not_yet("CVMFS_CATALOG_WATERMARK", "number", "", "Catalogs that may be open before some are closed."),
-    not_yet("CVMFS_HIDE_MAGIC_XATTRS", "switch", "no", "Leave the client's own attributes out of listings."),
-    not_yet(
+    Parameter("CVMFS_HIDE_MAGIC_XATTRS", "switch", "no", "Leave the client's own attributes out of listings."),
+    Parameter(
         "CVMFS_MAGIC_XATTRS_VISIBILITY",
         "`rootonly`, `never` or `always`",
         "rootonly",
-        "Where listings show the client's own attributes.",
+        "Where listings show the client's own attributes; they can be read everywhere.",
     ),
-    not_yet("CVMFS_XATTR_PRIVILEGED_GIDS", "list of numbers", "", "Groups that may read protected attributes."),
-    not_yet("CVMFS_XATTR_PROTECTED_XATTRS", "list of names", "", "Attributes that only those groups may read."),
+    Parameter("CVMFS_XATTR_PRIVILEGED_GIDS", "list of numbers", "", "Groups that may read protected attributes."),
+    Parameter(
+        "CVMFS_XATTR_PROTECTED_XATTRS", "list of names", "", "Attributes that only root and those groups may read."
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, not_yet
+from swrepo.config.parameter import Parameter, accepted, not_yet
 
 ROWS = (
     Parameter("CVMFS_USYSLOG", "file", "", "Log to this file.", otherwise="to syslog"),
@@ -15,7 +15,20 @@ ROWS = (
     Parameter("CVMFS_SYSLOG_FACILITY", "`0` to `7`", "", "Log as `local0` to `local7`.", otherwise="as `user`"),
     Parameter("CVMFS_SYSLOG_PREFIX", "text", "", "What each line begins with.", otherwise="the program"),
     Parameter("CVMFS_DEBUGLOG", "file", "", "Write all that there is to say to this file, too."),
-    not_yet("CVMFS_INSTRUMENT_FUSE", "switch", "no", "Measure how long answers take."),
+    Parameter("CVMFS_LOG_FORMAT", "`text` or `json`", "text", "Log lines for people, or one JSON object on each."),
+    Parameter(
+        "CVMFS_METRICS",
+        "`HOST:PORT` or path of a socket",
+        "",
+        "Where metrics can be had over HTTP, as OpenMetrics; the same as `-o metrics=`.",
+    ),
+    accepted(
+        "CVMFS_INSTRUMENT_FUSE",
+        "switch",
+        "no",
+        "Measure how long answers take.",
+        "those that wait for something are always measured, the others take microseconds",
+    ),
     not_yet("CVMFS_TRACEFILE", "file", "", "Where requests are recorded."),
     not_yet("CVMFS_TRACEBUFFER", "number", "8192", "Requests that are kept in memory before."),
     not_yet("CVMFS_TRACEBUFFER_THRESHOLD", "number", "7000", "From how many on they are written."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet, refused
+from swrepo.config.parameter import Parameter, accepted, refused
 
 ROWS = (
     Parameter(
@@ -156,9 +156,24 @@ ROWS = (
     Parameter("CVMFS_EXTERNAL_TIMEOUT_DIRECT", "seconds", "10", "As `CVMFS_TIMEOUT_DIRECT`, for them."),
     Parameter("CVMFS_EXTERNAL_MAX_SERVERS", "number", "0", "As `CVMFS_MAX_SERVERS`, for them."),
     Parameter("CVMFS_MAX_EXTERNAL_SERVERS", "number", "0", "Another name of the same."),
-    not_yet("CVMFS_METALINK_URL", "list of URLs", "", "Who tells the servers."),
-    not_yet("CVMFS_EXTERNAL_METALINK", "list of URLs", "", "The same for files that are not in the repository."),
-    not_yet("CVMFS_METALINK_RESET_AFTER", "seconds", "1800", "When the first of those is asked again."),
+    Parameter(
+        "CVMFS_METALINK_URL",
+        "list of URLs",
+        "",
+        "The repository at those that tell its servers in Link headers (RFC 6249); these come before CVMFS_SERVER_URL.",
+    ),
+    Parameter(
+        "CVMFS_EXTERNAL_METALINK",
+        "list of URLs",
+        "",
+        "The same for files that are not in the repository.",
+    ),
+    Parameter(
+        "CVMFS_METALINK_RESET_AFTER",
+        "seconds",
+        "1800",
+        "When those are asked again; `0` for never.",
+    ),
     accepted(
         "CVMFS_PREFETCH_FILEBUNDLES",
         "switch",
