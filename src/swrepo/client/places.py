@@ -13,6 +13,7 @@ from pathlib import Path
 from swrepo.system.user import is_root
 
 PREFIX_VARIABLE = "SWREPO_PREFIX"
+_CACHES = "var/lib/cvmfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class Places:
         return tuple(directory / "keys" for directory in reversed(self.configurations))
 
 
+    @property
+    def records(self) -> Path:
+        """Where the mounts of this user leave word of themselves, for as long as the machine runs."""
+        if self.cache_base == self.server_prefix / _CACHES:
+            return self.server_prefix / "run/swrepo"
+        runtime = self.environment.get("XDG_RUNTIME_DIR", "")
+        return Path(runtime) / "swrepo" if runtime.startswith("/") else self.cache_base / "mounts"
+
+
 def places_in(environment: Mapping[str, str], uid: int | None = None) -> Places:
     """The places of a user with this environment; by default, of the user who runs this."""
     if prefix := environment.get(PREFIX_VARIABLE):
@@ -48,11 +58,11 @@ def places_in(environment: Mapping[str, str], uid: int | None = None) -> Places:
 
 def _below(prefix: Path) -> Places:
     configuration = prefix / "etc/cvmfs"
-    return Places((configuration,), configuration, prefix / "var/lib/cvmfs", prefix, prefix / "cvmfs")
+    return Places((configuration,), configuration, prefix / _CACHES, prefix, prefix / "cvmfs")
 
 
 def _of_an_ordinary_user(env: Mapping[str, str]) -> Places:
-    home = Path(env.get("HOME") or Path.home())
+    home = _home(env)
     own = _xdg(env, "XDG_CONFIG_HOME", home / ".config")
     data = _xdg(env, "XDG_DATA_HOME", home / ".local/share")
     return Places(
@@ -62,6 +72,14 @@ def _of_an_ordinary_user(env: Mapping[str, str]) -> Places:
         server_prefix=data,
         mountpoint=home / "cvmfs",
     )
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    """The home directory; one that does not exist for a user of whom the machine knows only the number."""
+    try:
+        return Path(env.get("HOME") or Path.home())
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def _xdg(env: Mapping[str, str], name: str, default: Path) -> Path:

@@ -34,7 +34,8 @@ _FIRST_INHERITED = 3
 def enter(place: str, options: MountOptions, prepare: Callable[[], MountRequest], finish: Callable[[], None]) -> None:
     """Show what `prepare` asks for at `place`, an absolute path; return when it answers. Only with one thread.
 
-    `prepare` runs in the server, and so does `finish`, when the mount has ended. Raises why there can be no mount.
+    `prepare` runs in the server, and so does `finish`, after the start: it may wait for the mount to end. Raises why
+    there can be no mount.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     _start_server(theirs, ours, prepare, finish)
@@ -77,38 +78,39 @@ def _start_server(
 
 def _serve(caller: socket.socket, prepare: Callable[[], MountRequest], finish: Callable[[], None]) -> NoReturn:
     """The server: what it has to say goes to the caller, which may have ended meanwhile."""
-    code = 1
     try:
         os.setsid()
         _close_inherited(caller.fileno())
-        os.register_at_fork(after_in_child=caller.close)  # the caller shall see the end of this process
-        error = _try_to_serve(caller, prepare)
-        with suppress(OSError):
-            caller.send(_pickled(error))
-        caller.close()
-        for descriptor in (0, 1, 2):
-            os.dup2(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), descriptor)
-        finish()
-        code = 0
+        _, devices, _, _ = socket.recv_fds(caller, _LONGEST_MESSAGE, 1)
+        if devices:  # else there is no mount to serve
+            os.set_inheritable(devices[0], False)  # noqa: FBT003 - the function takes it so
+            os.register_at_fork(after_in_child=caller.close)  # the caller shall see the end of this process
+            error = _try_to_mount(devices[0], prepare)
+            os.close(devices[0])
+            with suppress(OSError):
+                caller.send(_pickled(error))
+            caller.close()
+            _leave_terminal()
+            finish()
     except BaseException:  # noqa: BLE001 - the last line of defence, and it is shown
         sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(code)
+        os._exit(0)
 
 
-def _try_to_serve(caller: socket.socket, prepare: Callable[[], MountRequest]) -> Exception | None:
+def _try_to_mount(device: int, prepare: Callable[[], MountRequest]) -> Exception | None:
     try:
-        request = prepare()
-        _, devices, _, _ = socket.recv_fds(caller, _LONGEST_MESSAGE, 1)
-        if devices:
-            os.set_inheritable(devices[0], False)  # noqa: FBT003 - the function takes it so
-            try:
-                mount(replace(request, mountpoint=f"/dev/fd/{devices[0]}", foreground=False))
-            finally:
-                os.close(devices[0])
+        mount(replace(prepare(), mountpoint=f"/dev/fd/{device}", foreground=False))
     except Exception as error:  # noqa: BLE001 - the caller raises it
         return error
     return None
+
+
+def _leave_terminal() -> None:
+    """Who waits for the end of the command's output shall not wait for us."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
 
 
 def _pickled(error: Exception | None) -> bytes:
