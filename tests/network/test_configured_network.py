@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from swrepo.format.compression import Compression
 from swrepo.fuse.mount import mounted_at, umount
 from tests.faults import Exchange, FaultServer, instead, truth
 from tests.mount.programs import Programs
+from tests.network import programs
 from tests.simulated_trees import File
 from tests.simulator import MASTER, RepositorySimulator, key
 
@@ -136,3 +140,63 @@ def test_proxies_share_the_objects_where_they_are_sharded(
         parts = [{asked.target for asked in proxy.requests if "/data/" in asked.target} for proxy in (first, second)]
         assert all(len(part) > 8 for part in parts)
         assert not parts[0] & parts[1]
+
+
+READER = """
+import os, sys
+top = sys.argv[1]
+for name in sorted(os.listdir(top), key=lambda name: name[::-1]):
+    with open(os.path.join(top, name), "rb") as file:
+        print(name, len(file.read()), flush=True)
+"""
+
+
+def test_programs_read_on_while_proxies_and_servers_die_and_stall(tmp_path: Path) -> None:
+    repository = RepositorySimulator(now=datetime.now(UTC))
+    repository.publish({f"/d/f{number:03}".encode(): File(content=b"%03d" % number * 9999) for number in range(600)})
+    with tempfile.TemporaryDirectory(prefix="swrepo-mount-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
+        place = Path(name)
+        place.chmod(0o777)
+        (place / "cvmfs").mkdir()
+        repository.save(place / "cvmfs")
+        servers, urls = zip(*(programs.nginx(place / one, place) for one in "ab"), strict=True)
+        proxies, addresses = zip(*(programs.squid(place / one) for one in "pq"), strict=True)
+        for server in (*servers, *proxies):
+            server.start()
+            stack.callback(server.kill)
+        client = Client(tmp_path / "client", repository)
+        client.mount(
+            CVMFS_SERVER_URL=";".join(f"{url}/cvmfs/@fqrn@" for url in urls),
+            CVMFS_HTTP_PROXY="|".join(addresses) + ";DIRECT",
+            CVMFS_TIMEOUT=1,
+            CVMFS_TIMEOUT_DIRECT=1,
+            CVMFS_PROXY_RESET_AFTER=1,
+            CVMFS_HOST_RESET_AFTER=1,
+            CVMFS_BACKOFF_INIT=1,
+        )
+        stack.callback(umount, str(client.point), lazy=True)
+        arguments = [sys.executable, "-c", READER, client.point / "d"]
+        events = [
+            servers[0].kill,
+            proxies[0].stall,
+            servers[0].start,
+            proxies[1].kill,
+            servers[1].stall,
+            proxies[1].start,
+            proxies[0].go_on,
+            servers[1].go_on,
+            servers[0].stall,
+        ]  # at each moment there is a way
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
+            assert reader.stdout is not None
+            assert reader.stderr is not None
+            lines = []
+            for line in reader.stdout:
+                lines.append(line)
+                if len(lines) % 50 == 0 and events:
+                    events.pop(0)()
+            assert reader.stderr.read() == ""
+        servers[0].go_on()
+        assert len(lines) == 600
+        assert {line.split()[1] for line in lines} == {str(3 * 9999)}
+        assert not events
