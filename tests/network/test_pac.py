@@ -122,6 +122,13 @@ def test_without_the_extra_the_error_says_what_to_install(
         proxies("auto", f"{wpad.url}/wpad.dat")
 
 
+def test_without_an_answer_the_proxies_beside_it_are_used(
+    wpad: FaultServer, proxies: Proxies, expected_warnings: Callable[..., None]
+) -> None:
+    expected_warnings("the others are used")
+    assert proxies(f"auto;{Q};DIRECT", f"{wpad.url}/missing") == ((Q,), (None,))
+
+
 def test_without_auto_nothing_is_asked(wpad: FaultServer, proxies: Proxies) -> None:
     assert proxies("DIRECT", f"{wpad.url}/wpad.dat") == ((None,),)
     assert wpad.requests == []

@@ -30,20 +30,27 @@ _KINDS = {"PROXY": "http://", "HTTP": "http://", "HTTPS": "https://"}
 def replace_auto(
     groups: ProxyGroups, servers: Sequence[str], urls: Sequence[str], client: HttpClient, kept: Path | None
 ) -> ProxyGroups:
-    """The groups with what the first of `urls` that can be had says in the place of `auto`. ConfigError without any.
+    """The groups with what the first of `urls` that can be had says in the place of `auto`.
 
-    `kept`: a file for the answer.
+    `kept`: a file for the answer. Without any answer the other proxies have to do; ConfigError where there are none.
     """
     if not any(AUTO in group for group in groups):
         return groups
-    found = _found(servers, urls, client, kept)
+    others = tuple(left for group in groups if (left := tuple(proxy for proxy in group if proxy != AUTO)))
+    try:
+        found = _found(servers, urls, client, kept)
+    except ConfigError as error:
+        if not others:
+            raise
+        log.warning("%s; the others are used", error)
+        return others
     replaced: list[tuple[str | None, ...]] = []
     for group in groups:
-        others = tuple(proxy for proxy in group if proxy != AUTO)
+        beside = tuple(proxy for proxy in group if proxy != AUTO)
         if AUTO not in group:
             replaced.append(group)
-        elif others:
-            replaced.append((*found[0], *others))
+        elif beside:
+            replaced.append((*found[0], *beside))
             replaced += found[1:]
         else:
             replaced += found
