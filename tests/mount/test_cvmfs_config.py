@@ -1,9 +1,11 @@
 """`cvmfs_config` as a program, with live mounts: the columns and exit codes that scripts know from the original."""
 
+import json
 import os
 import re
 import signal
 import subprocess
+import tarfile
 
 import pytest
 
@@ -125,10 +127,10 @@ def test_fsck_checks_the_caches(all_mounted):
 def test_chksetup_says_ok_or_names_what_is_wrong(machine):
     shown = machine.run("cvmfs_config", "chksetup")
     assert shown == "OK\n" or re.fullmatch(r"Warning: mount\.cvmfs is not among.*\n", shown)
-    machine.configure("default.local", CVMFS_REPOSITORIES=f"{FQRN},lost.example.org", CVMFS_USE_GEOAPI="yes")
+    machine.configure("default.local", CVMFS_REPOSITORIES=f"{FQRN},lost.example.org", CVMFS_USE_GEAPI="yes")
     shown = machine.run("cvmfs_config", "chksetup", code=1)
     assert "Error: lost.example.org: " in shown
-    assert "CVMFS_USE_GEOAPI is not honoured yet" in shown
+    assert "did you mean CVMFS_USE_GEOAPI?" in shown
 
 
 def test_setup_makes_what_is_missing_and_changes_nothing_the_second_time(machine):
@@ -147,7 +149,7 @@ def test_setup_makes_what_is_missing_and_changes_nothing_the_second_time(machine
 
 
 def test_what_is_not_built_or_misspelt_is_named(machine):
-    machine.run("cvmfs_config", "bugreport", code=2)
+    machine.run("cvmfs_config", "fuser", code=2)
     assert "is not there" in machine.shown.stderr
     machine.run("cvmfs_config", "shwconfig", code=2)
     assert "did you mean 'showconfig'?" in machine.shown.stderr
@@ -182,3 +184,35 @@ def test_mount_8_and_fstab_mount_a_repository(machine, way):
     if "unknown filesystem type 'overlay'" in done.stderr:
         pytest.skip("this kernel has no overlayfs")
     assert done.stdout == "hello\n", done.stderr
+
+
+def test_bugreport_packs_what_a_helper_needs_and_no_secret(all_mounted, tmp_path):
+    all_mounted.configure(
+        "config.d/sw.example.org.local", CVMFS_HTTP_PROXY="http://user:hidden-word@proxy.example.org:3128;DIRECT"
+    )
+    archive = tmp_path / "report.tar.gz"
+    shown = all_mounted.run("cvmfs_config", "bugreport", archive)
+    assert str(archive) in shown
+    assert archive.stat().st_mode & 0o077 == 0
+    with tarfile.open(archive) as file:
+        parts = {name.partition("/")[2]: file.extractfile(name).read().decode() for name in file.getnames()}
+    assert {"version", "doctor", "status.json", "mount0", "configuration"} <= set(parts)
+    assert json.loads(parts["status.json"])["mounts"][0]["repositories"][0]["fqrn"] == FQRN
+    assert f"{all_mounted.prefix}/cvmfs answers" in parts["doctor"]
+    assert f"CVMFS_REPOSITORIES={FQRN}" in parts["configuration"]
+    assert "***@proxy.example.org" in parts["configuration"]
+    assert not any("hidden-word" in text for text in parts.values())
+    assert not any("PRIVATE KEY" in text for text in parts.values())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may end a connection of the kernel")
+def test_bugreport_is_made_while_a_mount_hangs(all_mounted, tmp_path):
+    pid = int(all_mounted.run("swrepo", "talk", all_mounted.prefix / "cvmfs", "pid"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        all_mounted.run("cvmfs_config", "bugreport", tmp_path / "report.tar.gz")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    with tarfile.open(tmp_path / "report.tar.gz") as file:
+        doctor = next(name for name in file.getnames() if name.endswith("/doctor"))
+        assert f"kill -CONT {pid}" in file.extractfile(doctor).read().decode()

@@ -42,23 +42,31 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Findings:
-    """How many objects were in which state, their bytes, and the paths in the cache of what was removed."""
+    """How many objects were in which state, their bytes, and the paths in the cache of what was damaged and removed."""
 
     good: int = 0
     unknown: int = 0
     size: int = 0
+    damaged: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
 
 def audit(
-    root: Path, *, strict: bool = False, jobs: int = 4, seen: Callable[[int], object] = lambda _size: None
+    root: Path,
+    *,
+    strict: bool = False,
+    jobs: int = 4,
+    remove: bool = True,
+    seen: Callable[[int], object] = lambda _size: None,
+    told: Callable[[str, str], object] | None = None,
 ) -> Findings:
-    """Check all objects of the cache at `root`, `jobs` at a time; remove those that are wrong, or `strict`ly, unknown.
+    """Check all objects of the cache at `root`, `jobs` at a time; `remove` what is wrong, `strict`ly also the unknown.
 
-    `seen` is told of each with its size, from any thread. Others may use the cache meanwhile: who has a wrong file open
-    keeps it, who opens it next fetches it. PermissionRefused where a file cannot be read or removed.
+    `seen` is told of each with its size, `told` of its path and state. Others may use the cache meanwhile: who has a
+    wrong file open keeps it, who opens it next fetches it. PermissionRefused where a file cannot be read or removed.
     """
     findings = Findings()
+    damaged: list[str] = []
     removed: list[str] = []
     freed = 0
     with ThreadPoolExecutor(jobs) as pool:
@@ -67,11 +75,15 @@ def audit(
             findings.good += state is State.GOOD
             findings.unknown += state is State.UNKNOWN
             findings.size += item.size
-            if state is State.WRONG or (strict and state is State.UNKNOWN):
+            if told is not None:
+                told(item.path, state.value)
+            if state is State.WRONG:
+                damaged.append(item.path)
+            if remove and (state is State.WRONG or (strict and state is State.UNKNOWN)):
                 _remove(root / item.path)
                 removed.append(item.path)
                 freed += footprint(item.size)
-    findings.removed = tuple(sorted(removed))
+    findings.damaged, findings.removed = tuple(sorted(damaged)), tuple(sorted(removed))
     if freed:
         with suppress(OSError):
             Ledger(root).add(-freed)

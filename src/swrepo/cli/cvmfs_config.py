@@ -34,12 +34,14 @@ COMMANDS = {
     "umount": _Command("", "take all mounts away that nobody uses", "tending", "unmount"),
     "wipecache": _Command("", "empty the caches", "tending", "wipecache"),
     "killall": _Command("", "end all mounts, whatever they are doing", "tending", "killall"),
+    "bugreport": _Command(
+        "[FILE]", "write an archive of what somebody who helps wants to know", "reporting", "bugreport"
+    ),
     "fsck": _Command("[-f] [-j N]", "check the caches (-f: remove what cannot be checked)", "tending", "fsck"),
 }
 _OF_ROOT = frozenset({"reload", "umount", "wipecache", "killall"})
 
 _NOT_BUILT = {
-    "bugreport": "'swrepo config show', 'cvmfs_config stat -v' and the log say most of it",
     "fuser": "'fuser -vm DIR' says who uses a mount",
     "wsl2_start": "'swrepo mount --all' needs no automounter",
 }

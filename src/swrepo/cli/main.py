@@ -51,6 +51,15 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("show what is mounted and how it is doing", "status"),
     "doctor": Entry("say what is wrong and which command mends it", "doctor"),
     "talk": Entry("ask a running mount, or tell it what to do", "talk"),
+    "cache": Entry(
+        "show and shrink what is kept on this disk",
+        entries={
+            "usage": Entry("show how much caches hold", "cache_usage"),
+            "list": Entry("list the objects of caches, the oldest first", "cache_list"),
+            "evict": Entry("let go of what was not used for the longest time", "cache_evict"),
+            "wipe": Entry("empty caches", "cache_wipe"),
+        },
+    ),
     "fsck": Entry("check everything in the cache and remove what is damaged", "fsck"),
     "serve": Entry("serve repositories over HTTP", "serve"),
     "config": Entry(
