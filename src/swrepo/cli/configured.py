@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from swrepo.cli.places import Places
@@ -9,9 +10,12 @@ from swrepo.config.files import Setting, World, load, load_all
 from swrepo.config.parameters import ClientParameters, complete_name, interpret
 
 
-def general(places: Places) -> ClientParameters:
-    """What holds for no repository in particular. The configuration repository has no say in it, as in the original."""
-    return interpret(load(places.configurations, None, None, World(places.environment)))
+def general(places: Places, given: Mapping[str, Setting] | None = None) -> ClientParameters:
+    """What holds for no repository in particular; `given` wins over all files.
+
+    The configuration repository has no say in it, as in the original.
+    """
+    return interpret(load(places.configurations, None, given, World(places.environment)))
 
 
 def full_name(name: str, places: Places) -> str:

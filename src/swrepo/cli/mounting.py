@@ -12,18 +12,21 @@ from pathlib import Path
 from swrepo.cli.configured import cache_base, full_name, general
 from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
-from swrepo.cli.places import Places
-from swrepo.cli.selection import SHARED_CACHE, select
+from swrepo.cli.places import Places, current
+from swrepo.cli.selection import SHARED_CACHE, overrides, select
 from swrepo.client.access import AccessRequest
 from swrepo.client.target import Target, parse
 from swrepo.config.parameters import ClientParameters, LogParameters
+from swrepo.config.watching import WatchingParameters
 from swrepo.errors import ConfigError, MountFailed, PathNotFound, UsageError
 from swrepo.format.wellknown import is_fqrn
 from swrepo.mount import start
 from swrepo.mount.control import ask
 from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.logs import LogOptions
+from swrepo.mount.records import recorded_sockets
 from swrepo.mount.request import HOURS_24, IDLE, MountRequest
+from swrepo.mount.watching import Visibility, WatchOptions
 from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
 from swrepo.vfs.owners import owners_of
@@ -54,7 +57,8 @@ def mount_all(args: argparse.Namespace, options: MountOptions, places: Places) -
     """Mount every configured repository below one directory; each appears when it is first touched."""
     resolve = resolver(args, options.parameters, places)
     listed = lister(places) if options.list_all else tuple
-    return _mount(args, options, general(places), resolve=resolve, listed=listed, control=control_directory(places))
+    parameters = general(places, overrides(options.parameters, None))
+    return _mount(args, options, parameters, resolve=resolve, listed=listed, control=control_directory(places))
 
 
 def lister(places: Places) -> Callable[[], tuple[str, ...]]:
@@ -115,6 +119,7 @@ def _mount(
             foreground=args.foreground,
             service_manager=os.environ.get(ADDRESS_VARIABLE) if args.foreground else None,
             control=control,
+            watching=replace(request.watching, records=current().records),
             socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
         )
     )
@@ -134,6 +139,7 @@ def mount_request(mountpoint: str, options: MountOptions, parameters: ClientPara
         deadline=options.deadline or DEADLINE,
         idle=IDLE if options.idle is None else options.idle,
         logs=_logs(parameters.log),
+        watching=_watching(parameters.watching),
         owners=owners_of(parameters.ownership),
     )
 
@@ -145,7 +151,13 @@ def _logs(parameters: LogParameters) -> LogOptions:
         notices=parameters.level,
         facility=parameters.facility,
         prefix=parameters.prefix,
+        json=parameters.json,
     )
+
+
+def _watching(parameters: WatchingParameters) -> WatchOptions:
+    visibility = Visibility(parameters.listings, parameters.protected, parameters.privileged)
+    return WatchOptions(visibility, parameters.metrics)
 
 
 def find_socket(text: str, cache: str | None, places: Places) -> Path:
@@ -161,13 +173,12 @@ def find_socket(text: str, cache: str | None, places: Places) -> Path:
                 return path
         except MountFailed:
             continue
-    raise MountFailed(
-        f"no mount of {text} answers; {len(asked)} sockets were asked (a mount with --cache needs it here too)"
-    )
+    raise MountFailed(f"no mount of {text} answers; {len(asked)} sockets were asked")
 
 
 def sockets(cache: str | None, places: Places) -> list[Path]:
-    """Control sockets in the cache that is given, or in all of them."""
+    """Control sockets in the cache that is given; else in all of them, and those that mounts left records of."""
     base = control_directory(places).parent
     directories = [Path(cache)] if cache else [base, *(path for path in sorted(base.glob("*")) if path.is_dir())]
-    return [path for directory in directories for path in sorted(directory.glob(SOCKET_PREFIX + "*"))]
+    found = [path for directory in directories for path in sorted(directory.glob(SOCKET_PREFIX + "*"))]
+    return list(dict.fromkeys(found if cache else [*found, *recorded_sockets(places.records)]))

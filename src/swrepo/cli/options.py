@@ -16,7 +16,7 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
 _SWITCHES = ("allow_other", "suid", "dev", "passthrough", "list")
-_PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT"}
+_PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT", "metrics": "CVMFS_METRICS"}
 """Options that are short for a parameter."""
 
 _REVISIONS = {
@@ -68,7 +68,8 @@ def parse(words: Iterable[str]) -> MountOptions:
         elif given and name.isupper():
             parameters.append(word)
         elif word not in OF_MOUNT_8 and not word.startswith(_IGNORED_PREFIXES):
-            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "deadline=SECONDS", "idle=SECONDS"]
+            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "metrics=HOST:PORT"]
+            values += ["deadline=SECONDS", "idle=SECONDS"]
             known = ", ".join([*_SWITCHES, *values, "PARAMETER=VALUE"])
             raise UsageError(f"-o {word} is unknown; there are {known}")
     if len(chosen) > 1:

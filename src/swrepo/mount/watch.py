@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from swrepo.errors import SwrepoError
-from swrepo.fuse.mount import device_of
 from swrepo.mount.commands import commands
 from swrepo.mount.control import ControlSocket
 from swrepo.mount.logs import RECENT
 from swrepo.mount.metrics import metrics
 from swrepo.mount.mounted import Mounted
+from swrepo.mount.records import record, withdraw
 from swrepo.mount.refresh import Timer
 from swrepo.mount.scraping import Scraping
 
@@ -32,17 +30,19 @@ class Watch:
         logging.getLogger().addHandler(RECENT)
         self._control = _control(mounted, timer)
         self._scraping = _scraping(mounted)
-        self._record = None if self._control is None else _record(mounted, self._control.path)
+        self._record: Path | None = None
+        records = mounted.request.watching.records
+        if self._control is not None and records is not None:
+            self._record = record(records, mounted.request.mountpoint, self._control.path)
 
     def close(self) -> None:
         """Leave no socket and no record behind."""
         if self._control is not None:
             self._control.close()
+            if self._record is not None:
+                withdraw(self._record, self._control.path)
         if self._scraping is not None:
             self._scraping.close()
-        if self._record is not None:
-            with suppress(OSError):
-                self._record.unlink()
 
 
 def _control(mounted: Mounted, timer: Timer) -> ControlSocket | None:
@@ -68,22 +68,3 @@ def _scraping(mounted: Mounted) -> Scraping | None:
     except SwrepoError as error:
         log.warning("%s", error)
         return None
-
-
-def _record(mounted: Mounted, socket: Path) -> Path | None:
-    """A link to the control socket, called as the mount's device, so that who knows only the directory finds it."""
-    directory = mounted.request.watching.records
-    # Of the mount itself nothing may be asked here: it would be this process that answers.
-    above, name = os.path.split(mounted.request.mountpoint.rstrip("/"))
-    device = device_of(os.path.join(os.path.realpath(above), name))
-    if directory is None or device is None:
-        return None
-    record, fresh = directory / device, directory / f"{device}.{os.getpid()}"
-    try:
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fresh.symlink_to(socket)
-        fresh.replace(record)
-    except OSError as error:
-        log.info("no record of the mount in %s: %s", directory, error.strerror)
-        return None
-    return record

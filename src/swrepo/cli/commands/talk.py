@@ -25,10 +25,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     require_linux("swrepo talk")
     from swrepo.cli.mounting import find_socket
+    from swrepo.cli.talking import ask_repository
+    from swrepo.format.wellknown import is_fqrn
     from swrepo.mount.control import ask
 
-    socket = Path(args.socket) if args.socket else find_socket(args.mount, args.cache, current())
-    answer = ask(socket, " ".join(args.words))
+    command = " ".join(args.words)
+    if args.socket is None and is_fqrn(args.mount):
+        answer = ask_repository(args.mount, command, current())
+    else:
+        socket = Path(args.socket) if args.socket else find_socket(args.mount, args.cache, current())
+        answer = ask(socket, command)
     print(answer)
     refused = answer.startswith((_ERROR, "unknown command"))
     return SwrepoError.exit_code if refused else 0
