@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.mount.mounted import require_namespaces
+
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- runs -->\n```sh\n(.*?)```", re.DOTALL)
-DOCUMENTS = ["README.md", "docs/getting-started.md"]
+DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/containers-and-jobs.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_examples_run(document, tmp_path):
+    if "swrepo exec" in (ROOT / document).read_text("utf-8"):
+        require_namespaces()
     blocks = BLOCK.findall((ROOT / document).read_text("utf-8"))
     assert blocks
     programs = Path(sys.executable).parent

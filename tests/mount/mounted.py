@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -117,6 +118,14 @@ def repository(golden, **more) -> dict:
 def require_fuse() -> None:
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("/dev/fuse cannot be opened here")
+
+
+def require_namespaces() -> None:
+    """To mount in a namespace of one's own, as root or not."""
+    require_fuse()
+    words = ["unshare", "-m" if os.geteuid() == 0 else "-Urm", "true"]
+    if shutil.which(words[0]) is None or subprocess.run(words, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no namespace of one's own can be made here")
 
 
 def wait_until(condition, seconds: float = 20) -> None:

@@ -13,7 +13,7 @@ import pytest
 from swrepo.errors import MountFailed, PermissionRefused, Unreachable, UsageError
 from tests.mount import ordinary
 from tests.mount.machines import FQRN, Machine
-from tests.mount.mounted import require_fuse, wait_until
+from tests.mount.mounted import require_namespaces, wait_until
 from tests.mount.programs import PROGRAMS
 
 pytestmark = pytest.mark.mount
@@ -88,13 +88,10 @@ class Caller:
 
 @pytest.fixture(params=["as oneself", "as an ordinary user"])
 def caller(request, tmp_path):
-    require_fuse()
+    require_namespaces()
     is_ordinary = request.param == "as an ordinary user"
     if is_ordinary and os.geteuid() != 0:
         pytest.skip("one is an ordinary user already")
-    probe = ["unshare", "-m" if os.geteuid() == 0 else "-Urm", "true"]
-    if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
-        pytest.skip("no user namespaces can be made here")
     tmp_path.chmod(0o755)
     found = Caller(Machine(tmp_path), is_ordinary=is_ordinary)
     yield found

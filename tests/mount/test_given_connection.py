@@ -11,7 +11,7 @@ import pytest
 
 from swrepo.errors import MountFailed
 from tests.mount.machines import FQRN, Machine
-from tests.mount.mounted import require_fuse, wait_until
+from tests.mount.mounted import require_namespaces, wait_until
 from tests.mount.programs import PROGRAMS
 
 pytestmark = pytest.mark.mount
@@ -74,10 +74,7 @@ def serving(machine: Machine) -> list[str]:
 
 @pytest.fixture
 def machine(tmp_path):
-    require_fuse()
-    probe = ["unshare", "-m" if os.geteuid() == 0 else "-Urm", "true"]
-    if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
-        pytest.skip("no user namespaces can be made here")
+    require_namespaces()
     return Machine(tmp_path)
 
 
