@@ -98,6 +98,15 @@ def test_metrics_tell_what_happened(site: Site, tmp_path: Path) -> None:
     assert not (tmp_path / "m").exists()
 
 
+def test_the_documents_name_every_metric(site: Site, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    with faulty(tmp_path, site) as live:
+        families = re.findall(r"^# TYPE (\S+) (\S+)$", live.mount.ask("metrics"), re.MULTILINE)
+    suffixes = {"counter": "_total", "info": "_info"}
+    names = {name + suffixes.get(kind, "") for name, kind in families}
+    assert names == set(re.findall(r"`(swrepo_[a-z_]+)`", text))
+
+
 def test_a_change_to_another_server_is_counted(site: Site, tmp_path: Path) -> None:
     urls = ["http://127.0.0.1:1/nowhere", site.url]
     with mounted(tmp_path, **{**site.request(), "urls": urls}) as mount:

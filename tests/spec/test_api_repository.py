@@ -472,3 +472,14 @@ def _read_in_child(repo, file, tree):
     assert file.read() == (tree / "big").read_bytes()
     assert repo.read_text("lib/deep/er/text") == (tree / "lib/deep/er/text").read_bytes().decode()
     assert repo.stat("lib").st_mode
+
+
+def test_magic_attributes_are_those_of_a_mount(repo):
+    assert repo.getxattr("", "user.fqrn") == repo.name.encode()
+    assert repo.getxattr("", "user.root_hash") == repo.hash.encode()
+    assert repo.getxattr("big", "user.chunk_list").startswith(b"hash,offset,size\n")
+    assert repo.getxattr("big", "user.compression") == b"zlib"
+    assert b"regular," in repo.getxattr("", "user.repo_counters")
+    for of_files_or_mounts in ("user.hash", "user.pid"):
+        with pytest.raises(NoAttribute):
+            repo.getxattr("", of_files_or_mounts)

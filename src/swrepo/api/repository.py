@@ -16,6 +16,8 @@ from swrepo.api.parallel import JOBS
 from swrepo.api.paths import AnyPath, raw, rooted, text
 from swrepo.api.values import Fetched, Stat, Tag, stat_of, tag_of
 from swrepo.client.access import Access
+from swrepo.client.attributes import subject_at
+from swrepo.client.attributes import value as attribute
 from swrepo.errors import NoAttribute, NotASymlink
 from swrepo.format import xattr
 from swrepo.format.dirent import Dirent
@@ -162,8 +164,12 @@ class Repository:
         return [text(name) for name in sorted(self._xattrs(path, follow_symlinks)[1])]
 
     def getxattr(self, path: AnyPath, name: str | bytes, *, follow_symlinks: bool = True) -> bytes:
-        """The value of one; NoAttribute."""
+        """The value of one; NoAttribute. Also of magic ones, as on a mount, such as `user.hash`."""
+        revision = self._shown
         where, attributes = self._xattrs(path, follow_symlinks)
+        magic = attribute(subject_at(self._access, revision, where), text(raw(name)))
+        if magic is not None:
+            return raw(magic)
         try:
             return attributes[raw(name)]
         except KeyError:

@@ -17,6 +17,7 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from swrepo.cache.plan import CachePlan, DirectoryPlan, build
+from swrepo.cache.tiered import Tier
 from swrepo.catalog.schema import KEY_VOLATILE
 from swrepo.client.offline import Recording, kept_manifest
 from swrepo.config.network import NetworkParameters
@@ -97,7 +98,7 @@ class Access:
 
         `shown`: the root catalog of a revision that was trusted before and is to be shown again, whatever servers say.
         """
-        self.request = request
+        self.request: AccessRequest = request
         self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
         self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
         self._lock = threading.Lock()  # one refresh at a time
@@ -107,12 +108,12 @@ class Access:
         self.cache_source = WithExternal(AlternativePaths(self.documents, self.documents), self._external_files())
         self._recording = Recording(self.documents)
         plan = request.caches or DirectoryPlan(request.cache, quota=request.quota)
-        self.cache = build(plan, self.cache_source, request.cache)
+        self.cache: Tier = build(plan, self.cache_source, request.cache)
         try:
             self.manifest: Manifest | None = None
             self._seen: Breadcrumb | None = None
             self.valid_until: datetime | None = None  # the whitelist's
-            self.fqrn = request.fqrn or self._claimed_name()
+            self.fqrn: str = request.fqrn or self._claimed_name()
             self.revision = self._first_revision() if shown is None else Revision(shown, self.cache)
             self.cache.is_volatile = _is_volatile(self.revision)
         except BaseException:
