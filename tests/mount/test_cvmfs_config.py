@@ -122,6 +122,7 @@ def test_fsck_checks_the_caches(all_mounted):
     shown = all_mounted.run("cvmfs_config", "fsck", "-j", "2")
     assert f"fsck on {all_mounted.prefix}/var/lib/cvmfs/shared" in shown
     assert "0 were removed" in shown
+    assert "0 were removed" in all_mounted.run("cvmfs_config", "fsck")
 
 
 def test_chksetup_says_ok_or_names_what_is_wrong(machine):

@@ -6,7 +6,7 @@ from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from swrepo.cli import cvmfs_config, cvmfs_server, cvmfs_sync, main, mount_cvmfs, point_to_cvmfs
+from swrepo.cli import cvmfs_config, cvmfs_fsck, cvmfs_server, cvmfs_sync, cvmfs_talk, main, mount_cvmfs, point_to_cvmfs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,14 @@ def programs() -> tuple[Command, ...]:
         Command(
             (cvmfs_config.PROGRAM,), "look after a client machine, as with CernVM-FS", None, tuple(_administration())
         ),
+        Command((cvmfs_talk.PROGRAM,), "ask running mounts, as with CernVM-FS", cvmfs_talk.parser()),
         Command((point_to_cvmfs.PROGRAM,), "show the repositories of a server", point_to_cvmfs.parser()),
         Command(
             (cvmfs_sync.PROGRAM,),
             "show what publishing would change",
             main.parser_of(cvmfs_sync.PROGRAM, main.load("server_sync")),
         ),
+        Command((cvmfs_fsck.PROGRAM,), "check a cache, as with CernVM-FS", cvmfs_fsck.parser()),
         Command((mount_cvmfs.PROGRAM,), "mount a repository for mount(8)", mount_cvmfs.parser()),
     )
 

@@ -8,6 +8,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 from swrepo.cli.administration.live import LiveMount, live_mounts
@@ -192,7 +193,7 @@ def fsck(words: Sequence[str], places: Places) -> int:
 
 
 def _jobs(words: Sequence[str]) -> int | None:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word == "-j" and following.isdigit():
             return int(following)
     return None
