@@ -1,4 +1,6 @@
-"""Builds the Debian package: `python packaging/deb.py DIRECTORY` (or `make deb`). Prints the package's path.
+"""Builds the Debian package: `python packaging/deb.py DIRECTORY [LEVEL]` (or `make deb`). Prints the package's path.
+
+LEVEL is how hard it is compressed, 0 to 9.
 
 Needs dpkg-deb, and a virtual environment of the same Python version as the distribution's own /usr/bin/python3. The
 same sources give the same package, byte by byte, where SOURCE_DATE_EPOCH is the same.
@@ -69,7 +71,13 @@ def main() -> None:
         _put_in_place(stage, needed)
         version = _version(wheel)
         _write_control(stage, version, max(map(bundle.glibc, needed)))
-        print(_pack(stage, target / f"swrepo_{version}_{_architecture()}.deb"))
+        print(
+            _pack(
+                stage,
+                target / f"swrepo_{version}_{_architecture()}.deb",
+                level=sys.argv[2] if len(sys.argv) > 2 else "6",
+            )
+        )
 
 
 def _check_python() -> None:
@@ -189,12 +197,12 @@ def _write_control(stage: Path, version: str, glibc: int) -> None:
         (control / name).chmod(0o755)
 
 
-def _pack(stage: Path, package: Path) -> Path:
+def _pack(stage: Path, package: Path, *, level: str) -> Path:
     for path in [stage, *stage.rglob("*")]:
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)
-    words = ["dpkg-deb", "--build", "--root-owner-group", "-Zxz", str(stage), str(package)]
+    words = ["dpkg-deb", "--build", "--root-owner-group", "-Zxz", f"-z{level}", str(stage), str(package)]
     subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
     return package
 
