@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
 
+from tests.faults import held, on_objects
 from tests.golden import Golden, golden
-from tests.mount.mounted import Mount, mounted, repository
+from tests.mount.faulty import Site, faulty, tree
+from tests.mount.mounted import Mount, mounted, repository, wait_until
+from tests.mount.test_refresh import FIRST, Served, second
 
 pytestmark = pytest.mark.mount
 
@@ -105,3 +109,62 @@ def test_a_long_value_comes_in_pages(repo: Golden, mount: Mount) -> None:
     assert headed.startswith(b"# ")
     assert headed.endswith(whole)
     assert b"Pages available: 1" in read(mount, b"", "user.repo_counters@?")
+
+
+# Mounts of many repositories, and new revisions
+
+
+def test_each_repository_of_a_mount_of_many_has_its_own(tmp_path: Path) -> None:
+    repositories = {
+        one.fqrn: {**repository(one), "cache": str(tmp_path / "cache"), "fqrn": one.fqrn}
+        for one in (golden("none"), golden("rmd160"))
+    }
+    with mounted(tmp_path, repositories=repositories) as mount:
+        assert "user.pid" in os.listxattr(mount.point)
+        assert "user.fqrn" not in os.listxattr(mount.point)
+        with pytest.raises(OSError):
+            read(mount, b"", "user.fqrn")
+        for name in repositories:
+            assert read(mount, b"/" + name.encode(), "user.fqrn") == name.encode()
+            assert {"user.fqrn", "user.pid", "user.host"} <= set(os.listxattr(mount.point / name))
+        assert read(mount, b"", "user.pid") == mount.ask("pid").encode()
+        first, second = sorted(repositories)
+        assert mount.ask(f"in {first} parameters") == mount.ask("parameters") == ""
+        assert mount.ask(f"in {second} revision") == read(mount, b"/" + second.encode(), "user.revision").decode()
+        assert mount.ask("in other.example.org revision").startswith("error: ")
+        assert len(mount.ask("revision").splitlines()) == 2
+
+
+def test_a_file_that_is_open_keeps_its_attributes_over_a_new_revision(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    served.publish(FIRST)
+    with (
+        mounted(tmp_path, **served.request()) as mount,
+        open(mount.point / "changed", "rb") as file,
+        open(mount.point / "removed", "rb") as gone,
+    ):
+        before = os.getxattr(file.fileno(), "user.hash"), os.getxattr(gone.fileno(), "user.chunk_list")
+        served.publish(second())
+        assert mount.ask("remount") == "revision 3 follows 2"
+        assert read(mount, b"", "user.revision") == b"3"
+        assert (os.getxattr(file.fileno(), "user.hash"), os.getxattr(gone.fileno(), "user.chunk_list")) == before
+        assert read(mount, b"/changed", "user.hash") != before[0]
+        assert os.getxattr(gone.fileno(), "user.fqrn") == served.simulator.fqrn.encode()
+
+
+def test_what_would_have_to_be_fetched_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    """The catalog of a directory is fetched when its counters are asked for; a server that stalls stalls nobody else."""
+    site = Site(tmp_path, tree("top", "nested/inner"), (b"/nested",))
+    with faulty(tmp_path, site) as live:
+        until = threading.Event()
+        live.server.always(on_objects(held(until)))
+        waiting = subprocess.Popen(
+            ["python3", "-c", "import os, sys; os.getxattr(sys.argv[1], 'user.catalog_counters')", live.path("nested")]
+        )
+        try:
+            wait_until(lambda: live.server.requests and live.server.requests[-1].target.endswith("C"))
+            assert os.getxattr(live.path("top"), "user.fqrn") == site.simulator.fqrn.encode()
+            assert waiting.poll() is None
+        finally:
+            until.set()
+        assert waiting.wait(20) == 0
