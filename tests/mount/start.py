@@ -17,7 +17,7 @@ from swrepo.config.caches import cache_instance
 from swrepo.config.files import Setting
 from swrepo.errors import PathNotFound, SwrepoError
 from swrepo.mount.start import MountRequest, mount
-from swrepo.mount.watching import Visibility, WatchOptions
+from swrepo.mount.watching import Telemetry, Visibility, WatchOptions
 from swrepo.net.http import Timeouts
 
 
@@ -56,7 +56,8 @@ def watching(given: dict) -> WatchOptions:
     visibility = Visibility(
         given.get("listings", "rootonly"), frozenset(given.get("protected", ())), frozenset(given.get("privileged", ()))
     )
-    return WatchOptions(visibility, given.get("metrics"), Path(records) if records else None)
+    telemetry = Telemetry(**given["telemetry"]) if "telemetry" in given else None
+    return WatchOptions(visibility, given.get("metrics"), Path(records) if records else None, telemetry)
 
 
 def main() -> int:

@@ -201,6 +201,24 @@ def test_protected_attributes_are_read_by_privileged_groups_only(site: Site, tmp
         assert b"user.pid" in b"".join(map(os.fsencode, os.listxattr(live.path())))
 
 
+def test_counters_are_sent_to_an_influx_database(site: Site, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as database:
+        database.bind(("127.0.0.1", 0))
+        database.settimeout(20)
+        where = {"host": "127.0.0.1", "port": database.getsockname()[1], "name": "a name", "rate": 0.05}
+        telemetry = {**where, "tags": "site=here", "fields": "ours=1"}
+        with faulty(tmp_path, site, telemetry=telemetry) as live:
+            assert live.is_right("one")
+            wanted = rf"a\\ name_absolute,repo={re.escape(site.simulator.fqrn)},site=here (\S+),ours=1 \d{{19}}\n"
+            while True:  # those that were on their way when the file was read tell nothing of it
+                match = re.fullmatch(wanted, database.recv(65536).decode())
+                assert match
+                fields = dict(pair.split("=") for pair in match[1].split(","))
+                if fields["cvmfs.n_fs_open"] == "1":
+                    break
+            assert int(fields["download.n_requests"]) > 0
+
+
 # Programs
 
 
@@ -279,3 +297,9 @@ def test_metrics_of_all_repositories_are_had_where_the_option_says(machine: Mach
         "CVMFS_METRICS"
         in machine.run("swrepo", "mount", "--all", "-o", "metrics=nonsense", code=3) + machine.shown.stderr
     )
+
+
+def test_sending_needs_to_know_where_to(machine: Machine) -> None:
+    options = "CVMFS_TELEMETRY_SEND=yes,CVMFS_INFLUX_HOST=localhost"
+    machine.run("swrepo", "mount", FQRN, machine.point, "-o", options, code=3)
+    assert "CVMFS_INFLUX_PORT" in machine.shown.stderr

@@ -26,7 +26,7 @@ from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.logs import LogOptions
 from swrepo.mount.records import recorded_sockets
 from swrepo.mount.request import HOURS_24, IDLE, MountRequest
-from swrepo.mount.watching import Visibility, WatchOptions
+from swrepo.mount.watching import Telemetry, Visibility, WatchOptions
 from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
 from swrepo.vfs.owners import owners_of
@@ -157,7 +157,9 @@ def _logs(parameters: LogParameters) -> LogOptions:
 
 def _watching(parameters: WatchingParameters) -> WatchOptions:
     visibility = Visibility(parameters.listings, parameters.protected, parameters.privileged)
-    return WatchOptions(visibility, parameters.metrics)
+    sent = parameters.telemetry
+    telemetry = Telemetry(sent.host, sent.port, sent.name, sent.rate, sent.tags, sent.fields) if sent else None
+    return WatchOptions(visibility, parameters.metrics, telemetry=telemetry)
 
 
 def find_socket(text: str, cache: str | None, places: Places) -> Path:

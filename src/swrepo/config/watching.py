@@ -8,6 +8,21 @@ from swrepo.config.values import Values
 
 VISIBILITIES = ("rootonly", "never", "always")
 LOG_FORMATS = ("text", "json")
+_PORTS = 1 << 16
+_OFTENEST = 5
+"""Seconds between two packets, as in the original."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryParameters:
+    """Counters go to this InfluxDB (UDP) every `rate` seconds, called `name`, with more `tags` and `fields`."""
+
+    host: str
+    port: int
+    name: str
+    rate: int
+    tags: str
+    fields: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +36,7 @@ class WatchingParameters:
     protected: frozenset[str] = frozenset()
     privileged: frozenset[int] = frozenset()
     metrics: str | None = None
+    telemetry: TelemetryParameters | None = None
 
 
 def watching_parameters(values: Values) -> WatchingParameters:
@@ -34,6 +50,7 @@ def watching_parameters(values: Values) -> WatchingParameters:
         protected=frozenset(values.items("CVMFS_XATTR_PROTECTED_XATTRS", ", ")),
         privileged=frozenset(map(int, groups)),
         metrics=_address(values),
+        telemetry=_telemetry(values),
     )
 
 
@@ -52,6 +69,26 @@ def _address(values: Values) -> str | None:
     if text is None or text.startswith("/"):
         return text
     host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 1 << 16:
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < _PORTS:
         raise values.refuse("CVMFS_METRICS", "HOST:PORT, or the path of a socket")
     return text
+
+
+def _telemetry(values: Values) -> TelemetryParameters | None:
+    if not values.switch("CVMFS_TELEMETRY_SEND", default=False):
+        return None
+    host, name = values.text("CVMFS_INFLUX_HOST"), values.text("CVMFS_INFLUX_METRIC_NAME")
+    port = values.number("CVMFS_INFLUX_PORT", 0, most=_PORTS - 1)
+    if host is None or name is None or not port:
+        raise values.refuse(
+            "CVMFS_TELEMETRY_SEND",
+            "enough: CVMFS_INFLUX_HOST, CVMFS_INFLUX_PORT and CVMFS_INFLUX_METRIC_NAME say where to",
+        )
+    return TelemetryParameters(
+        host,
+        port,
+        name,
+        rate=max(_OFTENEST, values.number("CVMFS_TELEMETRY_RATE", 300)),
+        tags=values.text("CVMFS_INFLUX_EXTRA_TAGS") or "",
+        fields=values.text("CVMFS_INFLUX_EXTRA_FIELDS") or "",
+    )

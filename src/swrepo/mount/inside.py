@@ -40,9 +40,20 @@ def latencies(mounted: Mounted) -> str:
 
 def affairs(mounted: Mounted) -> str:
     """A line `name|value|meaning` for each counter, those that the original has by the names that they have there."""
+    head = [f"Python {sys.version.split()[0]}, process {os.getpid()}, {len(mounted.accesses)} repositories", ""]
+    rows = [f"{name}|{value}|{meaning}" for name, value, meaning in _counters(mounted)]
+    return "\n".join([*head, "Name|Value|Description", *rows])
+
+
+def counters(mounted: Mounted) -> dict[str, int]:
+    """The same as numbers."""
+    return {name: value for name, value, _ in _counters(mounted)}
+
+
+def _counters(mounted: Mounted) -> list[tuple[str, int, str]]:
     requests, process = mounted.session.requests(), mounted.process
     accesses = list(mounted.accesses.values())
-    rows: list[tuple[str, int, str]] = [
+    return [
         ("cvmfs.n_fs_dir_open", process.listings(), "requests for listings"),
         ("cvmfs.n_fs_forget", requests.get("FORGET", 0) + requests.get("BATCH_FORGET", 0), "requests that forget"),
         ("cvmfs.n_fs_lookup", requests.get("LOOKUP", 0), "look-ups"),
@@ -57,8 +68,6 @@ def affairs(mounted: Mounted) -> str:
         *_cache(accesses),
         ("sqlite.no_open", sum(len(one.revision.tree.loaded()) for one in accesses), "catalogs that are open"),
     ]
-    head = [f"Python {sys.version.split()[0]}, process {os.getpid()}, {len(accesses)} repositories", ""]
-    return "\n".join([*head, "Name|Value|Description", *(f"{name}|{value}|{text}" for name, value, text in rows)])
 
 
 def _network(accesses: list[Access]) -> list[tuple[str, int, str]]:

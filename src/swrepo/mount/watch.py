@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from swrepo.errors import SwrepoError
+from swrepo.mount import inside
 from swrepo.mount.commands import commands
 from swrepo.mount.control import ControlSocket
 from swrepo.mount.logs import RECENT
@@ -15,6 +16,7 @@ from swrepo.mount.mounted import Mounted
 from swrepo.mount.records import record, withdraw
 from swrepo.mount.refresh import Timer
 from swrepo.mount.scraping import Scraping
+from swrepo.mount.telemetry import Sender
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Watch:
         logging.getLogger().addHandler(RECENT)
         self._control = _control(mounted, timer)
         self._scraping = _scraping(mounted)
+        self._sender = _sender(mounted)
         self._record: Path | None = None
         records = mounted.request.watching.records
         if self._control is not None and records is not None:
@@ -43,6 +46,8 @@ class Watch:
                 withdraw(self._record, self._control.path)
         if self._scraping is not None:
             self._scraping.close()
+        if self._sender is not None:
+            self._sender.stop()
 
 
 def _control(mounted: Mounted, timer: Timer) -> ControlSocket | None:
@@ -68,3 +73,8 @@ def _scraping(mounted: Mounted) -> Scraping | None:
     except SwrepoError as error:
         log.warning("%s", error)
         return None
+
+
+def _sender(mounted: Mounted) -> Sender | None:
+    options = mounted.request.watching.telemetry
+    return None if options is None else Sender(options, mounted.fqrn or "cvmfs", lambda: inside.counters(mounted))

@@ -18,12 +18,25 @@ class Visibility:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Counters go to this InfluxDB (UDP) every `rate` seconds, called `name`, with more `tags` and `fields`."""
+
+    host: str
+    port: int
+    name: str
+    rate: float = 300.0
+    tags: str = ""
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchOptions:
     """`metrics`: HOST:PORT or the path of a socket. `records`: a directory for the records of all mounts of a user."""
 
     visibility: Visibility = field(default_factory=Visibility)
     metrics: str | None = None
     records: Path | None = None
+    telemetry: Telemetry | None = None
 
 
 NOTHING_MORE = WatchOptions()
