@@ -115,6 +115,7 @@ def test_a_name_without_an_address(tmp_path):
     found = only(doctor(tmp_path, "no-such-host.invalid:8000", code=1), "dns")
     assert found["state"] == "error"
     assert "no-such-host.invalid has no address" in found["text"]
+    assert "a repository that no configuration knows is named by its URL" in found["mend"]
 
 
 def test_a_server_that_does_not_listen(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from swrepo.objects.store import Documents, ObjectSource
 _MOST = 8
 """Servers and proxies that are looked at for one repository; and repositories of one server."""
 
-_LIST_LIMIT = 16 << 20
+_IF_REPOSITORY = "a repository that no configuration knows is named by its URL"
 
 
 def repository(target: Target, given: Given, places: Places) -> list[Strand]:
@@ -96,7 +97,8 @@ def _server(way: Way, given: Given, places: Places) -> Iterator[Finding]:
     reached = []
     for found in ways.reach(way):
         reached.append(found)
-        yield found
+        is_no_host = found.area == "dns" and found.mend
+        yield replace(found, mend=f"{found.mend}; {_IF_REPOSITORY}") if is_no_host else found
     if not ways.is_reached(reached):
         return
     answer, findings = ways.ask(way, REPOSITORIES_INFO)
