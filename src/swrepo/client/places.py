@@ -35,7 +35,6 @@ class Places:
         """Directories of trusted master keys, the user's own first."""
         return tuple(directory / "keys" for directory in reversed(self.configurations))
 
-
     @property
     def records(self) -> Path:
         """Where the mounts of this user leave word of themselves, for as long as the machine runs."""

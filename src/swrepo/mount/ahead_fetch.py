@@ -12,6 +12,7 @@ from swrepo.fuse.session import Session
 from swrepo.mount.ahead import Ahead, AheadCounters, Nearby
 from swrepo.mount.ahead_chunks import ChunksAhead
 from swrepo.mount.ahead_walk import walk_from
+from swrepo.mount.one_processor import OneProcessor
 from swrepo.mount.reads import Reads
 from swrepo.objects.store import BringsAhead, Want
 from swrepo.repository.content import Content
@@ -43,6 +44,7 @@ class ReadingAhead:
         self._queue: deque[Nearby] = deque()
         self._tasks = self._large = 0
         self._chunks = ChunksAhead()
+        self._processor = OneProcessor()
         self._news: deque[Nearby | None] = deque()
         self.expects = self._policy.expects
 
@@ -97,11 +99,21 @@ class ReadingAhead:
             self._queue.extend(files)
             wanted = min(_TASKS, -(-len(self._queue) // _BATCH)) - self._tasks
             self._tasks += max(0, wanted)
+        if wanted > 0:
+            self._processor.gather()
         for _ in range(wanted):
             self._pool.submit(self._run)
 
     def _run(self) -> None:
-        """Runs in the pool, until nothing is queued any more."""
+        """Runs in the pool."""
+        self._processor.join()
+        try:
+            self._fetch_queued()
+        finally:
+            self._processor.leave()
+
+    def _fetch_queued(self) -> None:
+        """Until nothing is queued any more."""
         while True:
             with self._lock:
                 batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
