@@ -221,8 +221,15 @@ def test_point_to_cvmfs_leaves_another_file_system_alone(world):
     words = ["mount", "-t", "tmpfs", "none", world.client / "cvmfs"]
     if subprocess.run(words, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting something else needs root")
+    (world.client / "cvmfs" / "something").touch()
     world.run("PointToCVMFS", world.host, "--yes", code=MountFailed.exit_code)
     assert "another file system (tmpfs)" in world.shown.stderr
+    (world.client / "cvmfs" / "something").unlink()
+    try:
+        assert FQRN in world.run("PointToCVMFS", world.host, "--yes"), "a container's empty volume is in nobody's way"
+    finally:
+        for _ in ("ours", "what is below it"):
+            subprocess.run(["umount", "-l", world.client / "cvmfs"], check=False)
 
 
 def test_point_to_cvmfs_says_what_is_wrong_with_the_server(world, tmp_path):

@@ -6,6 +6,8 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from swrepo.cli.exits import guarded
 from swrepo.cli.linux import require_linux
@@ -132,6 +134,15 @@ def _check(url: str, names: list[str], places: Places, args: argparse.Namespace)
     return trusted
 
 
+def _is_an_empty_directory_of(kind: str, directory: Path) -> bool:
+    """Whether a file system that serves no repositories (as autofs or another client does) shows nothing there."""
+    if kind == "autofs" or kind.startswith("fuse"):
+        return False
+    with suppress(OSError):
+        return not any(directory.iterdir())
+    return False
+
+
 def _show(places: Places) -> None:
     """Mount, or, where all is mounted already, look for new revisions now."""
     from swrepo.cli.mounting import control_directory, find_socket
@@ -140,6 +151,8 @@ def _show(places: Places) -> None:
 
     directory = places.mountpoint
     kind = mounted_at(str(directory))
+    if kind is not None and _is_an_empty_directory_of(kind, directory):
+        kind = None  # as a container's volume, or a machine's partition for it
     if kind not in (None, "fuse.swrepo"):
         raise MountFailed(f"another file system ({kind}) is mounted on {directory}; unmount it, and run this again")
     if kind is not None:
