@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,6 +83,8 @@ def _found(servers: Sequence[str], urls: Sequence[str], client: HttpClient, kept
 
 def proxies_by(program: bytes, servers: Sequence[str]) -> str:
     """What a PAC file says for the servers, as a list of proxies: that for the first one, if they differ."""
+    import subprocess  # noqa: PLC0415 - costs every start-up what hardly anybody needs
+
     questions = [[f"{server}/.cvmfspublished", urlsplit(server).hostname or ""] for server in servers]
     arguments = [sys.executable, "-I", "-m", "swrepo.net.pac_process"]
     text = json.dumps({"program": program.decode("utf-8", "replace"), "questions": questions})
