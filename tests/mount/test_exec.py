@@ -264,8 +264,10 @@ def test_a_worker_that_is_killed_is_replaced(caller) -> None:
 def test_all_at_once_killed_leaves_nothing(caller) -> None:
     with caller.start(FQRN, "--", "sh", "-c", f"cat {HELLO}; cat") as process:
         assert process.stdout.readline() == "hello\n"
-        for pid in caller.processes():
-            os.kill(pid, signal.SIGKILL)
+        pids = caller.processes()
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # at once: none of them gets to see that another died
+            for pid in pids:
+                os.kill(pid, number)
     assert process.returncode == -signal.SIGKILL
 
 
