@@ -57,6 +57,8 @@ def test_values_are_those_of_the_original(repo: Golden, mount: Mount) -> None:
     rows = [row for row in recorded(repo) if row[1] not in OF_THE_MACHINE | OF_THE_CLIENT]
     assert len(rows) > 50
     for path, name, value in rows[:3000]:
+        if os.geteuid() != 0 and not os.access(os.fsencode(mount.point) + path, os.R_OK):
+            continue  # what one may not read has no attributes for one
         assert read(mount, path, name) == value, (path, name)
 
 
