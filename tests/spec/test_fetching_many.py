@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,70 @@ def test_a_stream_with_something_behind_its_end_is_refused() -> None:
     data = codec.encode(b"x" * 1000, Compression.ZLIB) + b"more"
     with pytest.raises(CorruptObject):
         codec.decode_whole(data, Want(ObjectId.of(data, Algorithm.SHA1), Compression.ZLIB, 1000))
+
+
+def test_what_somebody_else_fetches_is_left_and_what_a_batch_fetches_is_waited_for(tmp_path: Path, objects) -> None:
+    directory, wants = objects
+    first, second = list(wants)[:2]
+    entered, go = threading.Event(), threading.Event()
+
+    class Slow:
+        """Hands out one object when told to; a batch has to wait for that, too."""
+
+        def fetch(self, want: Want, out) -> None:
+            entered.set()
+            assert go.wait(20)
+            directory.fetch(want, out)
+
+        def fetch_many(self, asked, deliver) -> list[Want]:
+            entered.set()
+            assert go.wait(20)
+            return directory.fetch_many(asked, deliver)
+
+    cache = DiskCache(tmp_path / "cache", Slow())
+    with ThreadPoolExecutor(2) as threads:
+        alone = threads.submit(cache.bring, first)
+        assert entered.wait(20)
+        assert cache.bring_many([first], lambda *_: pytest.fail("never")) == [first]
+        entered.clear()
+        together = threads.submit(cache.bring_many, [second], lambda *_: None)
+        assert entered.wait(20)
+        waits = threading.Thread(target=lambda: os.close(cache.open(second)))
+        waits.start()
+        while not cache._combine.waiters(second.id.cache_path):
+            pass
+        go.set()
+        assert alone.result()
+        assert together.result() == []
+        waits.join()
+    assert cache.counters.fetched == 2, "each of them once"
+    cache.close()
+
+
+def test_what_a_batch_could_not_have_is_fetched_by_those_who_waited_for_it(tmp_path: Path, objects) -> None:
+    directory, wants = objects
+    want = next(iter(wants))
+    held: list[bytes] = []
+
+    class Failing:
+        """Delivers nothing to a batch, while somebody waits for what it asked for."""
+
+        def fetch(self, want: Want, out) -> None:
+            directory.fetch(want, out)
+
+        def fetch_many(self, asked, deliver) -> list[Want]:
+            reader.start()
+            while not cache._combine.waiters(want.id.cache_path):
+                pass
+            return list(asked)
+
+    def read() -> None:
+        with os.fdopen(cache.open(want), "rb") as file:
+            held.append(file.read())
+
+    cache = DiskCache(tmp_path / "cache", Failing())
+    reader = threading.Thread(target=read)
+    assert cache.bring_many([want], lambda *_: pytest.fail("never")) == [want]
+    reader.join()
+    assert held == [wants[want]]
+    cache.close()

@@ -25,7 +25,7 @@ from swrepo.cache.quota import Quota
 from swrepo.cache.writing import Content, install, sync
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
-from swrepo.objects.combine import Combine
+from swrepo.objects.combine import Claim, Combine
 from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many
 
 _SMALL = 1 << 20
@@ -99,29 +99,40 @@ class DiskCache(Notes):
         return self._combine.run(want.id.cache_path, lambda: self._fill(want)) is None
 
     def bring_many(self, wants: Sequence[Want], arrived: Callable[[Want, bool], object]) -> list[Want]:
-        """See BringsAhead. Not under Combine: should somebody else fetch one of them too, it only costs time."""
+        """See BringsAhead. What somebody else is fetching is left: `bring` waits for that."""
         self._follow()
         left: list[Want] = []
-        fitting: list[Want] = []
+        claims: dict[Want, Claim[str, Passing | None]] = {}
         for want in wants:
-            if self._is_here(want):
+            claim = self._combine.claim(want.id.cache_path)
+            if claim is None:
+                left.append(want)
+            elif self._is_here(want):
+                claim.done(None)
                 arrived(want, True)  # noqa: FBT003 - see BringsAhead
             elif self._suits_a_batch(want):
-                fitting.append(want)
+                claims[want] = claim
             else:
+                claim.drop()
                 left.append(want)
 
         def keep(want: Want, plain: bytes) -> None:
             try:
                 self._keep(want, plain)
-            except SwrepoError:  # `bring` knows what to do about it
-                left.append(want)
+            except SwrepoError:  # it is left, and `bring` knows what to do about it
                 return
             self._boots.fetched(want.id.cache_path)
             self._counting.fetched(len(plain), kept=True)
+            claims.pop(want).done(None)
             arrived(want, False)  # noqa: FBT003
 
-        return left + fetch_many(self._source, fitting, keep)
+        try:
+            if claims:
+                fetch_many(self._source, list(claims), keep)
+            return left + list(claims)
+        finally:
+            for claim in claims.values():
+                claim.drop()
 
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""

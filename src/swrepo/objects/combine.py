@@ -43,12 +43,11 @@ class Combine(Generic[K, T]):
             with self._lock:
                 running = self._running.get(key)
                 if running is None:
-                    mine = Future[T]()
-                    self._running[key] = _Running(mine, activity.current())
+                    claim = self._begin(key)
                 else:
                     self._waiters[key] = self._waiters.get(key, 0) + 1
             if running is None:
-                return self._fetch(key, fetch, mine)
+                return _fetch(claim, fetch)
             try:
                 with activity.Following(running.activity):
                     return running.outcome.result()
@@ -62,28 +61,65 @@ class Combine(Generic[K, T]):
         with self._lock:
             return self._waiters.get(key, 0)
 
-    def _fetch(self, key: K, fetch: Callable[[], T], outcome: Future[T]) -> T:
-        try:
-            result = fetch()
-        except Exception as error:
-            self._forget(key)
-            outcome.set_exception(error)
-            raise
-        except BaseException:  # KeyboardInterrupt, SystemExit: of this thread alone
-            self._forget(key)
-            outcome.cancel()
-            raise
-        self._forget(key)
-        outcome.set_result(result)
-        return result
+    def claim(self, key: K) -> Claim[K, T] | None:
+        """The right to fetch `key`, for who fetches many at once; None while somebody else fetches it."""
+        with self._lock:
+            return None if key in self._running else self._begin(key)
 
-    def _forget(self, key: K) -> None:
-        # Before the outcome is told: who asks from now on gets a fetch of their own, not an outcome of the past.
+    def forget(self, key: K) -> None:
+        """For Claim alone: the fetch has ended."""
         with self._lock:
             del self._running[key]
+
+    def _begin(self, key: K) -> Claim[K, T]:
+        outcome = Future[T]()
+        self._running[key] = _Running(outcome, activity.current())
+        return Claim(self, key, outcome)
 
     def _leave(self, key: K) -> None:
         with self._lock:
             self._waiters[key] -= 1
             if not self._waiters[key]:
                 del self._waiters[key]
+
+
+class Claim(Generic[K, T]):
+    """One fetch under way, to be ended by exactly one of these.
+
+    Each forgets it before the outcome is told: who asks from then on gets a fetch of their own, not one of the past.
+    """
+
+    __slots__ = ("_combine", "_key", "_outcome")
+
+    def __init__(self, combine: Combine[K, T], key: K, outcome: Future[T]) -> None:
+        self._combine = combine
+        self._key = key
+        self._outcome = outcome
+
+    def done(self, result: T) -> None:
+        """Give this to those who wait."""
+        self._combine.forget(self._key)
+        self._outcome.set_result(result)
+
+    def failed(self, error: Exception) -> None:
+        """Raise this in those who wait."""
+        self._combine.forget(self._key)
+        self._outcome.set_exception(error)
+
+    def drop(self) -> None:
+        """Let those who wait fetch for themselves."""
+        self._combine.forget(self._key)
+        self._outcome.cancel()
+
+
+def _fetch(claim: Claim[K, T], fetch: Callable[[], T]) -> T:
+    try:
+        result = fetch()
+    except Exception as error:
+        claim.failed(error)
+        raise
+    except BaseException:  # KeyboardInterrupt, SystemExit: of this thread alone
+        claim.drop()
+        raise
+    claim.done(result)
+    return result
