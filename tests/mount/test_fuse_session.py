@@ -15,7 +15,8 @@ from swrepo.errors import MountFailed, PathNotFound
 from swrepo.fuse import mount as mounting
 from swrepo.fuse import wire
 from swrepo.fuse.mount import MountOptions
-from swrepo.fuse.session import Request, Session
+from swrepo.fuse.request import Request
+from swrepo.fuse.session import Session
 from swrepo.fuse.wire import Opcode
 
 pytestmark = pytest.mark.mount

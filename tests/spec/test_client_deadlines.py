@@ -12,7 +12,8 @@ from swrepo.cli.options import parse
 from swrepo.errors import ObjectNotFound, Unreachable, UsageError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse import wire
-from swrepo.fuse.session import Request, Session
+from swrepo.fuse.request import Request
+from swrepo.fuse.session import Session
 from swrepo.fuse.wire import Opcode
 from swrepo.mount.deadlines import Deadlines
 from swrepo.mount.failures import MOMENT, Failures

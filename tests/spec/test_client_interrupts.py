@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from swrepo.fuse.session import Request
+from swrepo.fuse.request import Request
 from swrepo.mount.interrupts import ends, is_meant_to_stop
 
 

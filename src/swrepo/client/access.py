@@ -19,11 +19,12 @@ from urllib.parse import unquote, urlsplit
 from swrepo.cache.plan import CachePlan, DirectoryPlan, build
 from swrepo.cache.tiered import Tier
 from swrepo.catalog.schema import KEY_VOLATILE
+from swrepo.client.anchors import trust_anchors
 from swrepo.client.offline import Recording, kept_manifest
+from swrepo.client.pinned import dated_revision, tagged_revision
 from swrepo.config.network import NetworkParameters
-from swrepo.errors import ConfigError, FormatError, PathNotFound, Rollback, Unreachable, UsageError, WrongRepository
-from swrepo.format import blacklist, envelope, manifest
-from swrepo.format.blacklist import Blacklist
+from swrepo.errors import ConfigError, Rollback, Unreachable, UsageError, WrongRepository
+from swrepo.format import envelope, manifest
 from swrepo.format.breadcrumb import Breadcrumb
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
@@ -34,13 +35,10 @@ from swrepo.net.http import Timeouts
 from swrepo.net.remote import RemoteRepository
 from swrepo.net.routes import DIRECT, ProxyGroups
 from swrepo.objects.directory import DirectoryObjects
-from swrepo.objects.store import LocalObjects, Want
+from swrepo.objects.store import Want
 from swrepo.repository.alternative import AlternativePaths
 from swrepo.repository.bootstrap import trusted_manifest
-from swrepo.repository.history import open_history
 from swrepo.repository.revision import Revision
-from swrepo.trust.chain import TrustAnchors
-from swrepo.trust.keys import PublicKey
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +98,7 @@ class Access:
         """
         self.request: AccessRequest = request
         self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
-        self.anchors = TrustAnchors(_keys(request.keys), _blacklist(request.blacklists))
+        self.anchors = trust_anchors(request.keys, request.blacklists)
         self._lock = threading.Lock()  # one refresh at a time
         self.connection: Connection | None = None
         self.external: ExternalConnection | None = None
@@ -289,57 +287,7 @@ def open_access(request: AccessRequest) -> Access:
     return Access(request)
 
 
-def tagged_revision(found: Manifest, tag: str, objects: LocalObjects) -> Revision:
-    """The revision that the history of a trusted manifest calls `tag`; PathNotFound where it has no such tag."""
-    if found.history is None:
-        raise PathNotFound(f"the repository {found.fqrn} has no history, so there is no tag {tag}")
-    history = open_history(found.history, objects)
-    try:
-        entry = history.find(tag)
-    finally:
-        history.close()
-    if entry is None:
-        raise PathNotFound(f"the repository {found.fqrn} has no tag {tag}")
-    return Revision(entry.root, objects, entry.size or None)
-
-
-def dated_revision(found: Manifest, date: datetime, objects: LocalObjects) -> Revision:
-    """The last revision with a tag at `date`; PathNotFound where there is none."""
-    if found.history is None:
-        raise PathNotFound(f"the repository {found.fqrn} has no history, so nothing tells its state at {date}")
-    history = open_history(found.history, objects)
-    try:
-        entry = history.by_date(date)
-    finally:
-        history.close()
-    if entry is None:
-        raise PathNotFound(f"the repository {found.fqrn} has no tag as old as {date}")
-    return Revision(entry.root, objects, entry.size or None)
-
-
 def directory_of(url: str) -> Path:
     """The directory of a file:// URL. Windows writes its drive after the slash: file:///C:/srv."""
     path = unquote(urlsplit(url).path)
     return Path(path[1:] if os.path.splitdrive(path[1:])[0] else path)
-
-
-def _keys(paths: tuple[Path, ...]) -> tuple[PublicKey, ...]:
-    found: list[PublicKey] = []
-    for path in paths:
-        try:
-            found.extend(PublicKey.parse_all(path.read_bytes()))
-        except OSError as error:
-            raise ConfigError(f"cannot read the public key {path}: {error.strerror}") from error
-        except FormatError as error:
-            raise ConfigError(f"{path} holds no public key: {error}") from error
-    return tuple(found)
-
-
-def _blacklist(paths: tuple[Path, ...]) -> Blacklist:
-    text = ""
-    for path in paths:
-        try:
-            text += path.read_text("utf-8", "replace") + "\n"
-        except OSError as error:
-            raise ConfigError(f"cannot read the blacklist {path}: {error.strerror}") from error
-    return blacklist.parse(text)

@@ -115,14 +115,6 @@ class Dirent(NamedTuple):
         return bool(self.flags & 0x80)
 
     @property
-    def is_hidden(self) -> bool:
-        return bool(self.flags & 0x8000)
-
-    @property
-    def is_direct_io(self) -> bool:
-        return bool(self.flags & 0x10000)
-
-    @property
     def algorithm(self) -> Algorithm:
         """Hash algorithm of the content; FormatError for a number that the format does not know."""
         number = (self.flags >> _ALGORITHM_SHIFT & _NUMBER_MASK) + 1

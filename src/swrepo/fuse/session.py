@@ -3,6 +3,8 @@
 The loop reads a request, calls the handler of its opcode and writes what that returns. A handler that cannot answer at
 once returns LATER and answers by `Session.answer` from another thread. No exception leaves the loop: a SwrepoError is
 answered with its errno, anything else with EIO and a line in the log.
+
+A session can go on with the connection of a process that died: it begins with the requests that one left.
 """
 
 from __future__ import annotations
@@ -13,45 +15,31 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
 
-from swrepo.errors import FormatError, ReadOnly, SwrepoError
+from swrepo.errors import FormatError, SwrepoError
 from swrepo.fuse import wire
 from swrepo.fuse.inflight import InFlight
+from swrepo.fuse.request import (
+    LATER,
+    FailedBefore,
+    Handler,
+    InterruptRule,
+    Later,
+    Request,
+    name_of,
+    nothing,
+    open_cached,
+    operation,
+    refuse_write,
+)
 from swrepo.fuse.wire import IN_HEADER, OUT_HEADER, Opcode
 
 log = logging.getLogger(__name__)
 
 
-class Request(NamedTuple):
-    """One request of the kernel. `body` is what follows the header."""
-
-    unique: int
-    opcode: int
-    node: int
-    uid: int
-    gid: int
-    pid: int
-    body: bytes
-
-
-class Later:
-    """The type of LATER: no reply comes from the handler."""
-
-
-LATER: Final = Later()
-"""What a handler returns when `Session.answer` will follow, or nothing is to be replied."""
-
-Handler = Callable[[Request], bytes | Later]
-InterruptRule = Callable[[Request], bool]
-
 _HIGHEST_OPCODE = 64
 _TRIES = 5
 """Processes that may take over one request, and die, before it is answered with an error."""
-
-
-class FailedBefore(SwrepoError):
-    """What another request, or the same one a moment ago, failed of: the log has it already."""
 
 
 class Session:
@@ -83,7 +71,7 @@ class Session:
         self.waited: Callable[[int, float], object] = lambda _opcode, _seconds: None
         """Told the opcode of each request that was answered later, and how long it took. It must not raise."""
         self._since: dict[int, float] = {}
-        self.describe: Callable[[Request], str] = _operation
+        self.describe: Callable[[Request], str] = operation
         """Names a request in the log; may be exchanged for one that knows paths. It must not raise."""
         self._interrupted = interrupted
         self._undelivered = undelivered
@@ -91,9 +79,9 @@ class Session:
         self._lock = threading.Lock()
         self._handlers: list[Handler] = [self._unknown] * _HIGHEST_OPCODE
         for opcode in wire.WRITING:
-            self._handlers[opcode] = _refuse_write
+            self._handlers[opcode] = refuse_write
         self._handlers[Opcode.INTERRUPT] = self._interrupt
-        self._handlers[Opcode.DESTROY] = _nothing
+        self._handlers[Opcode.DESTROY] = nothing
         self._handlers[Opcode.IOCTL] = self._no_ioctl
         for opcode, handler in handlers.items():
             self._handlers[opcode] = handler
@@ -248,7 +236,7 @@ class Session:
             self._undelivered(request, payload)
             if error.errno in (errno.ENOENT, errno.ENODEV):  # interrupted, or unmounted meanwhile
                 return False
-            log.exception("the kernel refused the reply to %s of node %d", _name(request.opcode), request.node)
+            log.exception("the kernel refused the reply to %s of node %d", name_of(request.opcode), request.node)
             self.reply_error(request.unique, errno.EIO)
             return False
         return True
@@ -291,11 +279,11 @@ class Session:
         if agreement.passes_through and self._passthrough is not None:
             self._handlers[Opcode.OPEN], self._handlers[Opcode.RELEASE] = self._passthrough
         elif not agreement.may_refuse_open:
-            self._handlers[Opcode.OPEN] = _open_cached
-            self._handlers[Opcode.RELEASE] = _nothing
+            self._handlers[Opcode.OPEN] = open_cached
+            self._handlers[Opcode.RELEASE] = nothing
         if not agreement.may_refuse_opendir:
-            self._handlers[Opcode.OPENDIR] = _open_cached
-            self._handlers[Opcode.RELEASEDIR] = _nothing
+            self._handlers[Opcode.OPENDIR] = open_cached
+            self._handlers[Opcode.RELEASEDIR] = nothing
 
     def _interrupt(self, request: Request) -> Later:
         (unique,) = wire.INTERRUPT_IN.unpack_from(request.body)
@@ -329,30 +317,6 @@ class Session:
         return LATER
 
 
-def _refuse_write(request: Request) -> Later:
-    message = f"{_name(request.opcode)}: the file system is read-only"
-    raise ReadOnly(message)
-
-
-def _nothing(_request: Request) -> bytes:
-    return b""
-
-
-def _open_cached(_request: Request) -> bytes:
-    return wire.OPEN_OUT.pack(0, wire.FOPEN_KEEP_CACHE | wire.FOPEN_CACHE_DIR, 0)
-
-
-def _operation(request: Request) -> str:
-    return f"{_name(request.opcode)} of node {request.node}"
-
-
 def _with_notes(error: BaseException) -> str:
     """The message, and what was noted on the error on its way: the servers that were tried, for one."""
     return "; ".join([str(error), *getattr(error, "__notes__", ())])
-
-
-def _name(opcode: int) -> str:
-    try:
-        return Opcode(opcode).name
-    except ValueError:
-        return f"request {opcode}"

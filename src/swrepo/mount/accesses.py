@@ -11,7 +11,8 @@ from functools import partial
 
 from swrepo.errors import SwrepoError, UsageError
 from swrepo.fuse import wire
-from swrepo.fuse.session import Handler, Later, Request, Session
+from swrepo.fuse.request import Handler, Later, Request
+from swrepo.fuse.session import Session
 from swrepo.fuse.wire import Opcode
 from swrepo.vfs.tree import Vfs
 

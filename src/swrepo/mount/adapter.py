@@ -12,9 +12,19 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
 from swrepo.fuse import wire
 from swrepo.fuse.inflight import InFlight
-from swrepo.fuse.session import LATER, Handler, Later, Request, Session
+from swrepo.fuse.request import LATER, Handler, Later, Request
+from swrepo.fuse.session import Session
 from swrepo.fuse.wire import Opcode
 from swrepo.mount.ahead_fetch import ReadingAhead
+from swrepo.mount.answers import (
+    BLOCK_SIZE,
+    NO_ATTRIBUTES,
+    NotSupported,
+    attributes,
+    name_only,
+    numbers_told,
+    sized,
+)
 from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.deadlines import DEADLINE, Deadlines, describe
 from swrepo.mount.interrupts import is_meant_to_stop
@@ -23,7 +33,7 @@ from swrepo.mount.passthrough import OpenFiles
 from swrepo.mount.reads import Read, Reads
 from swrepo.repository.status import Status
 from swrepo.vfs.owners import Owners
-from swrepo.vfs.tree import ROOT_NODE, Listed, NotHere, Vfs
+from swrepo.vfs.tree import ROOT_NODE, NotHere, Vfs
 
 WORKERS = 32
 """Threads that fetch. More would not fetch faster: the network has its own queue."""
@@ -34,9 +44,7 @@ _LOCAL_WORKERS = 4
 _CATALOGS_PER_REQUEST = 300
 """Nested catalogs that one look-up can lead through: the tree allows 256 above one another."""
 
-_BLOCK_SIZE = 4096
 _NAME_MAX = 255
-_NO_ATTRIBUTES = (0,) * 16
 _TRUSTED = b"trusted."
 _UNSUPPORTED = frozenset(
     {b"security.capability", b"security.selinux", b"system.posix_acl_access", b"system.posix_acl_default"}
@@ -158,7 +166,7 @@ class Adapter:
         except PathNotFound:
             if request.node == ROOT_NODE and self.vfs.is_synthetic:
                 raise  # it may exist the next time, so the kernel is not told to remember
-            return wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *_NO_ATTRIBUTES)
+            return wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *NO_ATTRIBUTES)
         self.vfs.nodes.remember(number)
         return wire.ENTRY.pack(number, 0, self._validity, self._validity, 0, 0, *self._attributes(number, found))
 
@@ -192,17 +200,17 @@ class Adapter:
             if room < 0:
                 break
             if found is None:
-                parts.append(_name_only(item))
+                parts.append(name_only(item))
             else:
-                attributes = self._attributes(number, found)
-                parts.append(pack(number, 0, validity, validity, 0, 0, *attributes, number, cookie, length, mode >> 12))
+                told = self._attributes(number, found)
+                parts.append(pack(number, 0, validity, validity, 0, 0, *told, number, cookie, length, mode >> 12))
                 remember(number)
             parts.append(name)
             parts.append(padding[length & 7])
         return b"".join(parts)
 
     def _attributes(self, number: int, found: Status) -> tuple[int, ...]:
-        return _attributes(number, found if self._owners is None else self._owners.shown(found))
+        return attributes(number, found if self._owners is None else self._owners.shown(found))
 
     # Extended attributes
 
@@ -214,14 +222,14 @@ class Adapter:
             value = self.vfs.xattrs(request.node).get(name)
         if value is None:
             raise NotSupported(f"no {name!r} here") if name in _UNSUPPORTED else NoAttribute(f"no attribute {name!r}")
-        return _sized(value, size)
+        return sized(value, size)
 
     def _listxattr(self, request: Request) -> bytes:
         size, _ = wire.XATTR_IN.unpack_from(request.body)
         names = [name for name in self.vfs.xattrs(request.node) if self._may_see(name, request)]
         if self.magic is not None:
             names += [name for name in self.magic.listed(request.node, request.uid, request.gid) if name not in names]
-        return _sized(b"".join(name + b"\0" for name in names), size)
+        return sized(b"".join(name + b"\0" for name in names), size)
 
     def _may_see(self, name: bytes, request: Request) -> bool:
         """As on other file systems, only the machine's root gets to see `trusted.` attributes listed."""
@@ -253,8 +261,8 @@ class Adapter:
         """What the cache may take and has left, as the original tells it; without a limit, what is published."""
         size, entries = self.vfs.usage()
         total, free = self.room() or (size, 0)
-        blocks, left = -(-total // _BLOCK_SIZE), free // _BLOCK_SIZE
-        return wire.STATFS_OUT.pack(blocks, left, left, entries, 0, _BLOCK_SIZE, _NAME_MAX, _BLOCK_SIZE, 0)
+        blocks, left = -(-total // BLOCK_SIZE), free // BLOCK_SIZE
+        return wire.STATFS_OUT.pack(blocks, left, left, entries, 0, BLOCK_SIZE, _NAME_MAX, BLOCK_SIZE, 0)
 
     def _forget(self, request: Request) -> Later:
         (times,) = wire.FORGET_IN.unpack_from(request.body)
@@ -271,70 +279,8 @@ class Adapter:
 
     def _undelivered(self, request: Request, payload: bytes) -> None:
         """The kernel did not take an answer, so it does not know the numbers in it."""
-        numbers: list[int] = []
         if request.opcode == Opcode.OPEN and self._opens is not None:
             self._opens.undelivered(request)
-        elif request.opcode == Opcode.LOOKUP:
-            numbers = [wire.ENTRY.unpack_from(payload)[0]]
-        elif request.opcode == Opcode.READDIRPLUS:
-            position = 0
-            while position < len(payload):
-                fields = wire.DIRENT_PLUS.unpack_from(payload, position)
-                numbers.append(fields[0])
-                length: int = fields[-2]
-                position += wire.DIRENT_PLUS.size + length + (-length & 7)
         with self.vfs.lock:
-            for number in numbers:
-                if number:
-                    self.vfs.forget(number, 1)
-
-
-def _attributes(number: int, found: Status) -> tuple[int, ...]:
-    """The sixteen attributes of the wire. Access and change times are those of the last change, as in the original."""
-    mode, nlink, uid, gid, rdev, size, mtime, mtime_ns = found
-    return (
-        number,
-        size,
-        size + 511 >> 9,
-        mtime,
-        mtime,
-        mtime,
-        mtime_ns,
-        mtime_ns,
-        mtime_ns,
-        mode,
-        nlink & 0xFFFFFFFF,
-        uid,
-        gid,
-        rdev & 0xFFFFFFFF,
-        _BLOCK_SIZE,
-        0,
-    )
-
-
-def _name_only(item: Listed) -> bytes:
-    """An entry whose attributes the kernel has to ask for if it needs them."""
-    return wire.DIRENT_PLUS.pack(
-        0, 0, 0, 0, 0, 0, *_NO_ATTRIBUTES, item.number, item.cookie, len(item.name), item.mode >> 12
-    )
-
-
-def _sized(value: bytes, size: int) -> bytes:
-    """Answer of an attribute call: the length when asked with size 0, else the value if it fits."""
-    if size == 0:
-        return wire.XATTR_SIZE.pack(len(value), 0)
-    if len(value) > size:
-        raise TooSmall(f"{len(value)} bytes do not fit into {size}")
-    return value
-
-
-class NotSupported(SwrepoError):
-    """The file system does not know such attributes, so there is no point in asking another entry."""
-
-    errno = 95  # EOPNOTSUPP
-
-
-class TooSmall(SwrepoError):
-    """The caller's buffer does not hold the attribute."""
-
-    errno = 34  # ERANGE
+            for number in numbers_told(request, payload):
+                self.vfs.forget(number, 1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swrepo.errors import SwrepoError, Unreachable
-from swrepo.fuse.session import FailedBefore, Request, Session
+from swrepo.fuse.request import FailedBefore, Request
+from swrepo.fuse.session import Session
 from swrepo.fuse.wire import Opcode
 from swrepo.system.activity import ANY, Activity, Working
 from swrepo.vfs.tree import Vfs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from swrepo.fuse.session import Request
+from swrepo.fuse.request import Request
 
 _ASKED_TO_END = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _IGNORED_BY_DEFAULT = frozenset({signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT})

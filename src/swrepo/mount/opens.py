@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 
 from swrepo.errors import SwrepoError
 from swrepo.fuse import wire
-from swrepo.fuse.session import LATER, Later, Request, Session
+from swrepo.fuse.request import LATER, Later, Request
+from swrepo.fuse.session import Session
 from swrepo.mount.ahead_fetch import ReadingAhead
 from swrepo.mount.deadlines import Deadlines
 from swrepo.mount.passthrough import OpenFiles, Unsupported

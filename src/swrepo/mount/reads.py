@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
-from swrepo.fuse.session import FailedBefore, Request, Session
+from swrepo.fuse.request import FailedBefore, Request
+from swrepo.fuse.session import Session
 from swrepo.mount.ahead import Nearby
 from swrepo.mount.deadlines import Deadlines
 from swrepo.mount.failures import Failures
