@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swrepo.cli.exits import guarded
-from swrepo.cli.main import Parser
+from swrepo.cli.main import Parser, new_parser
 from swrepo.errors import SwrepoError, UsageError
 
 PROGRAM = "cvmfs_fsck"
@@ -32,13 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> Parser:
     """What it understands."""
-    found = Parser(
-        prog=PROGRAM,
-        description=_DESCRIPTION,
-        epilog="example:\n" + "".join(f"  {line}\n" for line in EXAMPLE.splitlines()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    found = new_parser(PROGRAM, _DESCRIPTION, EXAMPLE)
     found.add_argument("cache", metavar="DIR", help="the cache, such as /var/lib/cvmfs/shared")
     found.add_argument("-v", dest="verbose", action="store_true", help="name each object that is good, too")
     found.add_argument("-p", dest="mend", action="store_true", help="remove what is damaged")

@@ -109,15 +109,20 @@ def run_command(program: str, module: CommandModule, words: Sequence[str]) -> in
     return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
 
 
-def parser_of(program: str, module: CommandModule) -> Parser:
-    """The parser of one command."""
-    parser = Parser(
+def new_parser(program: str, description: str, example: str) -> Parser:
+    """A parser whose help ends with an example, each line of it indented."""
+    return Parser(
         prog=program,
-        description=(module.__doc__ or "").strip(),
-        epilog=f"example:\n{_indented(module.EXAMPLE)}",
+        description=description,
+        epilog=f"example:\n{_indented(example)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def parser_of(program: str, module: CommandModule) -> Parser:
+    """The parser of one command."""
+    parser = new_parser(program, (module.__doc__ or "").strip(), module.EXAMPLE)
     module.configure(parser)
     return parser
 

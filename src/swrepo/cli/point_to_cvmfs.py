@@ -11,7 +11,7 @@ from pathlib import Path
 
 from swrepo.cli.exits import guarded
 from swrepo.cli.linux import require_linux
-from swrepo.cli.main import Parser
+from swrepo.cli.main import Parser, new_parser
 from swrepo.cli.places import Places, current
 from swrepo.errors import MountFailed, NotFound, SwrepoError, TrustError
 
@@ -74,13 +74,7 @@ def _trust_offers(url: str, names: list[str], places: Places, *, yes: bool) -> N
 
 def parser() -> Parser:
     """What it understands."""
-    found = Parser(
-        prog=PROGRAM,
-        description=_DESCRIPTION,
-        epilog="example:\n" + "".join(f"  {line}\n" for line in EXAMPLE.splitlines()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    found = new_parser(PROGRAM, _DESCRIPTION, EXAMPLE)
     found.add_argument("host", metavar="HOST[:PORT]", help="the server, or its URL")
     found.add_argument(
         "--key", action="append", default=[], metavar="FILE", help="a public key to trust from now on (repeatable)"
