@@ -76,3 +76,14 @@ def test_every_lock_is_in_the_document_on_concurrency():
         if re.search(r"threading\.(R?Lock|Condition|Semaphore)\(", file.read_text("utf-8")):
             module = ".".join(file.relative_to(source).with_suffix("").parts)
             assert f"`{module}`" in text, f"{module} has a lock that docs/concurrency.md does not name"
+
+
+@pytest.mark.parametrize("page", ["concurrency.md", "../ARCHITECTURE.md"])
+def test_the_modules_that_a_document_names_exist(page: str) -> None:
+    source = DOCS.parent / "src/swrepo"
+    packages = {path.name for path in source.iterdir() if path.is_dir()}
+    named = re.findall(r"`([a-z_]+)\.([a-z_]+)[`.]", (DOCS / page).read_text("utf-8"))
+    modules = [source / package / module for package, module in named if package in packages]
+    assert len(modules) > 20
+    missing = [path for path in modules if not (path.with_suffix(".py").is_file() or path.is_dir())]
+    assert missing == []
