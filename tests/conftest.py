@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,18 @@ from hypothesis import settings
 # The same examples in every run, however slow the machine is at the moment.
 settings.register_profile("swrepo", deadline=None, derandomize=True)
 settings.load_profile("swrepo")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each run has a directory of its own.
+
+    By default pytest clears away those of earlier runs at its end, and where one of them holds what cannot be removed
+    (a mount that a killed run left) it fails this run for it.
+    """
+    if config.option.basetemp is None:
+        base = tempfile.mkdtemp(prefix="swrepo-tests-")
+        config.option.basetemp = base
+        config.add_cleanup(lambda: shutil.rmtree(base, ignore_errors=True))
 
 
 class _Collector(logging.Handler):
