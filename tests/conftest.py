@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ settings.load_profile("swrepo")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Each run has a directory of its own.
+    """Each run has a directory of its own, and interrupts are not ignored, as they are in the background of a shell.
 
     By default pytest clears away those of earlier runs at its end, and where one of them holds what cannot be removed
     (a mount that a killed run left) it fails this run for it.
@@ -25,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         base = tempfile.mkdtemp(prefix="swrepo-tests-")
         config.option.basetemp = base
         config.add_cleanup(lambda: shutil.rmtree(base, ignore_errors=True))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs that tests start would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Collector(logging.Handler):

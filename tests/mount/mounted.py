@@ -105,9 +105,11 @@ def mounted(directory: Path, *, expected: tuple[str, ...] = (), **request) -> It
         yield mount
     finally:
         mount.stop()
-    lines = [line for line in mount.log.read_text().splitlines() if " WARNING:" in line or " ERROR:" in line]
-    assert [line for line in lines if not any(part in line for part in expected)] == []
-    assert "Traceback" not in mount.log.read_text()
+    text = mount.log.read_text()
+    lines = [line for line in text.splitlines() if " WARNING:" in line or " ERROR:" in line]
+    unexpected = [line for line in lines if not any(part in line for part in expected)]
+    assert not unexpected, "\n".join(unexpected)
+    assert "Traceback" not in text, text
 
 
 def repository(golden, **more) -> dict:
