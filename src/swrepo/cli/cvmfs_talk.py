@@ -40,9 +40,12 @@ def _run(words: Sequence[str]) -> int:
     require_linux(PROGRAM)
     command = " ".join(args.words)
     if args.socket is not None:
+        from swrepo.cli.places import current
+        from swrepo.cli.talking import RELOAD, reload
         from swrepo.mount.control import ask
 
-        return _shown(ask(Path(args.socket), command))
+        socket = Path(args.socket)
+        return _shown(reload(socket, current()) if command == RELOAD else ask(socket, command))
     return _ask_instance(args.instance, command) if args.instance is not None else _ask_all(command)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from swrepo.cli.configured import cache_base, full_name, general
 from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
 from swrepo.cli.places import Places, current
-from swrepo.cli.selection import SHARED_CACHE, overrides, select
+from swrepo.cli.selection import SHARED_CACHE, from_here, overrides, select
 from swrepo.client.access import AccessRequest
 from swrepo.client.target import Target, parse
 from swrepo.config.parameters import ClientParameters, LogParameters
@@ -25,7 +26,8 @@ from swrepo.mount.control import ask
 from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.logs import LogOptions
 from swrepo.mount.records import recorded_sockets
-from swrepo.mount.request import HOURS_24, IDLE, MountRequest
+from swrepo.mount.renewal import VARIABLE as TAKES_OVER
+from swrepo.mount.request import HOURS_24, IDLE, MountRequest, Program
 from swrepo.mount.watching import Telemetry, Visibility, WatchOptions
 from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
@@ -41,7 +43,7 @@ def mount_one(args: argparse.Namespace, options: MountOptions) -> int:
     target = repository_target(args.target)
     selection = select(target, args, options.parameters)
     repository = access_request(selection)
-    return _mount(args, options, selection.parameters, repository=repository)
+    return _mount(args, options, selection.parameters, repository=repository, target=target)
 
 
 def repository_target(text: str) -> Target:
@@ -101,6 +103,7 @@ def _mount(
     options: MountOptions,
     parameters: ClientParameters,
     *,
+    target: Target | None = None,
     repository: AccessRequest | None = None,
     resolve: Callable[[str], AccessRequest] | None = None,
     listed: Callable[[], Sequence[str]] = tuple,
@@ -109,20 +112,36 @@ def _mount(
     if args.foreground:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(levelname)s: %(message)s")
     given = args.directory.startswith(_GIVEN_CONNECTION)
-    request = mount_request(args.directory if given else str(Path(args.directory).absolute()), options, parameters)
-    return start.mount(
-        replace(
-            request,
-            repository=repository,
-            resolve=resolve,
-            listed=listed,
-            foreground=args.foreground,
-            service_manager=os.environ.get(ADDRESS_VARIABLE) if args.foreground else None,
-            control=control,
-            watching=replace(request.watching, records=current().records),
-            socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
-        )
+    directory = args.directory if given else str(Path(args.directory).absolute())
+    left = os.environ.pop(TAKES_OVER, None)
+    request = mount_request(directory, options, parameters)
+    request = replace(
+        request,
+        repository=repository,
+        resolve=resolve,
+        listed=listed,
+        foreground=args.foreground,
+        service_manager=os.environ.get(ADDRESS_VARIABLE) if args.foreground else None,
+        control=control,
+        watching=replace(request.watching, records=current().records),
+        socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
+        again=_again(args, target, directory),
     )
+    return start.mount(request) if left is None else start.take_over(request, left)
+
+
+def _again(args: argparse.Namespace, target: Target | None, directory: str) -> Program:
+    """The command line that mounts `target` (None: all repositories) once more, from whatever current directory."""
+    words = [sys.executable, *(["-I"] if sys.flags.isolated else []), "-m", "swrepo.cli.main", "mount"]
+    words += [f"--key={key}" for key in args.key]
+    words += [f"--cache={args.cache}"] if args.cache else []
+    words += [f"--proxy={args.proxy}"] if args.proxy is not None else []
+    words += [f"-o{option}" for option in args.options]
+    words += ["--foreground"] if args.foreground else []
+    if target is None:
+        return Program((*words, "--all", *(["--list"] if args.list else []), "--", directory), dict(os.environ))
+    is_place = target.url is not None and "://" not in args.target
+    return Program((*words, "--", from_here(args.target) if is_place else args.target, directory), dict(os.environ))
 
 
 def mount_request(mountpoint: str, options: MountOptions, parameters: ClientParameters) -> MountRequest:

@@ -100,6 +100,7 @@ class Access:
         self.variables: Mapping[str, str] = {**request.variables, "CVMFS_ARCH": platform.machine()}
         self.anchors = trust_anchors(request.keys, request.blacklists)
         self._lock = threading.Lock()  # one refresh at a time
+        self._chooses_again = False
         self.connection: Connection | None = None
         self.external: ExternalConnection | None = None
         self.documents = self._source()
@@ -138,16 +139,28 @@ class Access:
 
         Raises what fetching and trusting raise; then nothing has changed.
         """
-        if self.is_fixed:
+        if self.is_fixed and not self._chooses_again:
             return None
         with self._lock:
             found = self._trusted()
             self.manifest = found
-            if found.root_catalog == self.revision.root:
+            if found.root_catalog == self.revision.root and not self._is_chosen:
+                self._chooses_again = False
                 return None
-            revision = Revision(found.root_catalog, self.cache, found.root_size)
+            revision = self._chosen(found)
+            self._chooses_again = False
+            if revision.root == self.revision.root:
+                revision.close()
+                return None
             self.cache.is_volatile = _is_volatile(revision)
             return revision
+
+    def choose_again(self) -> None:
+        """Have the next `newer` look for the revision that the request names, though it is fixed.
+
+        For a request that may be another one than that by which the revision was found that is shown.
+        """
+        self._chooses_again = True
 
     def replace(self, revision: Revision) -> Revision:
         """Show `revision` from now on; the one before, which the caller closes when nobody uses it any more."""

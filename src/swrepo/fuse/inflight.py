@@ -20,6 +20,9 @@ _ATTEMPTS = Struct("=I4x")
 _LENGTH = Struct("=I")
 _SIZE = READ_BUFFER + SLOTS * _SLOT_SIZE
 
+SHAPE: Final = (READ_BUFFER, SLOTS, _SLOT_SIZE, _ATTEMPTS.format, _LENGTH.format)
+"""What two programs have to agree on that share the memory."""
+
 
 class Inherited(NamedTuple):
     """A request of the kernel that another process left. `attempts`: how many before this one took it over so."""
@@ -101,9 +104,9 @@ class InFlight:
         return self._bytes[start : start + length] if IN_HEADER.size <= length <= room else None
 
 
-def new_memory() -> SharedMemory:
-    """Memory for the requests of one connection."""
-    return SharedMemory(_SIZE)
+def new_memory(inherited: int | None = None) -> SharedMemory:
+    """Memory for the requests of one connection. `inherited`: the descriptor of another program's."""
+    return SharedMemory(_SIZE, inherited)
 
 
 def _offset(slot: int) -> int:

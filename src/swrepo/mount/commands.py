@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from swrepo import __version__
@@ -16,14 +16,20 @@ from swrepo.mount.control import Command, answer
 from swrepo.mount.mounted import Mounted
 from swrepo.mount.network_commands import NetworkCommands
 from swrepo.mount.refresh import Refresher, Timer
+from swrepo.mount.renewal import attempt
 from swrepo.mount.report import report
 from swrepo.mount.watch_commands import watch_commands
 
+RELOADING = "a program that was started anew takes over"
 
-def commands(mounted: Mounted, timer: Timer) -> dict[str, Command]:
-    """The commands by name. `in NAME COMMAND` is about one of many repositories."""
+
+def commands(mounted: Mounted, timer: Timer, history: Sequence[str] = ()) -> dict[str, Command]:
+    """The commands by name. `in NAME COMMAND` is about one of many repositories.
+
+    `history`: the programs that have served the mount.
+    """
     network = NetworkCommands()
-    watching = watch_commands(mounted, timer)
+    watching = watch_commands(mounted, timer, history)
 
     def about(wanted: str | None) -> dict[str, Command]:
         def accesses() -> Mapping[str, Access]:
@@ -62,8 +68,15 @@ def _of_the_mount(mounted: Mounted) -> dict[str, Command]:
         "counters": lambda _rest: _counters(mounted),
         "pid": lambda _rest: str(os.getpid()),
         "mountpoint": lambda _rest: mounted.request.mountpoint,
+        "reload": lambda _rest: _reload(mounted),
         "version": lambda _rest: __version__,
     }
+
+
+def _reload(mounted: Mounted) -> str:
+    attempt(mounted.request.again, [access.fqrn for access in mounted.accesses.values()])
+    mounted.make_room()
+    return RELOADING
 
 
 def _of_repositories(refreshers: Callable[[], list[Refresher]]) -> dict[str, Command]:

@@ -6,6 +6,9 @@
 The worker tells through a pipe that it is ready, or why it cannot be, and gives the guard a descriptor of the mount
 (mount.handover). A pipe that only the guard holds open tells the worker that the guard is gone. The guard does nothing
 else, so it has no reason to die; when workers die one after another, it gives up and takes the mount away.
+
+A worker that ends with `RENEW` asks for its place to be taken by a program that is started anew, with the code and the
+configuration of that moment (mount.renewal). Where that one cannot go on, a worker of the guard's own code does.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -33,6 +37,12 @@ the workers before it left."""
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+
+RENEW = 75
+"""The exit code of a worker that makes room for a program that is started anew."""
+
+Successor = Callable[[Handover, int], NoReturn]
+"""Becomes that program, in a child of the guard; gets what a `Worker` gets."""
 
 _FAILURES = 5
 """So many workers in a row may die before the mount answers again; then the guard gives up."""
@@ -68,7 +78,9 @@ class Report:
             self.close()
 
 
-def run_in_background(worker: Worker, clean_up: Callable[[], None], detach: Callable[[], None]) -> None:
+def run_in_background(
+    worker: Worker, clean_up: Callable[[], None], detach: Callable[[], None], successor: Successor
+) -> None:
     """Start guard and worker, detached from the terminal (`detach` closes it), and return when the mount answers.
 
     Raises the worker's error when it cannot. Only for a process with one thread.
@@ -76,7 +88,7 @@ def run_in_background(worker: Worker, clean_up: Callable[[], None], detach: Call
     receiver, sender = os.pipe()
     _flush()
     if (child := os.fork()) == 0:
-        _end_with(lambda: _become_guard(worker, clean_up, detach, receiver, sender))
+        end_with(lambda: _become_guard(worker, clean_up, detach, successor, receiver, sender))
     os.close(sender)
     message = _receive(receiver)
     if message is None:
@@ -85,10 +97,10 @@ def run_in_background(worker: Worker, clean_up: Callable[[], None], detach: Call
     _raise_reported(message)
 
 
-def run_in_foreground(worker: Worker, clean_up: Callable[[], None]) -> int:
+def run_in_foreground(worker: Worker, clean_up: Callable[[], None], successor: Successor) -> int:
     """Guard a worker until it ends; its exit code. Raises the worker's error when it cannot mount."""
     receiver, sender = os.pipe()
-    code = _guard(worker, clean_up, receiver, sender)
+    code = _guard(worker, clean_up, successor, receiver, sender)
     message = _receive(receiver)
     if message is not None:
         _raise_reported(message)
@@ -96,34 +108,46 @@ def run_in_foreground(worker: Worker, clean_up: Callable[[], None]) -> int:
 
 
 def _become_guard(
-    worker: Worker, clean_up: Callable[[], None], detach: Callable[[], None], receiver: int, sender: int
+    worker: Worker,
+    clean_up: Callable[[], None],
+    detach: Callable[[], None],
+    successor: Successor,
+    receiver: int,
+    sender: int,
 ) -> int:
     os.close(receiver)
     os.setsid()
     os.chdir("/")
     detach()
-    return _guard(worker, clean_up, -1, sender)
+    return _guard(worker, clean_up, successor, -1, sender)
 
 
-def _guard(worker: Worker, clean_up: Callable[[], None], receiver: int, sender: int) -> int:
+def _guard(worker: Worker, clean_up: Callable[[], None], successor: Successor, receiver: int, sender: int) -> int:
     child = _Child()
     handover = Handover()
     alive, held = os.pipe()
     unwanted = [held, receiver] if receiver >= 0 else [held]
     report = Report(sender)
     failures = quick = 0
+    renewed = False  # whether the next worker is a program that is started anew
     while True:
         started = time.monotonic()
-        child.start(lambda: _work(worker, report, alive, handover), unwanted)
+        work = partial(successor, handover, alive) if renewed else partial(_work, worker, report, alive, handover)
+        child.start(work, unwanted)
         report.close()
         code = child.wait()
-        failures = 0 if handover.receive() else failures + 1
+        served = handover.receive()
+        failures = 0 if served else failures + 1
         if code == 0 or child.was_asked_to_end or handover.connection is None:
             break
         if failures == _FAILURES:
             log.error("the mount is given up: %d processes in a row could not go on with it", failures)
             break
+        if code == RENEW and served:
+            renewed, quick = True, 0
+            continue
         log.error("the worker %d died (%s); another takes its place", child.pid, _cause(code))
+        renewed = renewed and served
         quick = quick + 1 if time.monotonic() - started < _QUICK else 0
         time.sleep(min(_LONGEST_PAUSE, _PAUSE * max(0, quick - 1)))
     handover.close()
@@ -149,7 +173,7 @@ class _Child:
                 signal.signal(number, signal.SIG_DFL)
             for descriptor in unwanted:
                 os.close(descriptor)
-            _end_with(work)
+            end_with(work)
         for number in _FORWARDED:
             signal.signal(number, self._forward)
 
@@ -178,7 +202,7 @@ def _work(worker: Worker, report: Report, alive: int, handover: Handover) -> int
         return error.exit_code
 
 
-def _end_with(main: Callable[[], int]) -> NoReturn:
+def end_with(main: Callable[[], int]) -> NoReturn:
     """The end of a forked process: nothing of the parent's clean-up must run in it."""
     code = 1
     try:

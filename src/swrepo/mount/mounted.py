@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -80,6 +80,8 @@ class Mounted:
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
         self.failed = False
+        self.make_room: Callable[[], object] = lambda: None
+        """Has this process end in favour of a program that is started anew, soon."""
         self._idle = Idle(self.vfs, request.idle, give_back) if request.idle else None
         self._names_due = 0.0
         self._refreshers: dict[str, Refresher] = {}
@@ -109,10 +111,19 @@ class Mounted:
             if self.vfs.look_for_names():
                 self.session.forget_inode(ROOT_NODE)
 
-    def close(self) -> None:
-        """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""
+    def choose_again(self) -> None:
+        """Have the next refresh look which revisions the request names: it may be another request by now."""
+        for access in self.accesses.values():
+            access.choose_again()
+
+    def settle(self) -> None:
+        """What was fetched is on the disk afterwards."""
         for access in self.accesses.values():
             access.cache.settle()
+
+    def close(self) -> None:
+        """Let go of caches and connections, in order."""
+        self.settle()
         if self._access is not None:
             self._access.close()
         if self.repositories is not None:

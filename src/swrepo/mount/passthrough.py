@@ -11,6 +11,7 @@ import logging
 import threading
 from contextlib import suppress
 from struct import Struct
+from typing import Final
 
 from swrepo.fuse import backing
 from swrepo.system.shared_memory import SharedMemory
@@ -21,6 +22,10 @@ _SLOT = Struct("=QiI")
 """Node, number of the backing file (0: read through us), how often it is open; all 0 where the slot is free."""
 
 _SLOTS = 4096
+
+SHAPE: Final = (_SLOT.format, _SLOTS)
+"""What two programs have to agree on that share the memory."""
+
 _WHERE_IT_CANNOT_BE = (errno.EPERM, errno.ELOOP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL)
 
 
@@ -112,6 +117,6 @@ class OpenFiles:
         self._free.reverse()
 
 
-def new_memory() -> SharedMemory:
-    """Where open files are noted."""
-    return SharedMemory(_SLOTS * _SLOT.size)
+def new_memory(inherited: int | None = None) -> SharedMemory:
+    """Where open files are noted. `inherited`: the descriptor of another program's."""
+    return SharedMemory(_SLOTS * _SLOT.size, inherited)

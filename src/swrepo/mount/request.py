@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,14 @@ IDLE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """The command line that makes a request of this kind again, and its environment; no words where there is none."""
+
+    words: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class MountRequest:
     """Mount `repository` on the absolute path `mountpoint`, or, with `resolve`, many repositories below it.
 
@@ -29,7 +37,8 @@ class MountRequest:
     others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
     reads files of the cache by itself, where it can. `service_manager`: the socket that is told when the mount answers.
     `watching`: how it may be watched. `listed`: names of repositories that are listed before somebody looks them up.
-    `idle`: seconds after which one that nobody uses lets go of its memory; 0 for never.
+    `idle`: seconds after which one that nobody uses lets go of its memory; 0 for never. `again`: what is started to
+    serve the mount with the code and configuration of another moment.
     """
 
     mountpoint: str
@@ -53,6 +62,7 @@ class MountRequest:
     watching: WatchOptions = NOTHING_MORE
     listed: Callable[[], Sequence[str]] = tuple
     idle: float = IDLE
+    again: Program = Program()
     clock: Clock = now
 
     @property

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
+from swrepo import __version__
 from swrepo.errors import Busy, SwrepoError
 from swrepo.fuse import mount as mounting
-from swrepo.mount import guard, worker
-from swrepo.mount.guard import Report
+from swrepo.mount import guard, renewal, worker
+from swrepo.mount.guard import Report, end_with
 from swrepo.mount.handover import Handover
 from swrepo.mount.logs import write_logs
 from swrepo.mount.request import MountRequest
 
-__all__ = ["MountRequest", "mount", "umount"]
+log = logging.getLogger(__name__)
+
+__all__ = ["MountRequest", "mount", "take_over", "umount"]
 
 
 def mount(request: MountRequest) -> int:
@@ -30,10 +35,41 @@ def mount(request: MountRequest) -> int:
         if not request.is_given_connection:
             _remove_dead(request.mountpoint)
 
+    def successor(handover: Handover, guard_alive: int) -> NoReturn:
+        renewal.become(request.again, handover, guard_alive)
+
     if request.foreground:
-        return guard.run_in_foreground(work, clean_up)
-    guard.run_in_background(work, clean_up, lambda: _leave_terminal(request))
+        return guard.run_in_foreground(work, clean_up, successor)
+    guard.run_in_background(work, clean_up, lambda: _leave_terminal(request), successor)
     return 0
+
+
+def take_over(request: MountRequest, left: str) -> int:
+    """Go on with a mount that another program left (mount.renewal), or say whether that could be; an exit code.
+
+    Raises why it cannot be done. Where it is done, the process ends here.
+    """
+    repositories = renewal.wanted_trial(left)
+    if repositories is None:
+        _go_on(request, left)
+    renewal.check(request, repositories)
+    return 0
+
+
+def _go_on(request: MountRequest, left: str) -> NoReturn:
+    handover, guard_alive = Handover.inherit(left)
+    if not request.foreground:
+        _open_log(request)
+
+    def work() -> int:
+        log.info("swrepo %s goes on with the mount as process %d", __version__, os.getpid())
+        try:
+            return worker.serve(request, Report(-1), guard_alive, handover, in_foreground=request.foreground)
+        except SwrepoError as error:
+            log.error("the new program cannot go on with the mount: %s", error)  # noqa: TRY400 - the sentence says it
+            return error.exit_code
+
+    end_with(work)
 
 
 def umount(mountpoint: str, *, lazy: bool = False) -> None:
@@ -62,6 +98,10 @@ def _leave_terminal(request: MountRequest) -> None:
         os.dup2(null, descriptor)
     if null > 2:
         os.close(null)
+    _open_log(request)
+
+
+def _open_log(request: MountRequest) -> None:
     options = request.logs if request.log is None else replace(request.logs, file=request.log)
     write_logs(options, _default_log(request))
 

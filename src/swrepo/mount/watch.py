@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from swrepo.errors import SwrepoError
@@ -26,11 +27,11 @@ _NO_WRITING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP)
 class Watch:
     """Of one mount, until it is closed. What cannot be had is said in the log; the mount goes on without it."""
 
-    def __init__(self, mounted: Mounted, timer: Timer) -> None:
+    def __init__(self, mounted: Mounted, timer: Timer, history: Sequence[str]) -> None:
         self._mounted = mounted
         mounted.process.expires_in = lambda: timer.expires_in
         logging.getLogger().addHandler(RECENT)
-        self._control = _control(mounted, timer)
+        self._control = _control(mounted, timer, history)
         self._scraping = _scraping(mounted)
         self._sender = _sender(mounted)
         self._record: Path | None = None
@@ -50,13 +51,13 @@ class Watch:
             self._sender.stop()
 
 
-def _control(mounted: Mounted, timer: Timer) -> ControlSocket | None:
+def _control(mounted: Mounted, timer: Timer, history: Sequence[str]) -> ControlSocket | None:
     path = mounted.request.control_socket(next((a.fqrn for a in mounted.accesses.values()), None))
     if path is None:
         return None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return ControlSocket(path, commands(mounted, timer))
+        return ControlSocket(path, commands(mounted, timer, history))
     except OSError as error:
         if error.errno not in _NO_WRITING:
             raise

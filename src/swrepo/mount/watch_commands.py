@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from collections.abc import Sequence
 
-from swrepo import __version__
 from swrepo.errors import UsageError
 from swrepo.fuse.mount import device_of
 from swrepo.mount import inside
@@ -31,10 +30,9 @@ NOT_HERE = {
 """Commands that name what this client does not have, and what to do in its place."""
 
 
-def watch_commands(mounted: Mounted, timer: Timer) -> dict[str, Command]:
-    """The commands, by name."""
+def watch_commands(mounted: Mounted, timer: Timer, history: Sequence[str]) -> dict[str, Command]:
+    """The commands, by name. `history`: the programs that have served the mount."""
     accesses = Accesses(mounted.vfs, mounted.session)
-    began = datetime.now().astimezone().strftime("%d %b %Y %H:%M:%S")
     return {
         "metrics": lambda _rest: metrics(mounted).rstrip("\n"),
         "latency": lambda _rest: inside.latencies(mounted),
@@ -53,7 +51,7 @@ def watch_commands(mounted: Mounted, timer: Timer) -> dict[str, Command]:
         "pid cachemgr": lambda _rest: str(os.getpid()),
         "pid watchdog": lambda _rest: str(os.getppid()),
         "version patchlevel": lambda _rest: "0",
-        "hotpatch history": lambda _rest: f"{began}    (start of swrepo {__version__})",
+        "hotpatch history": lambda _rest: "\n".join(history),
         **{name: _refusal(sentence) for name, sentence in NOT_HERE.items()},
     }
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
-from swrepo.mount.guard import Report
+from swrepo.mount.guard import RENEW, Report
 from swrepo.mount.handover import Connection, Handover
 from swrepo.mount.mounted import Mounted
 from swrepo.mount.refresh import Timer, tell_kernel
@@ -30,6 +30,9 @@ _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _FAILED = 70
 """Exit code where this program itself is to blame, as in sysexits.h."""
 
+_MAKE_ROOM = 255
+"""Among the numbers of signals: a program is started anew and takes over."""
+
 _LAST_ANSWERS = 2.0
 """Seconds that the loop has for going on with who still uses a mount that was detached."""
 
@@ -39,16 +42,17 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
 
     An exit code other than 0 leaves the mount to the next worker.
     """
-    wake, ended = _signal_pipe(), os.pipe()
+    (wake, wakes), ended = _signal_pipe(), os.pipe()
     mounted = Mounted(request, handover)
+    mounted.make_room = lambda: os.write(wakes, bytes([_MAKE_ROOM]))
     loop = threading.Thread(target=_run_loop, args=(mounted, ended[1]), name="loop", daemon=True)
     loop.start()
     timer = Timer(mounted.refreshers, request.max_ttl)
-    watch: Watch | None = None
     try:
         if handover.connection is None:
             _wait_until_it_answers(mounted)
-        watch = Watch(mounted, timer)
+        handover.note_program(request.clock())
+        watch = Watch(mounted, timer, handover.history)
         timer.start()
         assert mounted.session.agreement is not None  # noqa: S101 - it answers
         handover.give(Connection(mounted.device, mounted.session.agreement, mounted.fqrn))
@@ -57,17 +61,23 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
             tell_ready(request.service_manager)
         else:
             tell_kernel(mounted.vfs, mounted.session, mounted.vfs.unsaid)
+            if handover.is_another_program:
+                mounted.choose_again()
             timer.now()
-        _wait_for_the_end(wake, ended[0], guard, mounted, timer, ends_with_guard=in_foreground)
+        makes_room = _wait_for_the_end(wake, ended[0], guard, mounted, timer, ends_with_guard=in_foreground)
     except SwrepoError:
         _unmount(mounted, loop)
         raise
     if mounted.failed:
         return _FAILED
     timer.stop()
-    _unmount(mounted, loop)
-    if watch is not None:
+    if makes_room:
+        log.info("the worker %d makes room for a new program", os.getpid())
         watch.close()
+        mounted.settle()
+        return RENEW
+    _unmount(mounted, loop)
+    watch.close()
     mounted.close()
     return 0
 
@@ -93,19 +103,20 @@ def _wait_until_it_answers(mounted: Mounted) -> None:
             raise MountFailed(f"{mounted.request.mountpoint} does not answer: {error.strerror}") from error
 
 
-def _signal_pipe() -> int:
-    """A descriptor that has a byte, the number, for each signal that came."""
+def _signal_pipe() -> tuple[int, int]:
+    """A descriptor that has a byte, the number, for each signal that came; and where others are written to."""
     receiver, sender = os.pipe()
     os.set_blocking(sender, False)
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
     for number in (*_END_SIGNALS, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: None)
-    return receiver
+    return receiver, sender
 
 
 def _wait_for_the_end(
     wake: int, ended: int, guard: int, mounted: Mounted, timer: Timer, *, ends_with_guard: bool
-) -> None:
+) -> bool:
+    """Whether the end is that of this process only, which makes room for another program."""
     watched = [wake, ended, guard]
     while True:
         ready, _, _ = select.select(watched, [], [], mounted.adapter.deadlines.period)
@@ -114,16 +125,18 @@ def _wait_for_the_end(
         mounted.adapter.deadlines.check(time.monotonic())
         mounted.look_around(time.monotonic())
         if ended in ready:
-            return
+            return False
         if guard in ready:
             if ends_with_guard:
-                return
+                return False
             log.warning("the guard of this mount died; it goes on, but would not outlive process %d", os.getpid())
             watched.remove(guard)
         if wake in ready:
             numbers = os.read(wake, 64)
             if any(number in numbers for number in _END_SIGNALS):
-                return
+                return False
+            if _MAKE_ROOM in numbers and guard in watched:
+                return True
             if signal.SIGHUP in numbers:
                 timer.now()
 

@@ -13,9 +13,9 @@ class SharedMemory:
     A process that finds it grown by another maps it anew by `map`.
     """
 
-    def __init__(self, size: int) -> None:
-        """`size` bytes to begin with."""
-        self.descriptor = _nameless_file()
+    def __init__(self, size: int, descriptor: int | None = None) -> None:
+        """`size` bytes to begin with. `descriptor`: of memory that another program made and left open to this one."""
+        self.descriptor = _nameless_file() if descriptor is None else descriptor
         self.grow(size)
 
     @property

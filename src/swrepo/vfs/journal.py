@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from struct import Struct
 from typing import Final
@@ -19,6 +19,9 @@ from swrepo.vfs.nodes import Frozen
 
 _SERIAL: Final = Struct("=Q")
 _LENGTH: Final = Struct("=Q")
+
+SHAPE: Final = (_SERIAL.format, _LENGTH.format)
+"""What two programs have to agree on that share the memory, besides the classes of the records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,14 @@ class Journal:
     Two files take turns: a full record goes into the one that is not in use, which then gets the higher serial number.
     """
 
-    def __init__(self) -> None:
-        self._files = [SharedMemory(_SERIAL.size), SharedMemory(_SERIAL.size)]
+    def __init__(self, inherited: Sequence[int] = ()) -> None:
+        """`inherited`: the descriptors of another program's."""
+        self._files = [SharedMemory(_SERIAL.size, descriptor) for descriptor in inherited or (None, None)]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Of its memory."""
+        return tuple(file.descriptor for file in self._files)
 
     def write(self, shown: Shown) -> None:
         """Begin anew with a full record."""

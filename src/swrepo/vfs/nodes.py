@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from dataclasses import dataclass
+from typing import Final
 
 from swrepo.catalog.reader import CatalogFile
 from swrepo.format.dirent import Chunk, Dirent
@@ -18,6 +19,9 @@ from swrepo.system.shared_memory import SharedMemory
 
 _COUNT_SIZE = 4
 _FEWEST_COUNTS = 1 << 16
+
+SHAPE: Final = ("counts", _COUNT_SIZE)
+"""What two programs have to agree on that share the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,6 @@ class NodeTable:
         return span
 
 
-def new_memory() -> SharedMemory:
-    """Memory for the counts of one mount."""
-    return SharedMemory(_COUNT_SIZE * _FEWEST_COUNTS)
+def new_memory(inherited: int | None = None) -> SharedMemory:
+    """Memory for the counts of one mount. `inherited`: the descriptor of another program's."""
+    return SharedMemory(_COUNT_SIZE * _FEWEST_COUNTS, inherited)

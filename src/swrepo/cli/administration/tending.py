@@ -13,8 +13,10 @@ from pathlib import Path
 
 from swrepo.cli.administration.live import LiveMount, live_mounts
 from swrepo.cli.configured import cache_base, full_name, general, settings
+from swrepo.cli.mounting import find_socket
 from swrepo.cli.places import Places
 from swrepo.cli.selection import SHARED_CACHE
+from swrepo.cli.talking import reload as take_over
 from swrepo.config.parameters import interpret
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse.mount import mounted_at, umount
@@ -60,7 +62,7 @@ def _answers(directory: Path) -> bool:
 
 
 def reload(words: Sequence[str], places: Places) -> int:
-    """Look for new revisions at once; with `-c` empty the caches too."""
+    """Go on with the code and configuration of now, and look for new revisions; with `-c` empty the caches too."""
     names = {full_name(word, places) for word in words if word != "-c"}
     code = 0
     for mount in live_mounts(places):
@@ -68,15 +70,17 @@ def reload(words: Sequence[str], places: Places) -> int:
         if names and not names & in_use:
             continue
         print(f"Reloading {mount.mountpoint}: ", end="", flush=True)
-        code = max(code, _reload(mount))
+        code = max(code, _reload(mount, places))
     return max(code, _wipe(places)) if "-c" in words else code
 
 
-def _reload(mount: LiveMount) -> int:
+def _reload(mount: LiveMount, places: Places) -> int:
     try:
         if mount.socket is None:
             raise MountFailed("it does not answer")
-        answer = ask(mount.socket, "remount", timeout=_REFRESH_PATIENCE)
+        answer = take_over(mount.socket, places)
+        if "error: " not in answer:
+            answer = ask(find_socket(mount.mountpoint, None, places), "remount", timeout=_REFRESH_PATIENCE)
     except MountFailed as error:
         print(f"Failed! ({error})")
         return 1

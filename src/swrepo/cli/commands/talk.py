@@ -1,4 +1,6 @@
-"""Ask a running mount, or tell it what to do: 'help' lists what it understands, 'remount' looks for a new revision."""
+"""Ask a running mount, or tell it what to do: 'help' lists its commands; 'remount' looks for a new revision; 'reload'
+goes on with the program and the configuration of now.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,10 @@ from pathlib import Path
 
 from swrepo.cli.linux import require_linux
 from swrepo.cli.places import current
-from swrepo.errors import SwrepoError
+from swrepo.errors import MountFailed, SwrepoError
 
 EXAMPLE = """swrepo talk /cvmfs remount
+swrepo talk /cvmfs reload
 swrepo talk /mnt counters"""
 
 _ERROR = "error: "
@@ -24,17 +27,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     require_linux("swrepo talk")
-    from swrepo.cli.mounting import find_socket
-    from swrepo.cli.talking import ask_repository
-    from swrepo.format.wellknown import is_fqrn
-    from swrepo.mount.control import ask
-
     command = " ".join(args.words)
-    if args.socket is None and is_fqrn(args.mount):
-        answer = ask_repository(args.mount, command, current())
-    else:
-        socket = Path(args.socket) if args.socket else find_socket(args.mount, args.cache, current())
-        answer = ask(socket, command)
+    answer = _of_a_repository(args, command) or _of_a_mount(args, command)
     print(answer)
     refused = answer.startswith((_ERROR, "unknown command"))
     return SwrepoError.exit_code if refused else 0
+
+
+def _of_a_repository(args: argparse.Namespace, command: str) -> str | None:
+    """None where no repository of that name is in use: it may be a directory, which must not be looked at."""
+    from swrepo.cli.talking import ask_repository
+    from swrepo.format.wellknown import is_fqrn
+
+    if args.socket is not None or not is_fqrn(args.mount):
+        return None
+    try:
+        return ask_repository(args.mount, command, current())
+    except MountFailed:
+        if "." in args.mount:
+            raise
+        return None
+
+
+def _of_a_mount(args: argparse.Namespace, command: str) -> str:
+    from swrepo.cli.mounting import find_socket
+    from swrepo.cli.talking import RELOAD, reload
+    from swrepo.mount.control import ask
+
+    socket = Path(args.socket) if args.socket else find_socket(args.mount, args.cache, current())
+    return reload(socket, current()) if command == RELOAD else ask(socket, command)
