@@ -6,14 +6,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rich.console import Console
 from rich.text import Text
 
-from demo.machine import Machine, Outcome
+from demo.machine import Outcome
 
 _SHOWN_LINES = 14
 _PROMPT = {"server": "bold green", "client": "bold blue"}
+
+
+class Machine(Protocol):
+    """Where commands are typed."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, command: str) -> Outcome:
+        """Type a command line and wait for its end."""
+        ...
 
 
 class StepFailed(Exception):

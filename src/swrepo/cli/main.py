@@ -71,6 +71,21 @@ COMMANDS: dict[str, Entry] = {
             ),
         },
     ),
+    "image": Entry(
+        "build disk images of servers, clients and workers",
+        entries={
+            "build": Entry("build bootable qcow2 images", "image_build"),
+            "boot": Entry("start images on this workstation with QEMU", "image_boot"),
+        },
+    ),
+    "machine": Entry(
+        "what a machine made from our images does at boot and at login",
+        entries={
+            "setup": Entry("make the machine what its image and user data say", "machine_setup"),
+            "identity": Entry("give a disk that starts on another machine an identity of its own", "machine_identity"),
+            "message": Entry("print what people see when they log in", "machine_message"),
+        },
+    ),
     "server": Entry(
         "make and publish repositories",
         entries={

@@ -1,0 +1,28 @@
+"""Print what somebody who logs in wants to know: what this machine serves or uses, and what to type next."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "swrepo machine message"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="the machine's file system")
+
+
+def run(args: argparse.Namespace) -> None:
+    from swrepo.machine import message, settings
+
+    found = settings.load(args.root)
+    if found.role == "server":
+        from swrepo.cli import server_side
+
+        text = message.for_server(server_side.layout(), message.addresses())
+    else:
+        from swrepo.cli.places import current
+        from swrepo.cli.pointing import previous_server
+
+        text = message.for_client(previous_server(current()), found.role)
+    print(text, end="")

@@ -1,0 +1,1 @@
+"""Bootable disk images of servers, clients and workers, built without mounting anything."""

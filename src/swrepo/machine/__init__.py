@@ -1,0 +1,1 @@
+"""What a machine that was started from one of our images does at boot, by itself."""

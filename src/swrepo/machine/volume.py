@@ -1,0 +1,54 @@
+"""An attached volume for a server's storage: which disk it is, and the commands that put it in place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+LABEL = "swrepo-data"
+MOUNTPOINT = "/srv/cvmfs"
+LISTING = ("lsblk", "--json", "--bytes", "--output", "PATH,TYPE,LABEL,FSTYPE,MOUNTPOINTS,SIZE,RO")
+
+
+class Volume(NamedTuple):
+    """A disk for the storage. `is_new`: it holds nothing yet, and gets a file system."""
+
+    device: str
+    is_new: bool
+
+
+def choose(listing: str, wanted: str) -> Volume | None:
+    """The volume among what LISTING printed. `wanted`: `auto`, `none` or a device.
+
+    What holds anything that is not ours is left alone, unless it was named and has a file system: then that is used.
+    """
+    if wanted == "none":
+        return None
+    devices: list[Mapping[str, Any]] = json.loads(listing)["blockdevices"]
+    for device in _with_parts(devices):
+        if wanted == "auto" and device["label"] == LABEL:
+            return Volume(device["path"], is_new=False)
+        if device["path"] == wanted:
+            return Volume(wanted, is_new=not device["fstype"] and not device.get("children"))
+    if wanted != "auto":
+        return None
+    empty = [device["path"] for device in devices if _is_empty(device)]
+    return Volume(empty[0], is_new=True) if len(empty) == 1 else None
+
+
+def commands(volume: Volume) -> list[tuple[str, ...]]:
+    """What makes it the storage, now and at each boot."""
+    found: list[tuple[str, ...]] = []
+    if volume.is_new:
+        found.append(("mkfs.ext4", "-q", "-L", LABEL, volume.device))
+    return [*found, ("mkdir", "-p", MOUNTPOINT), ("mount", volume.device, MOUNTPOINT)]
+
+
+def _is_empty(device: Mapping[str, Any]) -> bool:
+    used = device["fstype"] or device.get("children") or any(device["mountpoints"])
+    return device["type"] == "disk" and not device["ro"] and not used and device["size"] > 0
+
+
+def _with_parts(devices: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [part for device in devices for part in (device, *device.get("children", ()))]
