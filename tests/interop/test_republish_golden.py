@@ -20,7 +20,7 @@ from swrepo.format import envelope, manifest
 from swrepo.format.wellknown import MANIFEST
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.objects.store import Want
-from swrepo.publish import settings
+from swrepo.publish import dirtab, settings
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.encoder import Compressor
 from swrepo.publish.layout import ServerLayout
@@ -167,3 +167,31 @@ def test_publishing_a_golden_tree_twice_changes_nothing(tmp_path):
     assert outcome.root == root
     assert outcome.new_objects == 0
     assert isinstance(first.tree, CatalogTree)
+
+
+def test_rules_give_the_catalogs_that_the_original_gave(tmp_path: Path) -> None:
+    repository = golden("nested")
+    theirs = settings.load(repository.path / "server.conf")
+    layout = ServerLayout(tmp_path / "server")
+    places = create_repository(layout, FQRN, CreateOptions(xattrs=theirs.xattrs, weights=None))
+    with open_revision(repository.served, tmp_path) as revision:
+        expected = mountpoints(revision)
+        materialise(revision, places.worktree)
+    rules = dirtab.parse((places.worktree / ".cvmfsdirtab").read_bytes())
+    by_rules = [path for path in expected if rules.fits(path)]
+    assert len(by_rules) > 10
+    for path in by_rules:  # what remains are those that were made by hand
+        (places.worktree / os.fsdecode(path[1:]) / ".cvmfscatalog").unlink()
+    Publisher(layout).publish(FQRN)
+    with open_revision(places.storage, tmp_path) as revision:
+        assert mountpoints(revision) == expected
+
+
+def mountpoints(revision: Revision) -> list[bytes]:
+    found: list[bytes] = []
+    waiting = [b""]
+    while waiting:
+        below = [ref.path for ref in revision.tree.find(waiting.pop()).nested()]
+        found += below
+        waiting += below
+    return sorted(found)

@@ -24,6 +24,7 @@ from swrepo.publish.encoder import Compressor, Encoder
 from swrepo.publish.entries import EntryRules
 from swrepo.publish.faults import Faults
 from swrepo.publish.ingest import Ingest
+from swrepo.publish.nesting import CatalogPlaces, rules_in
 from swrepo.publish.progress import Silent
 from swrepo.publish.reader import FileReader
 from swrepo.publish.settled import Settled
@@ -52,17 +53,19 @@ class Bench:
 
     def scan(self):
         """Every change, complete; remembers the scan for the next."""
-        faults = Faults()
-        scan = TreeDiff(os.fsencode(self.tree), self.last, self.rules, self.settled, faults)
+        faults, source = Faults(), os.fsencode(self.tree)
+        scan = TreeDiff(source, self.last, self.rules, self.settled, faults, self.places(source, faults))
         staged = Staged(self.staged_path, "test", self.clock.nanoseconds)
         reader = FileReader(self.store, self.store, self.encoder, self.sizes)
-        source = os.fsencode(self.tree)
         with Ingest(source, reader, self.rules, self.last, staged, faults, self.Watch(self), threads=2) as ingest:
             changes = list(ingest.complete(scan))
         staged.close()
         faults.raise_any()
         self.scan_result = scan
         return changes
+
+    def places(self, source, faults):
+        return CatalogPlaces(self.encoder, self.store, rules_in(source, faults))
 
     def publish(self):
         """What changed, as {path: verb}; the revision moves on."""
@@ -435,7 +438,9 @@ def test_unreadable_files_and_directories_are_named(bench):
 def test_a_file_that_vanishes_before_it_is_read_is_named(bench):
     (bench.tree / "f").write_bytes(b"1")
     faults = Faults()
-    scan = list(TreeDiff(os.fsencode(bench.tree), bench.last, bench.rules, bench.settled, faults))
+    source = os.fsencode(bench.tree)
+    places = bench.places(source, faults)
+    scan = list(TreeDiff(source, bench.last, bench.rules, bench.settled, faults, places))
     (bench.tree / "f").unlink()
     staged = Staged(bench.staged_path, "test", bench.clock.nanoseconds)
     reader = FileReader(bench.store, bench.store, bench.encoder)

@@ -55,6 +55,11 @@ class Scratch:
         with self._guarded():
             return self.connection.execute(sql, parameters).fetchall()
 
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of the answer one by one; nothing else may be done here until all have been taken."""
+        with self._guarded():
+            yield from self.connection.execute(sql)
+
     def set_property(self, name: str, value: str | bytes) -> None:
         """Set a row of the table `properties`."""
         raw = value.encode() if isinstance(value, str) else value

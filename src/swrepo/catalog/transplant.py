@@ -23,11 +23,7 @@ def split(upper: CatalogWriter, directory: bytes, path: str | os.PathLike[str]) 
     if root is None or not root.is_directory:
         raise PathNotFound(f"{directory!r} is no directory of the catalog of {upper.root_prefix!r}")
     lower = CatalogWriter.create(path, root, directory)
-    for inner, entry in _below(upper, directory):
-        lower.add(inner, entry, upper.chunks(inner) if entry.is_chunked else ())
-    for entry in upper.listing(directory):
-        for ref in upper.remove(join(directory, entry.name)):
-            lower.set_nested(ref)
+    upper.move_below(directory, lower)
     return lower
 
 
@@ -45,13 +41,12 @@ def merge(upper: CatalogWriter, lower: CatalogFile) -> None:
         upper.set_nested(ref)
 
 
-def _below(catalog: CatalogWriter | CatalogFile, directory: bytes) -> Iterator[tuple[bytes, Dirent]]:
+def _below(catalog: CatalogFile, directory: bytes) -> Iterator[tuple[bytes, Dirent]]:
     """Every entry below a directory that is in this catalog, top down, hidden ones too."""
     waiting = [directory]
     while waiting:
         here = waiting.pop()
-        listing = catalog.listing(here) if isinstance(catalog, CatalogWriter) else catalog.listing(here, hidden=True)
-        for entry in listing:
+        for entry in catalog.listing(here, hidden=True):
             path = join(here, entry.name)
             yield path, entry
             if entry.is_directory:

@@ -6,7 +6,7 @@ The counters of the catalog itself are counted from its rows at the end; those o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from swrepo.catalog import schema
@@ -25,6 +25,13 @@ _GROUP_SHIFT = 32
 _COLUMNS = select_list(schema.CATALOG_COLUMNS)
 _BY_KEY = f"SELECT {_COLUMNS} FROM catalog WHERE md5path_1 = ? AND md5path_2 = ?"  # noqa: S608
 _BY_PARENT = f"SELECT {_COLUMNS} FROM catalog WHERE parent_1 = ? AND parent_2 = ? ORDER BY rowid"  # noqa: S608
+_RAW = f"SELECT NULL, {', '.join(schema.CATALOG_COLUMNS)} FROM catalog WHERE {{}} ORDER BY rowid"  # noqa: S608
+_RAW_CHUNKS = "SELECT md5path_1, md5path_2, offset, size, hash FROM chunks WHERE {}"
+_DOOMED = "(md5path_1, md5path_2) IN (SELECT first, second FROM doomed)"
+_SIZES = "SELECT parent_1, parent_2, count(*) FROM catalog GROUP BY parent_1, parent_2"
+_DIRECTORIES = f"""
+SELECT md5path_1, md5path_2, parent_1, parent_2, CAST(name AS BLOB), flags & {STRUCTURE} FROM catalog WHERE flags & 1
+"""  # noqa: S608
 _INSERT_CHUNK = "INSERT INTO chunks (md5path_1, md5path_2, offset, size, hash) VALUES (?, ?, ?, ?, ?)"
 _CHUNKS = "SELECT offset, size, hash FROM chunks WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY offset"
 _FLAG = "UPDATE catalog SET flags = flags & ? | ? WHERE md5path_1 = ? AND md5path_2 = ?"
@@ -114,6 +121,21 @@ class CatalogWriter:
         """The counters of this catalog itself: a pass over all rows."""
         return Counters(*self._fetch(RECOUNT)[0])
 
+    @property
+    def entries(self) -> int:
+        """Number of rows."""
+        return int(self._fetch("SELECT count(*) FROM catalog")[0][0])
+
+    def directories(self) -> list[tuple[PathKey, PathKey, bytes, bool]]:
+        """Every directory: its key, that of the one above, its name, whether another catalog begins there."""
+        begins = STRUCTURE & ~int(Flag.NESTED_ROOT)
+        return [((a, b), (c, d), name, bool(flags & begins)) for a, b, c, d, name, flags in self._fetch(_DIRECTORIES)]
+
+    def sizes(self) -> dict[PathKey, int]:
+        """How many entries each directory has in this catalog, those without any left out."""
+        self._index()
+        return {(first, second): count for first, second, count in self._fetch(_SIZES)}
+
     # Entries
 
     def add(self, path: bytes, entry: Dirent, chunks: Sequence[Chunk] = ()) -> None:
@@ -148,17 +170,27 @@ class CatalogWriter:
             raise FormatError(f"the root directory {path!r} of a catalog cannot be removed from it")
         if self.lookup(path) is None:
             raise PathNotFound(f"{path!r} is not in the catalog of {self.root_prefix!r} and cannot be removed")
-        gone = tuple(ref for ref in self.nested() if is_within(ref.path, path))
-        for ref in gone:
-            self._drop_nested(ref)
-        self._index()
-        self._file.execute(_BELOW, path_key(path))
-        for table in ("chunks", "catalog"):
-            self._file.execute(
-                f"DELETE FROM {table} WHERE (md5path_1, md5path_2) IN (SELECT first, second FROM doomed)"  # noqa: S608
-            )
-        self._file.execute("DROP TABLE doomed")
+        gone = self._take_nested(path)
+        self._doom(path)
+        self._delete_doomed()
         return gone
+
+    def move_below(self, directory: bytes, lower: CatalogWriter) -> None:
+        """Move all that is below a directory to another catalog, as it is, with the catalogs mounted there."""
+        gone = [ref for ref in self._take_nested(directory) if ref.path != directory]
+        self._doom(directory)
+        self._file.execute("DELETE FROM doomed WHERE first = ? AND second = ?", path_key(directory))
+        lower.take(self._file.rows(_RAW.format(_DOOMED)), self._file.rows(_RAW_CHUNKS.format(_DOOMED)))
+        self._delete_doomed()
+        for ref in gone:
+            lower.set_nested(ref)
+
+    def take(self, rows: Iterable[tuple[Any, ...]], chunks: Iterable[tuple[Any, ...]]) -> None:
+        """Add rows of another catalog, all columns as they are in the tables, and rows of its chunks."""
+        self._flush()
+        self._file.execute_many(INSERT, rows)
+        self._file.execute_many(_INSERT_CHUNK, chunks)
+        self._next_rowid = self._fetch("SELECT max(rowid) FROM catalog")[0][0] + 1
 
     def next_hardlink_group(self) -> int:
         """A number for a hard link group that this catalog has not used."""
@@ -256,6 +288,22 @@ class CatalogWriter:
         if entry is None or not entry.is_directory:
             raise PathNotFound(f"{path!r} is no directory of the catalog of {self.root_prefix!r}")
         self._file.execute(_FLAG, (~STRUCTURE, structure, *path_key(path)))
+
+    def _take_nested(self, path: bytes) -> tuple[NestedRef, ...]:
+        gone = tuple(ref for ref in self.nested() if is_within(ref.path, path))
+        for ref in gone:
+            self._drop_nested(ref)
+        return gone
+
+    def _doom(self, path: bytes) -> None:
+        """Name the path and all that is below it in the table `doomed`."""
+        self._index()
+        self._file.execute(_BELOW, path_key(path))
+
+    def _delete_doomed(self) -> None:
+        for table in ("chunks", "catalog"):
+            self._file.execute(f"DELETE FROM {table} WHERE {_DOOMED}")  # noqa: S608
+        self._file.execute("DROP TABLE doomed")
 
     def _drop_nested(self, ref: NestedRef) -> None:
         table = "bind_mountpoints" if ref.is_bind else "nested_catalogs"

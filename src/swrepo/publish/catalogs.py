@@ -18,8 +18,11 @@ from swrepo.catalog.transplant import merge, split
 from swrepo.catalog.tree import CatalogTree
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import ROOT
+from swrepo.format.paths import ROOT, join
+from swrepo.format.wellknown import AUTO_MARKER, NESTED_MARKER
+from swrepo.publish.balance import Weights, cuts
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
+from swrepo.publish.nesting import CatalogPlaces
 
 _GROUP_SHIFT = 32
 _NO_REVISION = "0" * 40
@@ -27,6 +30,14 @@ _NO_REVISION = "0" * 40
 
 Save = Callable[[Path], ObjectId]
 """Stores a finished catalog and removes its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How catalogs are cut that grow too large. `places` knows which of them may be dissolved again."""
+
+    weights: Weights
+    places: CatalogPlaces
 
 
 @dataclass(slots=True)
@@ -56,8 +67,18 @@ class _Level:
 class CatalogEditor:
     """The catalogs of the next revision, made from those of the last one. For one thread."""
 
-    def __init__(self, last: CatalogTree, root: ObjectId, scratch: Path, save: Save, now: int) -> None:
+    def __init__(
+        self,
+        last: CatalogTree,
+        root: ObjectId,
+        scratch: Path,
+        save: Save,
+        now: int,
+        balance: Balance | None = None,
+    ) -> None:
+        """`now`: the time in seconds since 1970. `balance`: None leaves large catalogs as they are."""
         self._last = last
+        self._balance = balance
         self._scratch = scratch
         self._save = save
         self._now = now
@@ -65,6 +86,13 @@ class CatalogEditor:
         self._stack = [_Level(ROOT, last.root, root)]
         self.written = 0
         """Number of catalogs that were written."""
+        self.cut_out: list[bytes] = []
+        """Directories that got catalogs of their own because those above had grown too large."""
+        self.dissolved: list[bytes] = []
+        """Directories that had such a catalog, and need it no more."""
+        self.sizes: list[tuple[bytes, int]] = []
+        """Mountpoints of the catalogs that were written, with their numbers of entries."""
+        self._totals: dict[bytes, Counters] = {}  # of the catalogs that were written
 
     def apply(self, change: Change) -> None:
         """Take the next change."""
@@ -87,6 +115,7 @@ class CatalogEditor:
         root = self._stack[0]
         if root.writer is None:
             return None
+        self._cut_down(root)
         return self._written(root, {schema.KEY_TTL: str(ttl), schema.KEY_REVISION: str(revision)})[0]
 
     def touch(self) -> None:
@@ -114,7 +143,11 @@ class CatalogEditor:
     def _remove(self, path: bytes) -> None:
         writer = self._writer(self._stack[-1])
         for ref in writer.remove(path):
-            writer.subtree -= self._last.find(ref.path).counters().total
+            writer.subtree -= self._total(ref.path)
+
+    def _total(self, mountpoint: bytes) -> Counters:
+        """What the catalog at `mountpoint` and those below it hold, as it is by now."""
+        return self._totals.get(mountpoint) or self._last.find(mountpoint).counters().total
 
     def _enter(self, change: Put | Kept, *, nested: bool) -> None:
         """A directory begins: keep, make or dissolve the catalog that starts there."""
@@ -149,8 +182,7 @@ class CatalogEditor:
             return _Level(path, writer=CatalogWriter.create(file, root, path), file=file)
         lower = split(writer, path, file)
         # What is mounted below moved along: it stays in the counters above until the new catalog is finished.
-        totals = (self._last.find(ref.path).counters().total for ref in lower.nested())
-        lower.subtree = sum(totals, Counters())
+        lower.subtree = sum((self._total(ref.path) for ref in lower.nested()), Counters())
         return _Level(path, writer=lower, file=file, in_upper=lower.subtree)
 
     def _dissolve(self, ref: NestedRef, upper: _Level) -> None:
@@ -165,11 +197,55 @@ class CatalogEditor:
             self._last.forget(level.mountpoint)  # so that few files are open at a time
         if level.writer is None:
             return
-        revision = 1 if level.old is None else level.old.revision + 1
+        upper = self._stack[-1]
+        if self._is_superfluous(level, level.writer, upper):
+            self._merge_into(upper, level, level.writer)
+            return
+        self._cut_down(level)
+        self._mount(level, upper, 1 if level.old is None else level.old.revision + 1)
+
+    def _mount(self, level: _Level, upper: _Level, revision: int) -> None:
+        """Finish a catalog and name it in the one above."""
         ref, statistics = self._written(level, {schema.KEY_REVISION: str(revision)})
-        upper = self._writer(self._stack[-1])
-        upper.set_nested(ref)
-        upper.subtree += statistics.total - level.in_upper
+        writer = self._writer(upper)
+        writer.set_nested(ref)
+        writer.subtree += statistics.total - level.in_upper
+
+    def _cut_down(self, level: _Level) -> None:
+        """Give directories of a catalog that has grown too large catalogs of their own."""
+        if self._balance is None:
+            return
+        writer = self._writer(level)
+        for path in cuts(writer, self._balance.weights):
+            directory = writer.lookup(path)
+            assert directory is not None  # noqa: S101 - it was found there
+            for name in (NESTED_MARKER, AUTO_MARKER):
+                writer.put(join(path, name), self._balance.places.marker(name, directory))
+            self._mount(self._made(path, level, is_new=False), level, 1)
+            self.cut_out.append(path)
+
+    def _is_superfluous(self, level: _Level, writer: CatalogWriter, upper: _Level) -> bool:
+        """Whether a catalog that was cut out once is small by now, and finds room in the one above."""
+        balance = self._balance
+        if balance is None or level.old is None or level.mountpoint not in balance.places.own:
+            return False
+        entries = writer.entries
+        return entries < balance.weights.least and entries + self._writer(upper).entries <= balance.weights.aim
+
+    def _merge_into(self, upper: _Level, level: _Level, writer: CatalogWriter) -> None:
+        assert level.file is not None  # noqa: S101 - it comes with the writer
+        path, target, subtree = level.mountpoint, self._writer(upper), writer.subtree
+        writer.finish({})
+        lower = CatalogFile.open(level.file, path)
+        try:
+            merge(target, lower)
+        finally:
+            lower.close()
+        level.file.unlink()
+        target.subtree += subtree - level.in_upper
+        for name in (NESTED_MARKER, AUTO_MARKER):
+            target.remove(join(path, name))
+        self.dissolved.append(path)
 
     def _written(self, level: _Level, properties: dict[str, str]) -> tuple[NestedRef, Statistics]:
         writer, file = level.writer, level.file
@@ -184,6 +260,8 @@ class CatalogEditor:
             }
         )
         self.written += 1
+        self._totals[level.mountpoint] = statistics.total
+        self.sizes.append((level.mountpoint, statistics.own.entries))
         return NestedRef(level.mountpoint, self._save(file), size), statistics
 
     def _writer(self, level: _Level) -> CatalogWriter:

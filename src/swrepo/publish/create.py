@@ -35,6 +35,7 @@ from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
 from swrepo.objects.directory import DirectoryObjects, writing
 from swrepo.publish import keyring
+from swrepo.publish.balance import Weights
 from swrepo.publish.encoder import Compressor
 from swrepo.publish.entries import DIRECTORY_SIZE
 from swrepo.publish.keyring import Keyring
@@ -77,6 +78,7 @@ class CreateOptions:
     volatile: bool = False
     xattrs: bool = True
     mtime_ns: bool = True
+    weights: Weights | None = field(default_factory=Weights)
     owner: str | None = None
     keys: Path | None = None
 
@@ -95,6 +97,7 @@ class CreateOptions:
             auto_tag=self.auto_tag,
             xattrs=self.xattrs,
             mtime_ns=self.mtime_ns,
+            weights=self.weights,
         )
 
 

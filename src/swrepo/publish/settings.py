@@ -17,6 +17,7 @@ from swrepo.format.manifest import DEFAULT_TTL
 from swrepo.format.object_id import Algorithm
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
+from swrepo.publish.balance import DEFAULT_LEAST, DEFAULT_MOST, Weights
 from swrepo.publish.encoder import Compressor, Encoder
 from swrepo.publish.entries import EntryRules
 
@@ -49,6 +50,7 @@ class RepositorySettings:
     auto_tag: bool = True
     xattrs: bool = True
     mtime_ns: bool = True
+    weights: Weights | None = None
 
     def __post_init__(self) -> None:
         if self.ttl < 0:
@@ -87,6 +89,9 @@ class RepositorySettings:
             "CVMFS_GARBAGE_COLLECTION": _word(self.garbage_collectable),
             "CVMFS_INCLUDE_XATTRS": _word(self.xattrs),
             "CVMFS_ENABLE_MTIME_NS": _word(self.mtime_ns),
+            "CVMFS_AUTOCATALOGS": _word(self.weights is not None),
+            "CVMFS_AUTOCATALOGS_MAX_WEIGHT": str((self.weights or Weights()).most),
+            "CVMFS_AUTOCATALOGS_MIN_WEIGHT": str((self.weights or Weights()).least),
             "SWREPO_COMPRESSOR": self.compressor,
             "SWREPO_COMPRESSION_LEVEL": str(self.level),
         }
@@ -136,6 +141,15 @@ class _Values:
             auto_tag=self.switch("CVMFS_AUTO_TAG", default=True),
             xattrs=self.switch("CVMFS_INCLUDE_XATTRS", default=False),
             mtime_ns=self.switch("CVMFS_ENABLE_MTIME_NS", default=False),
+            weights=self.weights(),
+        )
+
+    def weights(self) -> Weights | None:
+        if not self.switch("CVMFS_AUTOCATALOGS", default=False):
+            return None
+        return Weights(
+            self.number("CVMFS_AUTOCATALOGS_MAX_WEIGHT", DEFAULT_MOST),
+            self.number("CVMFS_AUTOCATALOGS_MIN_WEIGHT", DEFAULT_LEAST),
         )
 
     def text(self, key: str, default: str) -> str:

@@ -14,6 +14,7 @@ from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
 from swrepo.publish.ingest import Ingest
 from swrepo.publish.last_revision import Published
+from swrepo.publish.nesting import CatalogPlaces, rules_in
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.progress import Progress
 from swrepo.publish.reader import FileReader
@@ -34,6 +35,7 @@ class Survey:
     staged: Staged
     source: Path
     start_ns: int
+    places: CatalogPlaces
 
     @property
     def settled(self) -> Settled:
@@ -54,10 +56,11 @@ def survey(
     with Revision(manifest.root_catalog, repository.objects, manifest.root_size) as revision:
         last = Published(revision)
         known = settled.load(repository.places.scan_record, manifest.root_catalog, source)
-        scan = TreeDiff(tree, last, settings.rules, known, faults)
+        places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults))
+        scan = TreeDiff(tree, last, settings.rules, known, faults, places)
         reader = FileReader(storage.source, storage.store, settings.encoder, settings.chunks)
         try:
             with Ingest(tree, reader, settings.rules, last, staged, faults, progress, threads) as ingest:
-                yield Survey(ingest.complete(scan), revision, scan, faults, staged, source, start_ns)
+                yield Survey(ingest.complete(scan), revision, scan, faults, staged, source, start_ns, places)
         finally:
             staged.close()

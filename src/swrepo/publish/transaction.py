@@ -22,7 +22,7 @@ from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
 from swrepo.publish import settled
-from swrepo.publish.catalogs import CatalogEditor
+from swrepo.publish.catalogs import Balance, CatalogEditor
 from swrepo.publish.changes import Difference, Verb, difference
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
@@ -118,6 +118,7 @@ class Publisher:
             repository.places.scratch,
             lambda file: sealer.save_file(file, Kind.CATALOG),
             self.clock_ns() // _NANOSECONDS,
+            Balance(repository.settings.weights, found.places) if repository.settings.weights is not None else None,
         )
         try:
             count = self._go_through(found, editor)

@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, join
-from swrepo.format.wellknown import NESTED_MARKER, RESERVED_DIRECTORY
+from swrepo.format.wellknown import NESTED_MARKER
+from swrepo.publish import nesting
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
 from swrepo.publish.last_revision import LastRevision
+from swrepo.publish.nesting import Nesting
 from swrepo.publish.settled import Settled, note
 from swrepo.publish.siblings import Comparison, Found, Siblings
 
@@ -34,9 +36,18 @@ class _Descent(NamedTuple):
 class TreeDiff:
     """One scan of the directory `source`: iterate once, then look at what it counted."""
 
-    def __init__(self, source: bytes, last: LastRevision, rules: EntryRules, settled: Settled, faults: Faults) -> None:
+    def __init__(
+        self,
+        source: bytes,
+        last: LastRevision,
+        rules: EntryRules,
+        settled: Settled,
+        faults: Faults,
+        places: Nesting,
+    ) -> None:
         self._source = source.rstrip(b"/")
         self._last = last
+        self._places = places
         self._settled = settled
         self._faults = faults
         self._comparison = Comparison(self._source, rules, settled, faults)
@@ -69,10 +80,17 @@ class TreeDiff:
         self.entries += len(present)
         known = self._settled.knows(path, found.status)
         note(self.directories, path, found.status)
-        nested = self._is_nested(path, present)
-        yield self._own_entry(path, found, present, known=known, nested=nested)
+        names = self._checked_names(path, present)
+        placement = self._places.place(path, names, old.keys())
+        nested = placement.nested
+        own = self._own_entry(path, found, present, known=known, nested=nested)
+        yield own
+        directory = own.entry if isinstance(own, Put) else own.old
+        if placement.markers and directory is not None:
+            for marker, entry in nesting.made(path, placement, old.keys(), self._places, directory):
+                yield Put(marker, entry)
         if old:
-            kept = {item.name for item in present if not _turned(item)}
+            kept = {item.name for item in present if not _turned(item)}.union(placement.markers)
             for name, entry in old.items():
                 if name not in kept:
                     yield Removed(join(path, name), entry)
@@ -104,20 +122,14 @@ class TreeDiff:
         found.sort(key=lambda item: item.name)
         return found
 
-    def _is_nested(self, path: bytes, present: list[Found]) -> bool:
-        """Whether the directory starts a catalog of its own; what the format forbids becomes a fault."""
-        marker = next((item for item in present if item.name == NESTED_MARKER), None)
-        if path == ROOT:
-            if any(item.name == RESERVED_DIRECTORY for item in present):
-                self._faults.add(b"/" + RESERVED_DIRECTORY, "this name is reserved for the repository itself")
-            if marker is not None:
-                self._faults.add(b"/" + NESTED_MARKER, "the top directory always has a catalog; remove the marker")
-            return False
-        if marker is not None and not stat.S_ISREG(marker.status.st_mode):
-            self._faults.add(join(path, NESTED_MARKER), "the marker of a nested catalog has to be a regular file")
-        return marker is not None
+    def _checked_names(self, path: bytes, present: list[Found]) -> set[bytes]:
+        """The names in the directory; what the format forbids becomes a fault."""
+        marker = next((item.status.st_mode for item in present if item.name == NESTED_MARKER), None)
+        names = {item.name for item in present}
+        nesting.check_names(path, names, marker, self._faults)
+        return names
 
-    def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Change:
+    def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Put | Kept:
         links = _LINKS_OF_EMPTY_DIRECTORY + sum(item.is_directory for item in present)
         if known and self._comparison.is_settled(found, links):
             return Kept(path, found.old, nested)
