@@ -92,5 +92,5 @@ def test_what_has_no_meaning_is_named_with_its_line(text, line):
 
 
 def test_every_bad_line_is_named_at_once():
-    with pytest.raises(FormatError, match="line 1.*line 3"):
+    with pytest.raises(FormatError, match=r"line 1.*line 3"):
         parse(b"a\n/b\nc\n")
