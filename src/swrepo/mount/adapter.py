@@ -242,6 +242,7 @@ class Adapter:
         with self.vfs.lock:
             content = self.vfs.content(request.node)
         found = content.try_pread(offset, size)
+        self.ahead.is_used(content, offset, size)
         if found is None:
             later = self.session.defer(request)
             self._reads.wait(self.session, Read(request, content, offset, size))

@@ -103,11 +103,18 @@ def _chroot(refreshers: list[Refresher], text: str) -> str:
     return refreshers[0].show(ObjectId.parse(text, Kind.CATALOG))
 
 
+_AHEAD = ("fetched", "used", "wasted", "fetched_bytes", "used_bytes", "wasted_bytes")
+
+
 def _counters(mounted: Mounted) -> str:
     """A line `name value` for each counter."""
     lines = [f"requests {name} {count}" for name, count in sorted(mounted.session.requests().items())]
-    ahead = mounted.adapter.ahead.counters
-    lines += [f"ahead fetched {ahead.fetched}", f"ahead used {ahead.used}"]
+    ledger = mounted.adapter.ahead.ledger
+    for prefix, ahead in (
+        ("ahead", ledger.total),
+        *((f"ahead {name}", one) for name, one in ledger.counters().items()),
+    ):
+        lines += [f"{prefix} {name.replace('_', ' ')} {getattr(ahead, name)}" for name in _AHEAD]
     seen: set[Path] = set()
     for access in mounted.accesses.values():
         prefix = f"cache {access.cache.root}"

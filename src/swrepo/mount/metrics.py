@@ -44,7 +44,7 @@ def _of_the_process(found: Exposition, mounted: Mounted) -> None:
 
 
 def _of_requests(found: Exposition, mounted: Mounted) -> None:
-    session, latencies, ahead = mounted.session, mounted.process.latencies, mounted.adapter.ahead.counters
+    session, latencies, ledger = mounted.session, mounted.process.latencies, mounted.adapter.ahead.ledger
     requests = [({"kind": name.lower()}, count) for name, count in session.requests().items()]
     found.counter("swrepo_requests", "Requests of the kernel.", requests)
     failures = [({"error": errno.errorcode.get(number, str(number))}, n) for number, n in dict(session.errors).items()]
@@ -56,8 +56,14 @@ def _of_requests(found: Exposition, mounted: Mounted) -> None:
     meaning = "Answers that had to wait for something to be fetched or opened."
     found.histogram("swrepo_waits_seconds", meaning, BOUNDS, samples, "seconds")
     found.counter("swrepo_files_opened", "Files that were opened and read.", [({}, mounted.vfs.opened)])
-    found.counter("swrepo_ahead_fetched", "Files that were fetched ahead.", [({}, ahead.fetched)])
-    found.counter("swrepo_ahead_used", "Files among them that were opened then.", [({}, ahead.used)])
+    ahead = [({"origin": origin.value}, one) for origin, one in ledger.counters().items()]
+    fetched = [(labels, one.fetched) for labels, one in ahead]
+    found.counter("swrepo_ahead_fetched", "Objects that were fetched ahead, by who guessed them.", fetched)
+    found.counter("swrepo_ahead_used", "Those that were used then.", [(labels, one.used) for labels, one in ahead])
+    fetched = [(labels, one.fetched_bytes) for labels, one in ahead]
+    found.counter("swrepo_ahead_fetched_bytes", "Plain bytes of what was fetched ahead.", fetched, "bytes")
+    used = [(labels, one.used_bytes) for labels, one in ahead]
+    found.counter("swrepo_ahead_used_bytes", "Plain bytes of what was used then.", used, "bytes")
 
 
 def _repository(access: Access) -> Labels:

@@ -48,6 +48,7 @@ class Opens:
             self._pool.submit(self._fetch, request, content)
         else:
             later = self._session.deliver(request, self._opened(node, descriptor))
+        self._ahead.is_used(content)
         if descriptor is None or self._ahead.expects(node):
             self._ahead.opened(node)
         return later

@@ -10,9 +10,9 @@ from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.request import FailedBefore, Request
 from swrepo.fuse.session import Session
-from swrepo.mount.ahead import Nearby
 from swrepo.mount.deadlines import Deadlines
 from swrepo.mount.failures import Failures
+from swrepo.objects.store import Want
 from swrepo.repository.content import Content
 from swrepo.system.activity import ANY, Activity, Working
 
@@ -61,20 +61,20 @@ class Reads:
             for one in waiting:
                 session.answer(one.request, FailedBefore("the mount has ended"))
 
-    def expect(self, files: list[Nearby], activity: Activity) -> list[Nearby]:
+    def expect(self, wants: list[Want], activity: Activity) -> list[Want]:
         """Somebody fetches these from now on, as `activity` tells: those that nobody else is fetching already."""
-        mine: list[Nearby] = []
+        mine: list[Want] = []
         with self._lock:
-            for file in files:
-                if file.want.id not in self._waiting:
-                    self._waiting[file.want.id] = activity, []
-                    mine.append(file)
+            for want in wants:
+                if want.id not in self._waiting:
+                    self._waiting[want.id] = activity, []
+                    mine.append(want)
         return mine
 
-    def arrived(self, session: Session, files: list[Nearby], error: SwrepoError | None = None) -> None:
+    def arrived(self, session: Session, wants: list[Want], error: SwrepoError | None = None) -> None:
         """Nobody fetches these any more: answer who waits for them, by fetching what they lack, or with the error."""
         with self._lock:
-            waiting = [(file.want.id, self._waiting.pop(file.want.id)[1]) for file in files]
+            waiting = [(want.id, self._waiting.pop(want.id)[1]) for want in wants]
         for key, reads in waiting:
             if error is None:
                 for read in reads:
