@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from swrepo.catalog import schema
-from swrepo.catalog.counters import Statistics
+from swrepo.catalog.counters import RECOUNT, Counters, Statistics
 from swrepo.catalog.database import Database
 from swrepo.catalog.directories import Directories
 from swrepo.catalog.rows import OWN_KEY, PARENT_KEY, as_dirent, check_names, named, select_list
@@ -61,6 +61,10 @@ class CatalogFile:
         self._by_parent = (
             f"SELECT {columns} FROM catalog WHERE parent_1 = ? AND parent_2 = ? AND rowid > ? "  # noqa: S608
             "AND ifnull(flags, 0) & ? = 0 ORDER BY rowid LIMIT ?"
+        )
+        self._keyed_by_parent = (
+            f"SELECT {columns}, {OWN_KEY} FROM catalog WHERE parent_1 = ? AND parent_2 = ? AND rowid > ? "  # noqa: S608
+            "ORDER BY rowid LIMIT ?"
         )
         self._nested: tuple[NestedRef, ...] | None = None
         self._leaders: dict[int, int] | None = None
@@ -138,6 +142,11 @@ class CatalogFile:
         check_names(entries)
         return entries
 
+    def keyed_listing(self, path: bytes, after_rowid: int, limit: int) -> list[tuple[Dirent, PathKey]]:
+        """Like `listing`, hidden entries too and names unchecked, each entry with the (local) key that its row has."""
+        rows = self._database.rows(self._keyed_by_parent, (*path_key(self.local(path)), after_rowid, limit))
+        return [(as_dirent(row[:-2]), (row[-2], row[-1])) for row in rows]
+
     def size(self, path: bytes, at_most: int) -> int:
         """The number of entries of a directory, hidden ones too, counted up to `at_most`."""
         row = self._database.one(_SIZE, (*path_key(self.local(path)), at_most))
@@ -172,6 +181,23 @@ class CatalogFile:
                 yield (first, second), Chunk(*chunk)
             after = rows[-1][0]
 
+    def contents(self) -> Iterator[tuple[bytes, int, Kind]]:
+        """The objects of all files: digest, flags of the file, FILE or PARTIAL; not those of external files.
+
+        An object comes once for each file that has it.
+        """
+        tables = [(Kind.FILE, _CONTENTS)] if self._has("catalog", "hash") else []
+        if self._has_chunks:
+            tables.append((Kind.PARTIAL, _CHUNK_CONTENTS))
+        for kind, sql in tables:
+            after = -(1 << 63)
+            while rows := self._database.rows(sql, (after, _BATCH)):
+                for _, digest, flags in rows:
+                    if len(digest) != DIGEST_SIZE:
+                        raise FormatError(f"the catalog of {_shown(self.mountpoint)} has content with no sound name")
+                    yield digest, flags, kind
+                after = rows[-1][0]
+
     def nested(self) -> tuple[NestedRef, ...]:
         """The catalogs mounted directly below this one, in the order of their paths."""
         if self._nested is None:
@@ -199,6 +225,13 @@ class CatalogFile:
             return Statistics()
         rows = self._database.rows("SELECT CAST(counter AS BLOB), ifnull(value | 0, 0) FROM statistics")
         return Statistics.from_rows({(name or b"").decode("utf-8", "replace"): value for name, value in rows})
+
+    def recount(self) -> Counters | None:
+        """The catalog's own counters, counted anew; None for an old schema, which has fewer of them."""
+        if not (self._has("catalog", "xattr") and self._has_chunks and self._has("bind_mountpoints", "path")):
+            return None
+        row = self._database.one(RECOUNT)
+        return None if row is None else Counters(*(int(value or 0) for value in row))
 
     @property
     def revision(self) -> int:
@@ -274,6 +307,16 @@ _BATCH = 1000
 _CHUNK = "ifnull(offset | 0, 0), ifnull(size | 0, 0), CAST(ifnull(hash, x'') AS BLOB)"
 _CHUNKS = f"SELECT {_CHUNK} FROM chunks WHERE md5path_1 = ? AND md5path_2 = ? ORDER BY 1"  # noqa: S608
 _ALL_CHUNKS = f"SELECT rowid | 0, {OWN_KEY}, {_CHUNK} FROM chunks WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608
+# 128: external files, which are kept elsewhere.
+_CONTENTS = (
+    "SELECT rowid | 0, CAST(hash AS BLOB), ifnull(flags | 0, 0) FROM catalog "
+    "WHERE rowid > ? AND length(hash) > 0 AND ifnull(flags, 0) & 128 = 0 ORDER BY rowid LIMIT ?"
+)
+_CHUNK_CONTENTS = (
+    "SELECT c.rowid | 0, CAST(ifnull(c.hash, x'') AS BLOB), ifnull(f.flags | 0, 0) FROM chunks c "
+    "LEFT JOIN catalog f ON f.md5path_1 = c.md5path_1 AND f.md5path_2 = c.md5path_2 "
+    "WHERE c.rowid > ? AND ifnull(f.flags, 0) & 128 = 0 ORDER BY c.rowid LIMIT ?"
+)
 _LEADERS = (
     f"SELECT hardlinks >> {_GROUP_SHIFT}, min(rowid) | 0 FROM catalog "  # noqa: S608
     f"WHERE hardlinks >> {_GROUP_SHIFT} <> 0 GROUP BY 1"

@@ -14,7 +14,6 @@ PROGRAM = "cvmfs_server"
 _NOT_YET = {
     "transaction": "none is needed: change the work tree, and publish",
     "abort": "nothing is published before 'publish', so there is nothing to abort; 'sync' shows what changed",
-    "check": "'swrepo verify' checks every object of a revision",
     "mount": "the work tree is a plain directory and needs no mount",
     "serve": "'swrepo serve' serves the repositories of this server",
     **dict.fromkeys(
@@ -28,7 +27,6 @@ _NOT_YET = {
             "eliminate-hardlinks",
             "enter",
             "fix-permissions",
-            "gc",
             "import",
             "ingest",
             "list-catalogs",

@@ -95,6 +95,8 @@ COMMANDS: dict[str, Entry] = {
             "info": Entry("show a repository's state", "server_info"),
             "list": Entry("list the repositories of this server", "server_list"),
             "tag": Entry("list named revisions", "server_tag"),
+            "check": Entry("check catalogs, counters and objects, and name each fault", "server_check"),
+            "gc": Entry("remove what no kept revision reaches", "server_gc"),
             "resign": Entry("sign the whitelist for another 30 days", "server_resign"),
         },
     ),

@@ -124,6 +124,13 @@ class DirectoryObjects:
             os.rename(temporary, path)  # a crash before this line leaves a file in data/txn, after it the object
         self._note(object_id)
 
+    def stored_size(self, object_id: ObjectId) -> int | None:
+        """See MeasuresObjects."""
+        try:
+            return os.stat(f"{self.root}/{object_id.path}").st_size
+        except OSError:
+            return None
+
     def delete(self, object_id: ObjectId) -> None:
         """See ObjectStore; a no-op where there is none."""
         path = self.root / object_id.path

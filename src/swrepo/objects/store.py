@@ -117,6 +117,15 @@ class ObjectStore(Protocol):
         ...
 
 
+@runtime_checkable
+class MeasuresObjects(Protocol):
+    """A store that knows how large an object is without reading it."""
+
+    def stored_size(self, object_id: ObjectId) -> int | None:
+        """Stored bytes; None where there is no such object."""
+        ...
+
+
 class Documents(Protocol):
     """The named, mutable files of a repository: `.cvmfspublished` and its like."""
 

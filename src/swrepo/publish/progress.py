@@ -13,6 +13,10 @@ class Phase(StrEnum):
     FILES = "comparing and storing files"
     CATALOGS = "writing catalogs"
     SIGNING = "signing"
+    MARKING = "looking for what is in use"
+    SWEEPING = "removing what is not"
+    CHECKING_CATALOGS = "checking catalogs"
+    CHECKING_OBJECTS = "checking objects"
 
 
 class Progress(Protocol):

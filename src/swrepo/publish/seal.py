@@ -7,7 +7,8 @@ goes on from there. After the manifest, the new revision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from swrepo.format.wellknown import (
 )
 from swrepo.objects.store import CATALOG_LIMIT, LocalObjects, WritableDocuments
 from swrepo.publish.encoder import Encoder
+from swrepo.publish.opening import OpenRepository
 from swrepo.publish.plain import read_object
 from swrepo.publish.storage import FlushableStore
 from swrepo.repository.history import HistoryFile, HistoryWriter, Tag, open_history
@@ -33,6 +35,11 @@ from swrepo.system.atomic import write_atomically
 from swrepo.trust.signer import SigningKey, sign_manifest
 
 _REFLOG_LIMIT = 1 << 30
+_AUTOMATIC = re.compile(rf"{AUTO_TAG_PREFIX[:-1]}(_\d+)?-\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{{1,3}})?Z")
+"""Tags that publications without a tag gave, ours and the original's. Source: original.md 2."""
+
+HistoryEdit = Callable[[HistoryWriter, Manifest], object]
+"""Changes the tags; the manifest is the new one, as far as it is known by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,25 @@ class Sealer:
     scratch: Path
     checksum_file: Path
     now_ms: int
+    auto_tags_since: int | None = None
+    """Tags that publications gave themselves before that time (Unix) are removed by the next one."""
+
+    @classmethod
+    def of(cls, repository: OpenRepository, now_ms: int) -> Sealer:
+        """The sealer of an open repository."""
+        places, storage = repository.places, repository.storage
+        return cls(
+            fqrn=places.fqrn,
+            store=storage.store,
+            documents=storage.documents,
+            objects=repository.objects,
+            encoder=repository.settings.encoder,
+            key=repository.key,
+            certificate_pem=repository.certificate_pem,
+            scratch=places.scratch,
+            checksum_file=places.reflog_checksum,
+            now_ms=now_ms,
+        )
 
     def seal(self, draft: Manifest, root: NestedRef, tag: TagRequest, *, auto_tag: bool) -> Manifest:
         """Make `root` current. `draft` has the new revision and the ids of the last one; the new manifest comes back.
@@ -64,11 +90,38 @@ class Sealer:
         Where `root` is the current root already, only the tag is new.
         """
         is_new = root.id != draft.root_catalog
-        timestamp = max(self.now_ms // 1000, draft.timestamp or 0)  # clients refuse a manifest that goes back in time
+
+        def edit(writer: HistoryWriter, manifest: Manifest) -> None:
+            size, timestamp = manifest.root_size or 0, manifest.timestamp or 0
+            if is_new:
+                writer.advance(root.id, size, manifest.revision, timestamp)
+                self._remove_outdated(writer)
+            name = tag.name or (automatic_tag(self.now_ms) if auto_tag else "")
+            if name:
+                writer.add(Tag(name, root.id, size, manifest.revision, timestamp, tag.message))
+
+        return self.amend(draft, root, edit)
+
+    def amend(
+        self, draft: Manifest, root: NestedRef, edit: HistoryEdit | None, also: Iterable[ObjectId] = ()
+    ) -> Manifest:
+        """Make `root` current, with the tags as `edit` leaves them; None: as they are.
+
+        `also` are noted in the reference log with what the manifest names.
+        """
         certificate = self._certificate(draft.certificate)
+        timestamp = self._now(draft) if root.id != draft.root_catalog else draft.timestamp or self._now(draft)
         draft = replace(draft, root_catalog=root.id, root_size=root.size, timestamp=timestamp, certificate=certificate)
-        draft = replace(draft, history=self._history(draft, tag, is_new=is_new, auto_tag=auto_tag))
-        reflog = self._reflog(draft)
+        if edit is not None:
+            draft = replace(draft, history=self._history(draft, edit))
+        return self._sign(draft, [*_named(draft), *also], ())
+
+    def forget(self, manifest: Manifest, gone: Iterable[ObjectId]) -> Manifest:
+        """Sign the manifest again, with a reference log that does not know `gone` any more."""
+        return self._sign(manifest, [*_named(manifest)], gone)
+
+    def _sign(self, draft: Manifest, noted: Iterable[ObjectId], gone: Iterable[ObjectId]) -> Manifest:
+        reflog = self._reflog(draft, noted, gone)
         self.store.flush()
         if draft.alt_catalog_path:
             self._write_alternatives(draft)
@@ -79,6 +132,10 @@ class Sealer:
         self.documents.write(REFLOG, reflog)
         self.documents.write(MANIFEST, signed)
         return manifest
+
+    def _now(self, draft: Manifest) -> int:
+        """Clients refuse a manifest that goes back in time."""
+        return max(self.now_ms // 1000, draft.timestamp or 0)
 
     def save(self, plain: bytes, kind: Kind) -> ObjectId:
         """Store a catalog or its like: always zlib. Source: format.md 2."""
@@ -99,18 +156,23 @@ class Sealer:
             return last
         return self.save(self.certificate_pem, Kind.CERTIFICATE)
 
-    def _history(self, draft: Manifest, tag: TagRequest, *, is_new: bool, auto_tag: bool) -> ObjectId:
-        file, root, size = self.scratch / "history", draft.root_catalog, draft.root_size or 0
+    def _history(self, draft: Manifest, edit: HistoryEdit) -> ObjectId:
+        file = self.scratch / "history"
         with self._old_history(draft.history) as old:
             writer = HistoryWriter(file, self.fqrn) if old is None else HistoryWriter.edit(old, file)
-        timestamp = draft.timestamp or 0
-        if is_new:
-            writer.advance(root, size, draft.revision, timestamp)
-        name = tag.name or (automatic_tag(self.now_ms) if auto_tag else "")
-        if name:
-            writer.add(Tag(name, root, size, draft.revision, timestamp, tag.message))
-        writer.finish(draft.history)
+        try:
+            edit(writer, draft)
+            writer.finish(draft.history)
+        except BaseException:
+            writer.discard()
+            raise
         return self.save_file(file, Kind.HISTORY)
+
+    def _remove_outdated(self, writer: HistoryWriter) -> None:
+        since = self.auto_tags_since
+        for tag in writer.tags() if since is not None else ():
+            if tag.timestamp < (since or 0) and is_automatic(tag.name):
+                writer.remove(tag.name)
 
     @contextmanager
     def _old_history(self, history: ObjectId | None) -> Iterator[HistoryFile | None]:
@@ -123,13 +185,14 @@ class Sealer:
         finally:
             old.close()
 
-    def _reflog(self, draft: Manifest) -> bytes:
-        """The reference log with everything that the new manifest names."""
+    def _reflog(self, draft: Manifest, noted: Iterable[ObjectId], gone: Iterable[ObjectId]) -> bytes:
+        """The reference log with everything that was noted, and without what is gone."""
         file = self.scratch / "reflog"
         writer = self._old_reflog(draft.reflog, file)
-        for name in (draft.root_catalog, draft.certificate, draft.history, draft.metainfo):
-            if name is not None:
-                writer.add(name, draft.timestamp or 0)
+        for name in gone:
+            writer.remove(name)
+        for name in noted:
+            writer.add(name, self._now(draft))
         writer.finish()
         data = file.read_bytes()
         file.unlink()
@@ -165,12 +228,23 @@ class Sealer:
 
     def _write_alternatives(self, draft: Manifest) -> None:
         """Copies for servers whose data directory needs a permission. Source: format.md 1."""
-        for name in (draft.root_catalog, draft.certificate, draft.history, draft.metainfo):
-            if name is not None:
-                self.documents.write(ALTERNATIVE_PREFIX + name.name, self.documents.read(name.path, CATALOG_LIMIT))
+        for name in _named(draft):
+            self.documents.write(ALTERNATIVE_PREFIX + name.name, self.documents.read(name.path, CATALOG_LIMIT))
 
 
 def automatic_tag(now_ms: int) -> str:
     """The name of the tag that a publication without a tag gets. Source: format.md 7."""
     seconds, milliseconds = divmod(now_ms, 1000)
     return f"{AUTO_TAG_PREFIX}{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+
+
+def is_automatic(name: str) -> bool:
+    """Whether a tag was given by a publication without one."""
+    return _AUTOMATIC.fullmatch(name) is not None
+
+
+def _named(manifest: Manifest) -> Iterator[ObjectId]:
+    """The objects that a manifest names."""
+    for name in (manifest.root_catalog, manifest.certificate, manifest.history, manifest.metainfo):
+        if name is not None:
+            yield name

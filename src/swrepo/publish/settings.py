@@ -51,6 +51,16 @@ class RepositorySettings:
     xattrs: bool = True
     mtime_ns: bool = True
     weights: Weights | None = None
+    auto_tag_timespan: str = ""
+    """Automatic tags older than that (`2 weeks ago`) are removed; empty: never."""
+    auto_gc: bool = False
+    auto_gc_timespan: str = "3 days ago"
+    """What was the newest revision then, and all after it, are kept by the automatic collection."""
+    auto_gc_lapse: str = "1 day ago"
+    """The automatic collection runs where the last one was before that."""
+    gc_deletion_log: str = ""
+    virtual_dir: bool = False
+    """Every tag is shown as a directory below `.cvmfs/snapshots`."""
 
     def __post_init__(self) -> None:
         if self.ttl < 0:
@@ -86,7 +96,9 @@ class RepositorySettings:
             "CVMFS_COMPRESSION_ALGORITHM": _name(_COMPRESSIONS, self.compression),
             "CVMFS_REPOSITORY_TTL": str(self.ttl),
             "CVMFS_AUTO_TAG": _word(self.auto_tag),
+            "CVMFS_AUTO_TAG_TIMESPAN": self.auto_tag_timespan,
             "CVMFS_GARBAGE_COLLECTION": _word(self.garbage_collectable),
+            "CVMFS_AUTO_GC": _word(self.auto_gc),
             "CVMFS_INCLUDE_XATTRS": _word(self.xattrs),
             "CVMFS_ENABLE_MTIME_NS": _word(self.mtime_ns),
             "CVMFS_AUTOCATALOGS": _word(self.weights is not None),
@@ -142,6 +154,12 @@ class _Values:
             xattrs=self.switch("CVMFS_INCLUDE_XATTRS", default=False),
             mtime_ns=self.switch("CVMFS_ENABLE_MTIME_NS", default=False),
             weights=self.weights(),
+            auto_tag_timespan=self.text("CVMFS_AUTO_TAG_TIMESPAN", ""),
+            auto_gc=self.switch("CVMFS_AUTO_GC", default=False),
+            auto_gc_timespan=self.text("CVMFS_AUTO_GC_TIMESPAN", "3 days ago"),
+            auto_gc_lapse=self.text("CVMFS_AUTO_GC_LAPSE", "1 day ago"),
+            gc_deletion_log=self.text("CVMFS_GC_DELETION_LOG", ""),
+            virtual_dir=self.switch("CVMFS_VIRTUAL_DIR", default=False),
         )
 
     def weights(self) -> Weights | None:

@@ -171,6 +171,17 @@ class HistoryWriter:
             writer.add(tag)
         return writer
 
+    def tags(self) -> tuple[Tag, ...]:
+        """Every tag, oldest revision first."""
+        rows = self._file.fetch(
+            "SELECT name, hash, revision, timestamp, description, size, branch FROM tags ORDER BY revision, timestamp"
+        )
+        return tuple(map(_tag, rows))
+
+    def branches(self) -> frozenset[str]:
+        """Names of all branches."""
+        return frozenset(_text(row[0]) for row in self._file.fetch("SELECT branch FROM branches"))
+
     def find(self, name: str) -> Tag | None:
         """The tag of that name."""
         rows = self._file.fetch(
@@ -209,6 +220,11 @@ class HistoryWriter:
             self.add(_renamed(trunk, TRUNK_PREVIOUS))
         self.add(Tag(TRUNK, root, size, revision, timestamp, _DESCRIPTIONS[TRUNK]))
 
+    def stand_at(self, root: ObjectId, size: int, revision: int, timestamp: int) -> None:
+        """Let `trunk` stand for a revision, and nothing be `trunk-previous`: there is no way back from here."""
+        self._file.execute("DELETE FROM tags WHERE name = ?", (TRUNK_PREVIOUS,))
+        self.add(Tag(TRUNK, root, size, revision, timestamp, _DESCRIPTIONS[TRUNK]))
+
     def remove_newer(self, revision: int, branch: str = DEFAULT_BRANCH) -> int:
         """Remove the tags of a branch that stand for revisions after `revision` (a rollback); how many they were."""
         return self._file.execute(
@@ -221,6 +237,21 @@ class HistoryWriter:
         if not self._file.fetch("SELECT 1 FROM branches WHERE branch = CAST(? AS TEXT)", (_raw(parent),)):
             raise NotFound(f"the branch {branch.name} leaves {branch.parent!r}, which does not exist")
         self._add_branch(branch)
+
+    def prune_branches(self) -> None:
+        """Remove the branches that no tag stands on; those that left them leave their parents instead."""
+        while True:
+            rows = self._file.fetch(
+                "SELECT branch, parent FROM branches "
+                "WHERE branch <> '' AND branch NOT IN (SELECT branch FROM tags) LIMIT 1"
+            )
+            if not rows:
+                return
+            gone, parent = rows[0]
+            self._file.execute(
+                "UPDATE branches SET parent = CAST(? AS TEXT) WHERE parent = CAST(? AS TEXT)", (parent, gone)
+            )
+            self._file.execute("DELETE FROM branches WHERE branch = CAST(? AS TEXT)", (gone,))
 
     def finish(self, previous: ObjectId | None = None) -> int:
         """Note the database that this one replaces, and close the file; its size in bytes."""
