@@ -98,7 +98,9 @@ class DiskCache(Notes):
         """See BringsAhead."""
         return self._combine.run(want.id.cache_path, lambda: self._fill(want)) is None
 
-    def bring_many(self, wants: Sequence[Want], arrived: Callable[[Want, bool], object]) -> list[Want]:
+    def bring_many(
+        self, wants: Sequence[Want], arrived: Callable[[Want, bool], object], source: ObjectSource | None = None
+    ) -> list[Want]:
         """See BringsAhead. What somebody else is fetching is left: `bring` waits for that."""
         self._follow()
         left: list[Want] = []
@@ -128,7 +130,7 @@ class DiskCache(Notes):
 
         try:
             if claims:
-                fetch_many(self._source, list(claims), keep)
+                fetch_many(source or self._source, list(claims), keep)
             return left + list(claims)
         finally:
             for claim in claims.values():

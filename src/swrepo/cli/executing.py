@@ -31,6 +31,12 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 def execute(args: argparse.Namespace) -> int:
     """Become the command; an exit code only where it cannot be run."""
+    enter(args)
+    return become(args.command)
+
+
+def enter(args: argparse.Namespace, adjust: Callable[[MountRequest], MountRequest] = lambda request: request) -> None:
+    """See the repositories from now on, by a mount that `adjust` may change, or by what is there already."""
     chosen = options.parse(args.options)
     places = current()
     place = os.path.realpath(args.at)
@@ -38,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
     names = [_name(target, places) for target in targets]
     there = mounted_at(place)
     if args.reuse and _has_all(place, names, there):
-        return become(args.command)
+        return
     if there not in (None, _OURS):
         note(
             f"swrepo exec: the command does not see what is mounted on {place} ({there}); --reuse would leave it there"
@@ -46,13 +52,12 @@ def execute(args: argparse.Namespace) -> int:
     cache = TemporaryCache()
 
     def prepare() -> MountRequest:
-        return _request(args, targets, names, chosen, places, cache)
+        return adjust(_request(args, targets, names, chosen, places, cache))
 
     attached = MountOptions("cvmfs", allow_other=True, suid=chosen.suid, dev=chosen.dev)
     sandbox.enter(place, attached, prepare, cache.remove_when_unused)
     for name in names:
         os.stat(f"{place}/{name}")  # so that a listing shows it
-    return become(args.command)
 
 
 def become(command: Sequence[str]) -> int:

@@ -38,6 +38,7 @@ class CommandModule(Protocol):
 COMMANDS: dict[str, Entry] = {
     "mount": Entry("mount a repository, or all below one directory", "mount"),
     "exec": Entry("run a command that sees repositories below /cvmfs, without root", "exec"),
+    "trace": Entry("run a command and write down what it opens in repositories", "trace"),
     "umount": Entry("take a mount away", "umount"),
     "ls": Entry("list a directory of a repository, without a mount", "ls"),
     "cat": Entry("write files of a repository to standard output, without a mount", "cat"),
@@ -84,6 +85,17 @@ COMMANDS: dict[str, Entry] = {
             "setup": Entry("make the machine what its image and user data say", "machine_setup"),
             "identity": Entry("give a disk that starts on another machine an identity of its own", "machine_identity"),
             "message": Entry("print what people see when they log in", "machine_message"),
+        },
+    ),
+    "profile": Entry(
+        "make programs start fast: publish what they open",
+        entries={
+            "add": Entry("make a profile of traces and publish it", "profile_add"),
+            "list": Entry("list the profiles of a repository", "profile_list"),
+            "show": Entry("show what a profile holds", "profile_show"),
+            "check": Entry("say whether profiles still hold what programs open", "profile_check"),
+            "update": Entry("make profiles anew of what their files are now", "profile_update"),
+            "remove": Entry("remove a profile", "profile_remove"),
         },
     ),
     "server": Entry(

@@ -24,6 +24,7 @@ from swrepo.format.wellknown import is_fqrn
 from swrepo.mount import start
 from swrepo.mount.control import ask
 from swrepo.mount.deadlines import DEADLINE
+from swrepo.mount.learned import LearnedOptions
 from swrepo.mount.logs import LogOptions
 from swrepo.mount.records import recorded_sockets
 from swrepo.mount.renewal import VARIABLE as TAKES_OVER
@@ -157,6 +158,11 @@ def mount_request(mountpoint: str, options: MountOptions, parameters: ClientPara
         max_ttl=parameters.max_ttl,
         deadline=options.deadline or DEADLINE,
         idle=IDLE if options.idle is None else options.idle,
+        learned=LearnedOptions(
+            profiles=parameters.profiles,
+            directory=Path(parameters.profiles_directory) if parameters.profiles_directory else None,
+            bundles=parameters.bundles,
+        ),
         logs=_logs(parameters.log),
         watching=_watching(parameters.watching),
         owners=owners_of(parameters.ownership),

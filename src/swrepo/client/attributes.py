@@ -23,6 +23,7 @@ from swrepo.net.remote import RemoteRepository
 from swrepo.net.routes import ProxyGroups
 from swrepo.objects.store import DOCUMENT_LIMIT, Want
 from swrepo.repository.content import wanted_objects
+from swrepo.repository.profiles import bundle_of
 from swrepo.repository.revision import Revision
 
 _BLOCK = 1 << 20
@@ -205,7 +206,13 @@ def _external_url(subject: Subject) -> str | None:
     return hosts[0] + os.fsdecode(subject.path()) if subject.entry.is_external and hosts else None
 
 
+def _bundle_trigger(subject: Subject) -> str:
+    """Whether a bundle of CernVM-FS 2.14 lies beside the file."""
+    return str(int(subject.revision.find(bundle_of(subject.path())) is not None))
+
+
 ENTRY: Mapping[str, Attribute] = {
+    "user.bundle_trigger": _of_files(_bundle_trigger),
     "user.catalog_counters": _catalog_counters,
     "user.chunk_list": _of_files(_chunk_list),
     "user.chunks": _of_files(lambda subject: str(len(subject.chunks()) or 1)),

@@ -78,6 +78,9 @@ class ClientParameters:
     repositories: tuple[str, ...] = ()
     default_domain: str = ""
     strict_mount: bool = False
+    profiles: bool = True
+    profiles_directory: str | None = None
+    bundles: bool = False
     variables: Mapping[str, str] | None = None
 
     @property
@@ -122,6 +125,9 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         talk_socket=values.text("CVMFS_TALK_SOCKET"),
         repositories=tuple(values.items("CVMFS_REPOSITORIES", ", ")),
         default_domain=values.text("CVMFS_DEFAULT_DOMAIN") or "",
+        profiles=values.switch("CVMFS_PROFILES", default=True),
+        profiles_directory=values.text("CVMFS_PROFILES_DIR"),
+        bundles=values.switch("CVMFS_PREFETCH_FILEBUNDLES", default=False),
         strict_mount=values.switch("CVMFS_STRICT_MOUNT", default=False),
         variables={name: setting.value for name, setting in settings.items()},
     )

@@ -28,6 +28,7 @@ from swrepo.mount.answers import (
 from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.deadlines import DEADLINE, Deadlines, describe
 from swrepo.mount.interrupts import is_meant_to_stop
+from swrepo.mount.openings import FileRead
 from swrepo.mount.opens import Opens
 from swrepo.mount.passthrough import OpenFiles
 from swrepo.mount.reads import Read, Reads
@@ -74,6 +75,8 @@ class Adapter:
         self.vfs = vfs
         self.magic: MagicAttributes | None = None
         self.room: Callable[[], tuple[int, int] | None] = lambda: None
+        self.seen: Callable[[FileRead], object] = lambda _read: None
+        """Told, on the loop's thread and after the answer, of files that are opened and of chunks that are read."""
         self._pool = pool
         self._validity = validity
         self._knows_root = knows_root
@@ -95,13 +98,14 @@ class Adapter:
         self.session.describe = lambda request: describe(vfs, request)
         self.deadlines = Deadlines(self.session, deadline)
         self._local = ThreadPoolExecutor(_LOCAL_WORKERS, thread_name_prefix="local")
-        self._reads = Reads(pool, self.deadlines)
-        self.ahead = ReadingAhead(vfs, pool, self.session, self._reads)
+        self.reads = Reads(pool, self.deadlines)
+        self.ahead = ReadingAhead(vfs, pool, self.session, self.reads)
         self._opens: Opens | None = None
 
     def pass_through(self, open_files: OpenFiles) -> None:
         """Have the kernel read files of the cache by itself, if it can; before the loop runs."""
         self._opens = Opens(self.vfs, self._pool, self.session, self.deadlines, self.ahead, open_files)
+        self._opens.seen = lambda read: self.seen(read)
         self.session.ask_for_passthrough(self._opens.open, self._opens.release)
 
     # Now or later
@@ -240,19 +244,24 @@ class Adapter:
     def _read(self, request: Request) -> bytes | Later:
         _, offset, size, *_ = wire.READ_IN.unpack_from(request.body)
         with self.vfs.lock:
+            count = self.vfs.opened
             content = self.vfs.content(request.node)
+            is_new = self.vfs.opened != count
         found = content.try_pread(offset, size)
         self.ahead.is_used(content, offset, size)
+        expected = self.ahead.expects(request.node)
         if found is None:
             later = self.session.defer(request)
-            self._reads.wait(self.session, Read(request, content, offset, size))
-        elif content.chunks or self.ahead.expects(request.node):
+            self.reads.wait(self.session, Read(request, content, offset, size))
+        elif is_new or content.chunks or expected:
             later = self.session.deliver(request, found)
         else:
             return found
-        if content.chunks:  # behind what somebody waits for
+        if is_new or content.chunks:  # behind what somebody waits for
+            self.seen(FileRead(request.node, request.pid, content, offset, size, is_new))
+        if content.chunks:
             self.ahead.chunk_read(request.node, content, offset)
-        else:
+        elif found is None or expected:
             self.ahead.opened(request.node)
         return later
 

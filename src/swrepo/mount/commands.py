@@ -65,6 +65,7 @@ def _of_the_mount(mounted: Mounted) -> dict[str, Command]:
 
     return {
         "status": status,
+        "trace": mounted.openings.command,
         "counters": lambda _rest: _counters(mounted),
         "pid": lambda _rest: str(os.getpid()),
         "mountpoint": lambda _rest: mounted.request.mountpoint,

@@ -17,10 +17,14 @@ from swrepo.mount.adapter import WORKERS, Adapter
 from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.cache_commands import room
 from swrepo.mount.handover import Connection, Handover
+from swrepo.mount.learned import Triggers
+from swrepo.mount.learned_fetch import Learned
+from swrepo.mount.openings import FileRead, Openings
 from swrepo.mount.passthrough import OpenFiles
 from swrepo.mount.process import Process
 from swrepo.mount.refresh import Refresher
 from swrepo.mount.request import MountRequest
+from swrepo.objects.store import ObjectSource
 from swrepo.repository.revision import Revision
 from swrepo.system.memory import give_back
 from swrepo.system.user import is_root
@@ -70,6 +74,10 @@ class Mounted:
         )
         self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
+        self.openings = Openings(self.vfs, self.session, self._fqrn_of, is_tracing=request.trace)
+        triggers = Triggers(self.vfs, request.learned, self._fqrn_of)
+        self.learned = Learned(triggers, self.pool, self.session, self.adapter.reads, self._source_of)
+        self.adapter.seen = self._seen
         self.process = Process(self.vfs, self.session, lambda: self.accesses)
         self.adapter.magic = MagicAttributes(self.vfs, self.process, lambda: self.accesses, request.watching.visibility)
         if request.passthrough:
@@ -128,6 +136,22 @@ class Mounted:
             self._access.close()
         if self.repositories is not None:
             self.repositories.close()
+
+    def _seen(self, read: FileRead) -> None:
+        self.openings.note(read)
+        self.learned.read(read.content, read.offset, read.size)
+        if read.is_new:
+            self.learned.opened(read.node, read.content)
+
+    def _fqrn_of(self, name: str) -> str | None:
+        """The full name of the repository that has this name in the tree."""
+        access = self.accesses.get(name)
+        return None if access is None else access.fqrn
+
+    def _source_of(self, name: str) -> ObjectSource | None:
+        """Where the cache of a repository is filled from."""
+        access = self.accesses.get(name)
+        return None if access is None else access.cache_source
 
     @property
     def fqrn(self) -> str | None:

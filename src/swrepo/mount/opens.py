@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from swrepo.errors import SwrepoError
@@ -12,6 +13,7 @@ from swrepo.fuse.request import LATER, Later, Request
 from swrepo.fuse.session import Session
 from swrepo.mount.ahead_fetch import ReadingAhead
 from swrepo.mount.deadlines import Deadlines
+from swrepo.mount.openings import FileRead
 from swrepo.mount.passthrough import OpenFiles, Unsupported
 from swrepo.repository.content import Content
 from swrepo.vfs.tree import Vfs
@@ -31,6 +33,7 @@ class Opens:
         self._deadlines = deadlines
         self._ahead = ahead
         self._files = files
+        self.seen: Callable[[FileRead], object] = lambda _read: None
 
     def open(self, request: Request) -> bytes | Later:
         """Handler of OPEN."""
@@ -38,7 +41,9 @@ class Opens:
         if self._files.is_open(node):
             return self._opened(node, None)
         with self._vfs.lock:
+            count = self._vfs.opened
             content = self._vfs.content(node)
+            is_new = self._vfs.opened != count
         if content.chunks or not content.size:
             return self._opened(node, None)
         descriptor = content.objects.open_if_here(content.wants()[0])
@@ -49,6 +54,8 @@ class Opens:
         else:
             later = self._session.deliver(request, self._opened(node, descriptor))
         self._ahead.is_used(content)
+        if is_new:
+            self.seen(FileRead(node, request.pid, content, 0, content.size, is_new))
         if descriptor is None or self._ahead.expects(node):
             self._ahead.opened(node)
         return later

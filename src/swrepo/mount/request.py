@@ -9,6 +9,7 @@ from pathlib import Path
 from swrepo.client.access import AccessRequest, Clock, now
 from swrepo.client.repositories import Resolver
 from swrepo.mount.deadlines import DEADLINE
+from swrepo.mount.learned import LearnedOptions
 from swrepo.mount.logs import LogOptions
 from swrepo.mount.watching import NOTHING_MORE, WatchOptions
 from swrepo.vfs.owners import Owners
@@ -38,7 +39,8 @@ class MountRequest:
     reads files of the cache by itself, where it can. `service_manager`: the socket that is told when the mount answers.
     `watching`: how it may be watched. `listed`: names of repositories that are listed before somebody looks them up.
     `idle`: seconds after which one that nobody uses lets go of its memory; 0 for never. `again`: what is started to
-    serve the mount with the code and configuration of another moment.
+    serve the mount with the code and configuration of another moment. `learned`: which lists of what programs open are
+    used. `trace`: all files are noted that are opened, from the start.
     """
 
     mountpoint: str
@@ -62,6 +64,8 @@ class MountRequest:
     watching: WatchOptions = NOTHING_MORE
     listed: Callable[[], Sequence[str]] = tuple
     idle: float = IDLE
+    learned: LearnedOptions = field(default_factory=LearnedOptions)
+    trace: bool = False
     again: Program = Program()
     clock: Clock = now
 

@@ -93,10 +93,12 @@ class BringsAhead(LocalObjects, Protocol):
         """Fetch an object that is not here; False where it was not kept, since there is no room. Raises as `open`."""
         ...
 
-    def bring_many(self, wants: Sequence[Want], arrived: Callable[[Want, bool], object]) -> list[Want]:
+    def bring_many(
+        self, wants: Sequence[Want], arrived: Callable[[Want, bool], object], source: ObjectSource | None = None
+    ) -> list[Want]:
         """Fetch small objects together. `arrived` is told of each that is here by now, and whether it was before.
 
-        Returns those for which `bring` has to be asked.
+        From `source`, where one is given, instead of the usual one. Returns those for which `bring` has to be asked.
         """
         ...
 

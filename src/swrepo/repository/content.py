@@ -80,6 +80,10 @@ class Content:
         """The index of the chunk that holds the byte at `offset`."""
         return bisect_right(self._offsets, offset) - 1
 
+    def chunk_start(self, index: int) -> int:
+        """The offset of the first byte of a chunk."""
+        return self._offsets[index]
+
     @property
     def objects(self) -> LocalObjects:
         """What fetches them."""

@@ -83,6 +83,11 @@ class Entries:
         if content is not None:
             content.close()
 
+    def close_all(self) -> None:
+        """Close the files of all repositories; who reads on opens them again."""
+        while self._contents:
+            self._contents.popitem()[1].close()
+
     def let_go(self, volume: Volume) -> None:
         """Close the files of a repository; who reads on opens them again."""
         self.drop_recent()

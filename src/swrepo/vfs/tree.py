@@ -233,6 +233,10 @@ class Vfs:
         """A regular file, open for reading; IsADirectory."""
         return self._entries.content(number)
 
+    def close_contents(self) -> None:
+        """Let go of the files that are open here, so that the next read of each counts as an opening."""
+        self._entries.close_all()
+
     def forget(self, number: int, times: int) -> None:
         """The kernel forgot `times` of the times that it was told a number."""
         if self.nodes.forget(number, times):

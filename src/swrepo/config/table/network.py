@@ -174,11 +174,22 @@ ROWS = (
         "1800",
         "When those are asked again; `0` for never.",
     ),
-    accepted(
+    Parameter(
+        "CVMFS_PROFILES",
+        "switch",
+        "yes",
+        "Fetch what the repository's profiles say that a program opens, all at once, when its first file is opened.",
+    ),
+    Parameter(
+        "CVMFS_PROFILES_DIR",
+        "directory",
+        "",
+        "Profiles of this node or site besides those of repositories: `DIR/FQRN/NAME.json`.",
+    ),
+    Parameter(
         "CVMFS_PREFETCH_FILEBUNDLES",
         "switch",
         "no",
-        "Fetch files that belong together at once.",
-        "files that are opened one after another are fetched ahead anyway",
+        "The same for `.cvmfsbundle-NAME`, the file bundles of CernVM-FS 2.14: fetch them when `NAME` is opened.",
     ),
 )

@@ -1,0 +1,30 @@
+"""Remove a profile from a repository and publish that."""
+
+from __future__ import annotations
+
+import argparse
+
+EXAMPLE = "swrepo profile remove dair.cvmfs.server numpy"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repository", metavar="NAME", help="a repository of this server")
+    parser.add_argument("profile", metavar="PROFILE", help="a profile of it")
+    parser.add_argument("--no-publish", action="store_true", help="only take it out of the work tree")
+
+
+def run(args: argparse.Namespace) -> None:
+    from swrepo.cli import server_side
+    from swrepo.cli.progress import Progress
+    from swrepo.publish import profiles
+    from swrepo.publish.transaction import Publisher
+
+    server = server_side.layout()
+    fqrn = server_side.which(server, args.repository)
+    profiles.remove(server.repository(fqrn).worktree, args.profile)
+    if args.no_publish:
+        print(f"{args.profile}: is gone with the next publication")
+        return
+    with Progress("publishing", "files") as progress:
+        outcome = Publisher(server, progress).publish(fqrn)
+    print(f"{fqrn}: published revision {outcome.revision} without the profile {args.profile}")

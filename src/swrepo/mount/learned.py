@@ -1,0 +1,163 @@
+"""Which opened files start a profile or a bundle: the short look at every file that is opened."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from swrepo.errors import FormatError, SwrepoError
+from swrepo.format import profile
+from swrepo.format.paths import basename
+from swrepo.format.profile import Profile
+from swrepo.repository import profiles
+from swrepo.repository.content import Content
+from swrepo.repository.revision import Revision
+from swrepo.vfs.tree import Vfs
+from swrepo.vfs.volume import Volume
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER = 600.0
+"""Seconds after which a trigger counts again: by then the cache may have let go of what came."""
+
+_LARGEST_SHARE = 2
+"""A profile may fill one in so many parts of a cache that has a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedOptions:
+    """`profiles`: those of repositories are used. `directory`: those of the node or site, `DIR/FQRN/NAME.json`.
+
+    `bundles`: the file bundles of CernVM-FS 2.14 are used. `most`: bytes that one trigger may have fetched.
+    """
+
+    profiles: bool = True
+    directory: Path | None = None
+    bundles: bool = False
+    most: int = 4 << 30
+
+
+class Start(NamedTuple):
+    """A profile or bundle that a file starts. `load` reads it, which may fetch. `packs`: whether it can have packs."""
+
+    volume: Volume
+    revision: Revision
+    name: str
+    load: Callable[[], Profile]
+    packs: bool
+    is_bundle: bool = False
+
+
+class _Table(NamedTuple):
+    """The triggers of one revision of a volume. `names`: the last parts of their paths, which are looked at first."""
+
+    revision: Revision
+    names: frozenset[bytes]
+    starts: dict[bytes, tuple[Start, ...]]
+
+
+class Triggers:
+    """For one thread at a time (the loop's). `fqrn`: of a repository by its name in the mount."""
+
+    def __init__(
+        self,
+        vfs: Vfs,
+        options: LearnedOptions,
+        fqrn: Callable[[str], str | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._vfs = vfs
+        self._options = options
+        self._fqrn = fqrn
+        self._clock = clock
+        self._tables: dict[str, _Table] = {}
+        self._started: dict[tuple[str, str, str], float] = {}
+
+    def of(self, node: int, content: Content) -> list[Start]:
+        """What opening this file starts now."""
+        options = self._options
+        name = content.entry.name
+        if not options.profiles and not options.bundles and options.directory is None:
+            return []
+        with self._vfs.lock:
+            tables = [self._table(volume) for volume in self._vfs.volumes.values()]
+            if not options.bundles and not any(name in table.names for table in tables):
+                return []
+            try:
+                node_ = self._vfs.described(node)
+                if node_ is None:
+                    return []
+                path = node_.path()
+            except SwrepoError:  # the file is not in this revision any more
+                return []
+            found = [*self._table(node_.volume).starts.get(path, ()), *self._bundle(node_.volume, path)]
+        return [start for start in found if self._is_due(start)]
+
+    def _bundle(self, volume: Volume, path: bytes) -> Iterator[Start]:
+        if self._options.bundles:
+            revision = volume.revision
+            where = profiles.bundle_of(path)
+            catalog = revision.tree.find_loaded(where.rpartition(b"/")[0])
+            if catalog is not None and catalog.lookup(where) is not None:
+                name = where.decode("utf-8", "replace")
+                yield Start(
+                    volume, revision, name, lambda: profiles.load_bundle(revision, path), packs=False, is_bundle=True
+                )
+
+    def _is_due(self, start: Start) -> bool:
+        key = start.volume.name, start.name, start.revision.root.text
+        now = self._clock()
+        if now - self._started.get(key, -AGAIN_AFTER) < AGAIN_AFTER:
+            return False
+        self._started[key] = now
+        return True
+
+    def _table(self, volume: Volume) -> _Table:
+        table = self._tables.get(volume.name)
+        if table is None or table.revision is not volume.revision:
+            starts: dict[bytes, tuple[Start, ...]] = {}
+            for path, start in self._starts(volume):
+                starts[path] = (*starts.get(path, ()), start)
+            names = frozenset(basename(path) for path in starts)
+            table = self._tables[volume.name] = _Table(volume.revision, names, starts)
+        return table
+
+    def _starts(self, volume: Volume) -> Iterator[tuple[bytes, Start]]:
+        revision = volume.revision
+        if self._options.profiles:
+            try:
+                published = profiles.triggers(revision)
+            except SwrepoError as error:
+                log.info("the triggers of %s cannot be read: %s", volume.name or "the repository", error)
+                published = {}
+            for path, names in published.items():
+                for name in names:
+                    yield path, Start(volume, revision, name, _loader(revision, name), packs=True)
+        for name, found in self._local(volume.name):
+            for path in found.triggers:
+                yield path, Start(volume, revision, f"{name} of this node", lambda found=found: found, packs=False)  # type: ignore[misc]
+
+    def _local(self, volume: str) -> Iterator[tuple[str, Profile]]:
+        """The profiles of the node for a repository."""
+        fqrn = self._fqrn(volume)
+        if self._options.directory is None or fqrn is None:
+            return
+        for file in sorted((self._options.directory / fqrn).glob("*.json")):
+            try:
+                with file.open("rb") as stream:
+                    yield file.stem, profile.parse(stream.read(profile.MOST_BYTES + 1))
+            except (OSError, FormatError) as error:
+                log.warning("the profile %s is left out: %s", file, error)
+
+    def room(self, limit: int | None) -> int:
+        """Bytes that one start may have fetched into a cache with that limit."""
+        most = self._options.most
+        return most if limit is None else min(most, limit // _LARGEST_SHARE)
+
+
+def _loader(revision: Revision, name: str) -> Callable[[], Profile]:
+    return lambda: profiles.load(revision, name)
