@@ -5,11 +5,11 @@ its packs, `pack.0`, `pack.1` and so on (format.pack). Symbolic links in `/.swre
 opening starts it. The same JSON, without packs, can be a file of a node or a site. See docs/adr/0009.
 
     {"profile": 1, "triggers": ["/bin/prog"], "packs": 1, "catalogs": ["/lib"],
-     "files": [["/bin/prog", "<digest>", 4096, 0], ["/lib/big.so", null, 9000000, null, [0, 4194304]]]}
+     "files": [["/bin/prog", "<digest>", 4096, 0], ["/lib/big.so", null, 9000000, null, 0, [0, 4194304]]]}
 
 A file is: path, name of its object (null where it has chunks or nobody noted it), size, number of the pack that holds
-it (or null), offsets of the chunks that are used (only where it has chunks). Whoever reads it goes by the paths: what
-has another object by now is fetched as it is now.
+it (or null), how its object is compressed (0 as usual), offsets of the chunks that are used (only where it has chunks).
+Whoever reads it goes by the paths: what has another object by now is fetched as it is now.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from swrepo.errors import FormatError
+from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, normalise
 
-DIRECTORY = b"/.swrepo/profiles"
-TRIGGERS = b"/.swrepo/triggers"
+HOME = b".swrepo"
+DIRECTORY = b"/" + HOME + b"/profiles"
+TRIGGERS = b"/" + HOME + b"/triggers"
 FILE_NAME = b"profile.json"
 PACK_PREFIX = b"pack."
 
@@ -34,7 +36,7 @@ MOST_BYTES = 16 << 20
 MOST_FILES = 100_000
 MOST_PACKS = 1000
 _MOST_CHUNKS = 10_000
-_FIELDS = 5
+_FIELDS = 6
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -47,6 +49,7 @@ class ProfileFile:
     object: ObjectId | None = None
     size: int = 0
     pack: int | None = None
+    compression: Compression = Compression.ZLIB
     chunks: tuple[int, ...] = ()
 
 
@@ -109,14 +112,17 @@ def parse(data: bytes) -> Profile:
 
 def _row(file: ProfileFile) -> list[Any]:
     name = None if file.object is None else file.object.text
-    return [_text(file.path), name, file.size, file.pack, *([list(file.chunks)] if file.chunks else [])]
+    row: list[Any] = [_text(file.path), name, file.size, file.pack]
+    if file.chunks:
+        return [*row, int(file.compression), list(file.chunks)]
+    return [*row, int(file.compression)] if file.compression else row
 
 
 def _file(row: Any) -> ProfileFile:
     fields = _list(row)
     if not 1 <= len(fields) <= _FIELDS:
         raise FormatError(f"a file of a profile has one to {_FIELDS} fields")
-    path, name, size, pack, chunks = fields + [None] * (_FIELDS - len(fields))
+    path, name, size, pack, compression, chunks = fields + [None] * (_FIELDS - len(fields))
     if name is not None and not isinstance(name, str):
         raise FormatError("the name of an object in a profile is no text")
     offsets = tuple(_number(offset) for offset in _list(chunks if chunks is not None else []))
@@ -127,8 +133,16 @@ def _file(row: Any) -> ProfileFile:
         object=ObjectId.parse(name) if name is not None else None,
         size=_number(size if size is not None else 0),
         pack=_number(pack) if pack is not None else None,
+        compression=_compression(compression),
         chunks=offsets,
     )
+
+
+def _compression(value: Any) -> Compression:
+    try:
+        return Compression(_number(value if value is not None else 0))
+    except ValueError as error:
+        raise FormatError(f"a profile names a compression {value!r:.20} that is not known") from error
 
 
 def _list(value: Any) -> list[Any]:

@@ -105,7 +105,7 @@ class Adapter:
     def pass_through(self, open_files: OpenFiles) -> None:
         """Have the kernel read files of the cache by itself, if it can; before the loop runs."""
         self._opens = Opens(self.vfs, self._pool, self.session, self.deadlines, self.ahead, open_files)
-        self._opens.seen = lambda read: self.seen(read)
+        self._opens.seen = lambda read: self.seen(read)  # noqa: PLW0108 - `seen` may be set later
         self.session.ask_for_passthrough(self._opens.open, self._opens.release)
 
     # Now or later

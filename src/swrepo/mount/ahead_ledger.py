@@ -22,6 +22,7 @@ class Origin(StrEnum):
     CHUNKS = "chunks"
     CATALOGS = "catalogs"
     PROFILE = "profile"
+    PACK = "pack"
     BUNDLE = "bundle"
     FILL = "fill"
 

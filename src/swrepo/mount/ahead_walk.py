@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from swrepo.errors import SwrepoError
+from swrepo.format import profile
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import parent
 from swrepo.mount.ahead import LARGEST, Nearby, Walk
@@ -58,6 +59,8 @@ class TreeWalk:
         for entry in entries:
             level.row = entry.rowid
             if entry.is_directory:
+                if entry.name == profile.HOME:  # what is in there is fetched when it is needed
+                    continue
                 level.below.append(level.path + b"/" + entry.name)
             elif is_worth_it(entry) and entry.content is not None:
                 want = Want(entry.content, entry.compression, entry.size)

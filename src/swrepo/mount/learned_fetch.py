@@ -1,39 +1,34 @@
-"""Fetches what profiles and bundles list when their trigger is opened: many parts at a time."""
+"""Fetches what profiles and bundles list when their trigger is opened: catalogs, packs and single objects together."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
-from swrepo.mount.ahead import Nearby
+from swrepo.mount.ahead_fetch import ReadingAhead
+from swrepo.mount.ahead_ledger import Origin
 from swrepo.mount.learned import Start, Triggers
-from swrepo.mount.learned_ledger import Ledger, Origin
-from swrepo.mount.learned_plan import Part, parts
+from swrepo.mount.learned_packs import PackItem, Packs
+from swrepo.mount.learned_plan import Plan, Planner
 from swrepo.mount.reads import Reads
 from swrepo.objects.packs import PackedObjects
-from swrepo.objects.store import BringsAhead, ObjectSource, Want
+from swrepo.objects.store import BringsAhead, ObjectSource
 from swrepo.repository import profiles
 from swrepo.repository.content import Content
-from swrepo.repository.profiles import Resolved
-from swrepo.system.activity import Activity, Working
+from swrepo.repository.revision import Revision
 
 log = logging.getLogger(__name__)
 
-_TASKS = 10
-"""Parts that travel at a time, out of 32 threads that fetch: the others are for who waits."""
-
 _CATALOG_TASKS = 8
-_MOST_FAILURES = 3
-"""Parts in a row that could not be had: then the rest is left to who asks for it."""
 
 
 class Learned:
-    """One for a mount. `opened`, `read`: on the loop's thread. `source` gives where a repository's objects come from."""
+    """One for a mount. `opened` is called by the loop's thread. `source`: where a repository's objects come from."""
 
     def __init__(
         self,
@@ -41,178 +36,90 @@ class Learned:
         pool: Executor,
         session: Session,
         reads: Reads,
+        ahead: ReadingAhead,
         source: Callable[[str], ObjectSource | None],
     ) -> None:
         self._triggers = triggers
         self._pool = pool
-        self._session = session
-        self._reads = reads
+        self._ahead = ahead
         self._source = source
-        self.ledger = Ledger()
+        self.packs = Packs(pool, session, reads, ahead.ledger)
         self.started = 0
         """Profiles and bundles whose trigger was opened."""
-
-    def read(self, content: Content, offset: int, size: int) -> None:
-        """So much of a file is read: what was fetched for it is used."""
-        for want in content.wants(offset, size):
-            self.ledger.used(want.id)
 
     def opened(self, node: int, content: Content) -> None:
         """A file is read that was not open."""
         for start in self._triggers.of(node, content):
             self.started += 1
-            self._pool.submit(self._safely, start)
+            try:
+                self._pool.submit(self._safely, start)
+            except RuntimeError:  # the mount ends, and the pool takes no more work
+                return
 
     def _safely(self, start: Start) -> None:
         """Runs in the pool."""
         try:
-            _Run(self._pool, self._session, self._reads, self.ledger, self._source).run(
-                start, self._triggers.room(_limit(start))
-            )
+            self._run(start)
         except SwrepoError as error:
             log.info("%s fetches nothing: %s", start.name, error)
         except Exception:
-            if self._session.agreement is not None:
-                log.exception("fetching what %s lists failed", start.name)
+            log.exception("fetching what %s lists failed", start.name)
 
-
-class _Run:
-    """One start: from the list to the last object. `_lock` guards the queue and the counts."""
-
-    def __init__(
-        self,
-        pool: Executor,
-        session: Session,
-        reads: Reads,
-        ledger: Ledger,
-        source: Callable[[str], ObjectSource | None],
-    ) -> None:
-        self._pool = pool
-        self._session = session
-        self._reads = reads
-        self._ledger = ledger
-        self._source_of = source
-        self._lock = threading.Lock()
-        self._queue: deque[Part] = deque()
-        self._tasks = self._failures = 0
-
-    def run(self, start: Start, room: int) -> None:
+    def _run(self, start: Start) -> None:
         """Read the list, and begin to fetch what is in catalogs that are here while others are loaded."""
-        objects, source = start.revision.objects, self._source_of(start.volume.name)
+        objects, source = start.revision.objects, self._source(start.volume.name)
         if not isinstance(objects, BringsAhead) or source is None:
             return
-        self._start, self._objects, self._source = start, objects, source
         listed = start.load()
-        waiting = list(listed.files)
+        planner, waiting = Planner(self._triggers.room(_limit(objects))), listed.files
         while True:
             found = [(file, profiles.resolve(start.revision, file)) for file in waiting]
-            known = [one for _, one in found if one is not None]
-            room -= self._begin(known, room)
-            waiting = [file for file, one in found if one is None]
+            # What is packed comes at once: its catalog need not be here, and says later if it is not the same any more.
+            taken = [one or profiles.as_noted(file) for file, one in found]
+            self._begin(start, planner.plan([one for one in taken if one is not None]), source)
+            waiting = tuple(file for file, one in found if one is None)
             directories = list(profiles.missing_catalogs(start.revision, listed))
-            if not directories or not self._load(directories):
+            if not directories or not _load(start.revision, directories):
                 return
 
-    def _begin(self, files: list[Resolved], room: int) -> int:
-        origin = Origin.BUNDLE if self._start.is_bundle else Origin.PROFILE
-        chosen = parts(files, origin, room)
-        for part in chosen:
-            self._ledger.expect(part.origin, part.wants)
-        with self._lock:
-            self._queue.extend(chosen)
-            more = min(_TASKS - self._tasks, len(self._queue))
-            self._tasks += more
-        for _ in range(more):
-            self._pool.submit(self._work)
-        return sum(want.size or 0 for part in chosen for want in part.wants)
+    def _begin(self, start: Start, chosen: Plan, source: ObjectSource) -> None:
+        objects = start.revision.objects
+        assert isinstance(objects, BringsAhead)  # noqa: S101 - who calls has looked
+        items = []
+        for number, wants in chosen.packs.items():
+            pack = profiles.pack_wants(start.revision, start.name, number)
+            items.append(PackItem(PackedObjects(source, pack), objects, wants))
+        self.packs.fetch(items)
+        origin = Origin.BUNDLE if start.is_bundle else Origin.PROFILE
+        self._ahead.fetch(chosen.singles, objects, origin)
 
-    def _load(self, directories: list[bytes]) -> bool:
-        """Load catalogs side by side; whether any came."""
-        tree = self._start.revision.tree
-        came: list[bytes] = []
-        left = deque(directories)
 
-        def work() -> None:
-            while True:
-                try:
-                    directory = left.popleft()
-                except IndexError:
-                    return
-                try:
-                    tree.find(directory)
-                    came.append(directory)
-                except SwrepoError as error:
-                    log.info("the catalog of %r is not loaded ahead: %s", directory, error)
+def _load(revision: Revision, directories: Sequence[bytes]) -> bool:
+    """Load the catalogs of directories side by side; whether any came."""
+    came: list[bytes] = []
+    left = deque(directories)
 
-        others = [threading.Thread(target=work, daemon=True) for _ in range(min(_CATALOG_TASKS, len(directories)) - 1)]
-        for other in others:
-            other.start()
-        work()
-        for other in others:
-            other.join()
-        return bool(came)
-
-    def _work(self) -> None:
-        """Runs in the pool, until nothing is queued any more."""
-        while True:
-            with self._lock:
-                if not self._queue:
-                    self._tasks -= 1
-                    return
-                part = self._queue.popleft()
+    def work() -> None:
+        while left:
             try:
-                self._fetch(part)
-            except Exception:
-                log.exception("fetching what %s lists failed", self._start.name)
-
-    def _fetch(self, part: Part) -> None:
-        activity = Activity(f"fetching what {self._start.name} lists")
-        files = {file.want.id: file for file in self._reads.expect(self._nearby(part.wants), activity)}
-
-        def arrived(want: Want, was_here: bool) -> None:
-            self._ledger.came(want.id, was_here=was_here)
-            file = files.pop(want.id, None)
-            if file is not None:
-                self._reads.arrived(self._session, [file])
-
-        try:
-            with Working(activity):
-                self._bring([file.want for file in files.values()], part, arrived)
-            self._failures = 0
-        except SwrepoError as error:
-            log.info("%s: %s", self._start.name, error)
-            self._failures += 1
-            if self._failures >= _MOST_FAILURES:
-                self._stop(str(error))
-        finally:  # who waits for one that did not come tries by itself, and learns why
-            self._reads.arrived(self._session, list(files.values()))
-
-    def _bring(self, wants: list[Want], part: Part, arrived: Callable[[Want, bool], object]) -> None:
-        if not wants:
-            return
-        left: Iterable[Want] = wants
-        if part.pack is not None:
-            pack = PackedObjects(self._source, profiles.pack_wants(self._start.revision, self._start.name, part.pack))
-            left = self._objects.bring_many(wants, arrived, pack)
-            with self._lock:
-                self._ledger.pack_bytes += pack.size
-        if len(wants) > 1 and left:
-            left = self._objects.bring_many(list(left), arrived)
-        for want in left:
-            if not self._objects.bring(want):
-                self._stop("there is no room for it")
+                directory = left.popleft()
+            except IndexError:  # another thread took the last one
                 return
-            arrived(want, False)  # noqa: FBT003 - see BringsAhead
+            try:
+                revision.tree.find(directory)
+                came.append(directory)
+            except SwrepoError as error:
+                log.info("the catalog of %r is not loaded ahead: %s", directory, error)
 
-    def _nearby(self, wants: Iterable[Want]) -> list[Nearby]:
-        return [Nearby(0, want, self._objects) for want in wants]
+    others = [threading.Thread(target=work, daemon=True) for _ in range(min(_CATALOG_TASKS, len(directories)) - 1)]
+    for other in others:
+        other.start()
+    work()
+    for other in others:
+        other.join()
+    return bool(came)
 
-    def _stop(self, reason: str) -> None:
-        log.info("no more is fetched of what %s lists: %s", self._start.name, reason)
-        with self._lock:
-            self._queue.clear()
 
-
-def _limit(start: Start) -> int | None:
-    quota = getattr(start.revision.objects, "quota", None)
+def _limit(objects: object) -> int | None:
+    quota = getattr(objects, "quota", None)
     return None if quota is None else int(quota.limit)

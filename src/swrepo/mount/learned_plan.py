@@ -2,69 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from swrepo.format.object_id import ObjectId
-from swrepo.mount.learned_ledger import Origin
 from swrepo.objects.store import Want
 from swrepo.repository.profiles import Resolved
 
-SMALL = 64 << 10
-"""Plain bytes of an object that travels with others rather than alone."""
-
-BATCH = 16
-"""Small objects that one thread asks for at a time."""
-
 _WORTH_IT = 0.5
-"""Share of a pack's objects that have to be what they were; else the others are fetched one by one."""
+"""Share of a pack's bytes that have to be what they were; else what is left of it is fetched by itself."""
 
 
-class Part(NamedTuple):
-    """Objects that are fetched together: out of the pack of that number, or by themselves."""
+class Plan(NamedTuple):
+    """Objects that come out of packs, by the packs' numbers, and those that come by themselves; all in order of use."""
 
-    wants: tuple[Want, ...]
-    pack: int | None
-    origin: Origin
-
-
-def parts(files: Iterable[Resolved], origin: Origin, room: int) -> list[Part]:
-    """In the order of use, each object once, not more than `room` plain bytes. A pack comes with the first it has."""
-    found = list(files)
-    stale = _stale_packs(found)
-    order: dict[tuple[str, int], list[Want]] = {}
-    seen: set[ObjectId] = set()
-    batch = in_batch = 0
-    for one in found:
-        for want in one.wants:
-            size = want.size or 0
-            if want.id in seen or size > room:
-                continue
-            seen.add(want.id)
-            room -= size
-            pack = one.file.pack
-            if pack is not None and one.is_fresh and pack not in stale:
-                order.setdefault(("pack", pack), []).append(want)
-            elif size > SMALL:
-                order["one", len(order)] = [want]
-            else:
-                if in_batch >= BATCH:
-                    batch, in_batch = batch + 1, 0
-                in_batch += 1
-                order.setdefault(("batch", batch), []).append(want)
-    return [
-        Part(tuple(wants), number if kind == "pack" else None, Origin.PACK if kind == "pack" else origin)
-        for (kind, number), wants in order.items()
-    ]
+    packs: dict[int, list[Want]]
+    singles: list[Want]
 
 
-def _stale_packs(files: Iterable[Resolved]) -> set[int]:
+class Planner:
+    """Of one start, told of its files in one or more portions. `room`: plain bytes that may be fetched in all."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._seen: set[ObjectId] = set()
+
+    def plan(self, files: Sequence[Resolved]) -> Plan:
+        """What to fetch now of a portion: each object once."""
+        stale = _stale_packs(files)
+        found = Plan({}, [])
+        for one in files:
+            for want in one.wants:
+                size = want.size or 0
+                if want.id in self._seen or size > self._room:
+                    continue
+                self._seen.add(want.id)
+                self._room -= size
+                number = one.file.pack
+                if number is not None and one.is_fresh and number not in stale:
+                    found.packs.setdefault(number, []).append(want)
+                else:
+                    found.singles.append(want)
+        return found
+
+
+def _stale_packs(files: Sequence[Resolved]) -> set[int]:
     fresh: dict[int, int] = {}
     total: dict[int, int] = {}
     for one in files:
-        pack = one.file.pack
-        if pack is not None:
-            size = one.file.size
-            total[pack] = total.get(pack, 0) + size
-            fresh[pack] = fresh.get(pack, 0) + (size if one.is_fresh else 0)
-    return {pack for pack, size in total.items() if fresh[pack] < _WORTH_IT * size}
+        number = one.file.pack
+        if number is not None:
+            total[number] = total.get(number, 0) + one.file.size
+            fresh[number] = fresh.get(number, 0) + (one.file.size if one.is_fresh else 0)
+    return {number for number, size in total.items() if fresh[number] < _WORTH_IT * size}

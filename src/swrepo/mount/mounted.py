@@ -41,6 +41,8 @@ _NAMES_HOLD = 10.0
 class Mounted:
     """See the module. `failed`: the loop ended by an error of ours."""
 
+    failed = False
+
     def __init__(self, request: MountRequest, handover: Handover) -> None:
         """Open the repository, or make ready to open many; then mount, or go on with the mount that was left to us."""
         self.request = request
@@ -75,8 +77,7 @@ class Mounted:
         self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
         self.openings = Openings(self.vfs, self.session, self._fqrn_of, is_tracing=request.trace)
-        triggers = Triggers(self.vfs, request.learned, self._fqrn_of)
-        self.learned = Learned(triggers, self.pool, self.session, self.adapter.reads, self._source_of)
+        self.learned = self._learned()
         self.adapter.seen = self._seen
         self.process = Process(self.vfs, self.session, lambda: self.accesses)
         self.adapter.magic = MagicAttributes(self.vfs, self.process, lambda: self.accesses, request.watching.visibility)
@@ -87,7 +88,6 @@ class Mounted:
                 log.warning("no passthrough: only the machine's root can hand files to the kernel")
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
-        self.failed = False
         self.make_room: Callable[[], object] = lambda: None
         """Has this process end in favour of a program that is started anew, soon."""
         self._idle = Idle(self.vfs, request.idle, give_back) if request.idle else None
@@ -139,9 +139,13 @@ class Mounted:
 
     def _seen(self, read: FileRead) -> None:
         self.openings.note(read)
-        self.learned.read(read.content, read.offset, read.size)
         if read.is_new:
             self.learned.opened(read.node, read.content)
+
+    def _learned(self) -> Learned:
+        triggers = Triggers(self.vfs, self.request.learned, self._fqrn_of)
+        adapter = self.adapter
+        return Learned(triggers, self.pool, adapter.session, adapter.reads, adapter.ahead, self._source_of)
 
     def _fqrn_of(self, name: str) -> str | None:
         """The full name of the repository that has this name in the tree."""

@@ -108,10 +108,10 @@ def make(
             chunks = [chunk.offset for chunk in revision.chunks(file.path)]
             wanted = {want.id for want in known.wants}
             used = [chunk.offset for chunk in revision.chunks(file.path) if entry.chunk_id(chunk) in wanted]
-            found.append(ProfileFile(file.path, None, entry.size, None, tuple(used or chunks)))
+            found.append(ProfileFile(file.path, None, entry.size, chunks=tuple(used or chunks)))
         else:
             number = packer.add(known.wants[0])
-            found.append(ProfileFile(file.path, entry.content, entry.size, number))
+            found.append(ProfileFile(file.path, entry.content, entry.size, number, entry.compression))
     packs = packer.finish()
     return Made(Profile(tuple(triggers), tuple(found), len(packs), tuple(catalogs)), packs, left_out)
 

@@ -108,6 +108,13 @@ def resolve(revision: Revision, file: ProfileFile) -> Resolved | None:
     return Resolved(file, chosen, is_fresh=bool(file.chunks))
 
 
+def as_noted(file: ProfileFile) -> Resolved | None:
+    """What a packed file is if it did not change: its catalog need not be here for that. None for any other file."""
+    if file.pack is None or file.object is None:
+        return None
+    return Resolved(file, (Want(file.object, file.compression, file.size),), is_fresh=True)
+
+
 def missing_catalogs(revision: Revision, found: Profile) -> Iterator[bytes]:
     """Directories, one for each catalog that has to be loaded next before all of a profile can be resolved."""
     seen = set()
