@@ -12,7 +12,7 @@ from tests.mount.mounted import require_namespaces
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- runs -->\n```sh\n(.*?)```", re.DOTALL)
-DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/containers-and-jobs.md"]
+DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/containers-and-jobs.md", "docs/profiles.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -16,6 +16,7 @@ from swrepo.client.caches import cache_plan
 from swrepo.config.caches import cache_instance
 from swrepo.config.files import Setting
 from swrepo.errors import PathNotFound, SwrepoError
+from swrepo.mount.learned import LearnedOptions
 from swrepo.mount.start import MountRequest, mount
 from swrepo.mount.watching import Telemetry, Visibility, WatchOptions
 from swrepo.net.http import Timeouts
@@ -85,6 +86,11 @@ def main() -> int:
         watching=watching(given),
         listed=lambda: json.loads(Path(given["listed"]).read_text()) if "listed" in given else (),
         idle=given.get("idle", 600.0),
+        learned=LearnedOptions(
+            given.get("profiles", True),
+            Path(given["profiles_directory"]) if "profiles_directory" in given else None,
+            given.get("bundles", False),
+        ),
         clock=lambda: time_by(clock),
     )
     try:

@@ -44,7 +44,7 @@ def parse(data: bytes, directory: bytes) -> tuple[bytes, ...]:
 
 
 def _path(item: object, directory: bytes) -> bytes:
-    if not isinstance(item, str):
+    if not isinstance(item, str) or not item:
         return ROOT
     try:
         raw = item.encode("utf-8", "surrogateescape")

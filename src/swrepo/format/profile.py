@@ -9,6 +9,7 @@ opening starts it. The same JSON, without packs, can be a file of a node or a si
 
 A file is: path, name of its object (null where it has chunks or nobody noted it), size, number of the pack that holds
 it (or null), how its object is compressed (0 as usual), offsets of the chunks that are used (only where it has chunks).
+Fields at the end that say nothing may be left out: `["/lib/file"]`.
 Whoever reads it goes by the paths: what has another object by now is fetched as it is now.
 """
 
@@ -36,7 +37,8 @@ MOST_BYTES = 16 << 20
 MOST_FILES = 100_000
 MOST_PACKS = 1000
 _MOST_CHUNKS = 10_000
-_FIELDS = 6
+_DEFAULTS = (None, None, 0, None, 0, [])
+_FIELDS = len(_DEFAULTS)
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -112,10 +114,10 @@ def parse(data: bytes) -> Profile:
 
 def _row(file: ProfileFile) -> list[Any]:
     name = None if file.object is None else file.object.text
-    row: list[Any] = [_text(file.path), name, file.size, file.pack]
-    if file.chunks:
-        return [*row, int(file.compression), list(file.chunks)]
-    return [*row, int(file.compression)] if file.compression else row
+    row: list[Any] = [_text(file.path), name, file.size, file.pack, int(file.compression), list(file.chunks)]
+    while row[-1] == _DEFAULTS[len(row) - 1]:
+        row.pop()
+    return row
 
 
 def _file(row: Any) -> ProfileFile:

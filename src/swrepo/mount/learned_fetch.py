@@ -87,8 +87,13 @@ class Learned:
         assert isinstance(objects, BringsAhead)  # noqa: S101 - who calls has looked
         items = []
         for number, wants in chosen.packs.items():
-            pack = profiles.pack_wants(start.revision, start.name, number)
-            items.append(PackItem(PackedObjects(source, pack), objects, wants))
+            try:
+                pack = profiles.pack_wants(start.revision, start.name, number)
+            except SwrepoError as error:
+                log.info("%s has no pack %d: %s", start.name, number, error)
+                chosen.singles.extend(wants)
+            else:
+                items.append(PackItem(PackedObjects(source, pack), objects, wants))
         self.packs.fetch(items)
         origin = Origin.BUNDLE if start.is_bundle else Origin.PROFILE
         self._ahead.fetch(chosen.singles, objects, origin)

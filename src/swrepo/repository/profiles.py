@@ -96,7 +96,7 @@ def resolve(revision: Revision, file: ProfileFile) -> Resolved | None:
     if catalog is None:
         return None
     entry = catalog.lookup(file.path)
-    if entry is None or not entry.is_regular or entry.is_symlink or entry.is_external:
+    if entry is None or not entry.is_regular or not entry.size or entry.is_symlink or entry.is_external:
         return Resolved(file, (), is_fresh=False)
     if not entry.is_chunked:
         return Resolved(file, wanted_objects(entry, ()), is_fresh=entry.content == file.object)
