@@ -26,7 +26,8 @@
     ├── Busy                       somebody else holds the lock (a publisher, a mount)
     ├── PermissionRefused          the machine does not let us
     ├── MountFailed
-    └── PublishError               a tree that cannot be published as it is
+    ├── PublishError               a tree that cannot be published as it is
+    └── CloudRefused               a cloud did not do what it was asked for
 
 What the operating system itself would say of a path is also the class that Python has for it (`PathNotFound` is a
 `FileNotFoundError`, `NoAttribute` an `OSError`): programs that read files through us need to know no class of ours.
@@ -281,3 +282,9 @@ class PublishError(SwrepoError):
     """The tree cannot be published as it is."""
 
     exit_code = 28
+
+
+class CloudRefused(SwrepoError):
+    """A cloud did not do what it was asked for: no quota, no room, a fault of its own."""
+
+    exit_code = 29

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -168,21 +170,32 @@ def test_a_volume_that_brings_a_repository_is_taken_over(tmp_path):
 
 
 def disks(*found):
-    usual = {"type": "disk", "label": None, "fstype": None, "mountpoints": [None], "size": 1 << 30, "ro": False}
-    return json.dumps({"blockdevices": [{**usual, **disk} for disk in found]})
+    """What lsblk prints."""
+    usual = {"type": "disk", "label": None, "fstype": None, "mountpoints": [None], "size": 8 << 30, "ro": False}
+    lines = [{**usual, "pkname": None, "kname": disk["path"].rpartition("/")[2], **disk} for disk in found]
+    return json.dumps({"blockdevices": lines})
 
 
-ROOT_DISK = {"path": "/dev/vda", "children": [{"path": "/dev/vda3", "label": "swrepo-root", "fstype": "ext4"}]}
-SEED = {"path": "/dev/vdz", "fstype": "vfat", "label": "CIDATA", "ro": True}
+ROOT_DISK = {"path": "/dev/vda"}
+ROOT = {
+    "path": "/dev/vda3",
+    "pkname": "vda",
+    "type": "part",
+    "label": "swrepo-root",
+    "fstype": "ext4",
+    "mountpoints": ["/"],
+}
+SEED = {"path": "/dev/vdz", "fstype": "vfat", "label": "CIDATA", "ro": True, "size": 1 << 20}
+USUAL = (ROOT_DISK, ROOT, SEED)
 
 
 def test_one_empty_disk_becomes_the_storage():
-    assert volume.choose(disks(ROOT_DISK, SEED, {"path": "/dev/vdb"}), "auto") == Volume("/dev/vdb", is_new=True)
+    assert volume.choose(disks(*USUAL, {"path": "/dev/vdb"}), "auto") == Volume("/dev/vdb", is_new=True)
 
 
 def test_the_volume_of_an_earlier_server_is_used_as_it_is():
     ours = {"path": "/dev/vdc", "fstype": "ext4", "label": "swrepo-data"}
-    assert volume.choose(disks(ROOT_DISK, {"path": "/dev/vdb"}, ours), "auto") == Volume("/dev/vdc", is_new=False)
+    assert volume.choose(disks(*USUAL, {"path": "/dev/vdb"}, ours), "auto") == Volume("/dev/vdc", is_new=False)
 
 
 @pytest.mark.parametrize(
@@ -190,21 +203,34 @@ def test_the_volume_of_an_earlier_server_is_used_as_it_is():
     [
         [],
         [{"path": "/dev/vdb", "fstype": "ext4", "label": "somebody's"}],
-        [{"path": "/dev/vdb", "children": [{"path": "/dev/vdb1", "label": None, "fstype": None}]}],
+        [{"path": "/dev/vdb"}, {"path": "/dev/vdb1", "pkname": "vdb", "type": "part"}],
+        [{"path": "/dev/vdb", "size": 1 << 20}],
+        [{"path": "/dev/vdb", "ro": True}],
         [{"path": "/dev/vdb", "mountpoints": ["/mnt"]}],
         [{"path": "/dev/vdb"}, {"path": "/dev/vdc"}],
         [{"path": "/dev/sr0", "type": "rom"}],
     ],
 )
 def test_disks_that_might_be_somebodys_are_left_alone(others):
-    assert volume.choose(disks(ROOT_DISK, SEED, *others), "auto") is None
+    assert volume.choose(disks(*USUAL, *others), "auto") is None
 
 
 def test_a_device_that_is_named_is_formatted_only_where_it_is_empty():
     used = {"path": "/dev/vdb", "fstype": "xfs"}
-    assert volume.choose(disks(ROOT_DISK, used), "/dev/vdb") == Volume("/dev/vdb", is_new=False)
-    assert volume.choose(disks(ROOT_DISK, {"path": "/dev/vdb"}), "/dev/vdb") == Volume("/dev/vdb", is_new=True)
-    assert volume.choose(disks(ROOT_DISK, {"path": "/dev/vdb"}), "none") is None
+    assert volume.choose(disks(*USUAL, used), "/dev/vdb") == Volume("/dev/vdb", is_new=False)
+    assert volume.choose(disks(*USUAL, {"path": "/dev/vdb"}), "/dev/vdb") == Volume("/dev/vdb", is_new=True)
+    assert volume.choose(disks(*USUAL, {"path": "/dev/vdb"}), "none") is None
+
+
+def test_this_machines_own_disks_are_told_in_the_form_that_is_understood():
+    if shutil.which("lsblk") is None:
+        pytest.skip("lsblk is not installed")
+    shown = subprocess.run(volume.LISTING, capture_output=True, text=True, check=False).stdout
+    if not shown:
+        pytest.skip("lsblk shows no disks here")
+    root = subprocess.run(["findmnt", "-no", "SOURCE", "/"], capture_output=True, text=True, check=False).stdout.strip()
+    found = volume.choose(shown, "auto")
+    assert found is None or found.device != root
 
 
 def test_only_a_new_volume_gets_a_file_system():

@@ -79,6 +79,19 @@ COMMANDS: dict[str, Entry] = {
             "boot": Entry("start images on this workstation with QEMU", "image_boot"),
         },
     ),
+    "cloud": Entry(
+        "our images and machines on OpenStack clouds",
+        entries={
+            "upload": Entry("send an image to a cloud", "cloud_upload"),
+            "launch": Entry("launch servers, clients or workers", "cloud_launch"),
+            "status": Entry("show our machines in a cloud", "cloud_status"),
+            "snapshot": Entry("keep a machine's disk as an image", "cloud_snapshot"),
+            "copy": Entry("copy an image from one cloud to another", "cloud_copy"),
+            "ports": Entry("show or open the ports that a role needs", "cloud_ports"),
+            "down": Entry("delete all of a deployment", "cloud_down"),
+            "template": Entry("write a Heat template or an OpenTofu module", "cloud_template"),
+        },
+    ),
     "machine": Entry(
         "what a machine made from our images does at boot and at login",
         entries={

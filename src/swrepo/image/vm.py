@@ -142,7 +142,7 @@ class VirtualMachine:
         return [*words, *(word for option in options for word in ("-o", option)), f"{USER}@127.0.0.1", *command]
 
     def wait_for_ssh(self, patience: float, say: Callable[[str], None] = lambda _text: None) -> float:
-        """Until somebody can log in and cloud-init is done; the seconds. Unreachable after `patience` seconds."""
+        """Until somebody can log in and the machine is set up; the seconds. Unreachable after `patience` seconds."""
         began, said = time.monotonic(), 0.0
         while (spent := time.monotonic() - began) < patience:
             if self._process is not None and self._process.poll() is not None:
@@ -156,7 +156,7 @@ class VirtualMachine:
         raise Unreachable(f"{self.plan.name} does not let anybody in after {patience:.0f} s; {self._console()}")
 
     def _answers(self) -> bool:
-        words = self.ssh("cloud-init status --wait >/dev/null; test -e /etc/swrepo/role")
+        words = self.ssh("cloud-init status --wait >/dev/null; sudo systemctl start swrepo-machine; true")
         return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
     def power_off(self, patience: float = 120.0) -> None:

@@ -8,7 +8,18 @@ from typing import Any, NamedTuple
 
 LABEL = "swrepo-data"
 MOUNTPOINT = "/srv/cvmfs"
-LISTING = ("lsblk", "--json", "--bytes", "--output", "PATH,TYPE,LABEL,FSTYPE,MOUNTPOINTS,SIZE,RO")
+LISTING = (
+    "lsblk",
+    "--json",
+    "--list",
+    "--bytes",
+    "--output",
+    "PATH,KNAME,PKNAME,TYPE,LABEL,FSTYPE,MOUNTPOINTS,SIZE,RO",
+)
+"""A line for each disk and each part of one; PKNAME is what a part belongs to."""
+
+_LEAST = 1 << 30
+"""Bytes of a disk that is taken for storage unasked; smaller ones carry settings."""
 
 
 class Volume(NamedTuple):
@@ -26,14 +37,15 @@ def choose(listing: str, wanted: str) -> Volume | None:
     if wanted == "none":
         return None
     devices: list[Mapping[str, Any]] = json.loads(listing)["blockdevices"]
-    for device in _with_parts(devices):
+    divided = {device["pkname"] for device in devices}
+    for device in devices:
         if wanted == "auto" and device["label"] == LABEL:
             return Volume(device["path"], is_new=False)
         if device["path"] == wanted:
-            return Volume(wanted, is_new=not device["fstype"] and not device.get("children"))
+            return Volume(wanted, is_new=not device["fstype"] and device["kname"] not in divided)
     if wanted != "auto":
         return None
-    empty = [device["path"] for device in devices if _is_empty(device)]
+    empty = [device["path"] for device in devices if device["kname"] not in divided and _is_empty(device)]
     return Volume(empty[0], is_new=True) if len(empty) == 1 else None
 
 
@@ -46,9 +58,5 @@ def commands(volume: Volume) -> list[tuple[str, ...]]:
 
 
 def _is_empty(device: Mapping[str, Any]) -> bool:
-    used = device["fstype"] or device.get("children") or any(device["mountpoints"])
-    return device["type"] == "disk" and not device["ro"] and not used and device["size"] > 0
-
-
-def _with_parts(devices: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [part for device in devices for part in (device, *device.get("children", ()))]
+    used = device["ro"] or device["fstype"] or device["label"] or any(device["mountpoints"])
+    return device["type"] == "disk" and not used and device["size"] >= _LEAST

@@ -1,0 +1,1 @@
+"""Our images and machines on OpenStack clouds. Needs `pip install 'swrepo[cloud]'`."""
