@@ -1,8 +1,13 @@
 """Where configuration, keys, caches and server directories are, by user and environment."""
 
+import os
 from pathlib import Path
 
+import pytest
+
+from swrepo.cli import server_side
 from swrepo.cli.places import current
+from swrepo.publish.layout import ServerLayout
 
 
 def test_root_uses_the_places_of_the_original():
@@ -37,3 +42,29 @@ def test_xdg_variables_are_followed_where_they_are_absolute():
     places = current({"HOME": "/h", "XDG_CONFIG_HOME": "/c", "XDG_CACHE_HOME": "relative"}, uid=1000)
     assert places.own_configuration == Path("/c/swrepo")
     assert places.cache_base == Path("/h/.cache/swrepo")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A server on which this user owns a repository."""
+    places = ServerLayout(tmp_path).repository("a.example.org")
+    for path in (places.configuration, places.storage):
+        path.mkdir(parents=True)
+    places.server_conf.touch()
+    return ServerLayout(tmp_path)
+
+
+def test_who_owns_a_repository_of_the_machine_works_on_that(machine):
+    storage = machine.repository("a.example.org").storage
+    if os.geteuid() == 0:
+        os.chown(storage, 1000, 1000)
+    assert server_side.layout(machine, {"HOME": "/h"}, uid=storage.stat().st_uid) == machine
+
+
+def test_who_owns_none_works_on_repositories_of_an_own_directory(machine):
+    assert server_side.layout(machine, {"HOME": "/h"}, uid=4711) == ServerLayout(Path("/h/.local/share/swrepo"))
+
+
+def test_a_prefix_is_stronger_than_what_somebody_owns(machine):
+    owner = machine.repository("a.example.org").storage.stat().st_uid
+    assert server_side.layout(machine, {"SWREPO_PREFIX": "/p"}, uid=owner) == ServerLayout(Path("/p"))

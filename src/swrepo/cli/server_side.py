@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from swrepo.cli.describe import printable
 from swrepo.cli.output import note, size_text
-from swrepo.cli.places import current
+from swrepo.cli.places import PREFIX_VARIABLE, current
 from swrepo.errors import NotFound, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import ServerLayout
@@ -17,9 +20,25 @@ from swrepo.publish.transaction import Outcome
 _SHOWN = 20
 
 
-def layout() -> ServerLayout:
-    """The server directories of this user."""
-    return ServerLayout(current().server_prefix)
+def layout(
+    machine: ServerLayout | None = None, environment: Mapping[str, str] | None = None, uid: int | None = None
+) -> ServerLayout:
+    """The server directories of this user: those of the machine, for whom root made a repository there owner of."""
+    machine = machine or ServerLayout()
+    user = os.geteuid() if uid is None else uid
+    places = current(environment, uid)
+    if user != 0 and PREFIX_VARIABLE not in places.environment and _owns_one(machine, user):
+        return machine
+    return ServerLayout(places.server_prefix)
+
+
+def _owns_one(machine: ServerLayout, user: int) -> bool:
+    """Whether a user owns a repository of the machine."""
+    for name in machine.repositories():
+        with suppress(OSError):
+            if machine.repository(name).storage.stat().st_uid == user:
+                return True
+    return False
 
 
 def which(server: ServerLayout, name: str | None) -> str:
