@@ -31,6 +31,7 @@ from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.objects.store import Want
 from swrepo.publish import keyring
+from swrepo.publish.changed import Touched
 from swrepo.publish.changes import Change, Put, Removed
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.info import list_tags
@@ -147,10 +148,10 @@ class Server:
     def publisher(self, **changes: Any) -> Publisher:
         return dataclasses.replace(Publisher(self.layout, clock_ns=self.clock.nanoseconds, threads=2), **changes)
 
-    def publish(self, tag: str = "", message: str = "", **changes: Any) -> Outcome:
-        """Publish the work tree an hour after the last time."""
+    def publish(self, tag: str = "", message: str = "", touched: Touched | None = None, **changes: Any) -> Outcome:
+        """Publish the work tree, or what is touched in it, an hour after the last time."""
         self.clock.ns += 3600 * 10**9
-        return self.publisher(**changes).publish(self.fqrn, tag=TagRequest(tag, message))
+        return self.publisher(**changes).publish(self.fqrn, tag=TagRequest(tag, message), touched=touched)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.ns // 10**9, UTC)

@@ -111,6 +111,7 @@ COMMANDS: dict[str, Entry] = {
             "remove": Entry("remove a profile", "profile_remove"),
         },
     ),
+    "publish": Entry("publish a directory as the next revision of a repository", "publish"),
     "server": Entry(
         "make and publish repositories",
         entries={

@@ -52,8 +52,24 @@ def note(directories: dict[int, int], path: bytes, status: os.stat_result) -> No
 def save(path: Path, settled: Settled, root_catalog: ObjectId, source: Path) -> None:
     """Write the record that goes with `root_catalog` and the work tree `source`."""
     head = {"start_ns": settled.start_ns, **_bound_to(root_catalog, source)}
-    pairs = array("Q", (value & (1 << 64) - 1 for pair in settled.directories.items() for value in pair))
-    write_atomically(path, json.dumps(head).encode() + b"\n" + pairs.tobytes())
+    write_atomically(path, json.dumps(head).encode() + b"\n" + _pairs(settled.directories))
+
+
+def carry(path: Path, old_root: ObjectId, root_catalog: ObjectId, source: Path, more: Mapping[int, int]) -> None:
+    """Let the record that goes with `old_root` go with `root_catalog`: only some paths were looked at, and in `more`
+    are the directories among them.
+
+    It keeps its time, which is right for all that was not looked at. Where none fits, there is none afterwards either.
+    """
+    try:
+        first, _, rest = path.read_bytes().partition(b"\n")
+        head = json.loads(first)
+        if any(head.get(key) != value for key, value in _bound_to(old_root, source).items()):
+            return
+    except (OSError, ValueError, AttributeError):
+        return
+    head.update(_bound_to(root_catalog, source))
+    write_atomically(path, json.dumps(head).encode() + b"\n" + rest + _pairs(more))
 
 
 def load(path: Path, root_catalog: ObjectId, source: Path) -> Settled:
@@ -67,6 +83,11 @@ def load(path: Path, root_catalog: ObjectId, source: Path) -> Settled:
         return Settled(int(head["start_ns"]), dict(zip(_signed(values[::2]), values[1::2], strict=True)))
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return Settled()  # nothing is lost but time
+
+
+def _pairs(directories: Mapping[int, int]) -> bytes:
+    """Of several pairs for one directory the last one holds."""
+    return array("Q", (value & (1 << 64) - 1 for pair in directories.items() for value in pair)).tobytes()
 
 
 def _signed(keys: array[int]) -> array[int]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swrepo.errors import NotFound
+from swrepo.format.object_id import ObjectId
 from swrepo.publish import settled
+from swrepo.publish.changed import ChangedPaths, Touched
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
 from swrepo.publish.ingest import Ingest
@@ -26,7 +28,10 @@ from swrepo.repository.revision import Revision
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A pass under way. `changes` can be gone through once; then `faults` and `scan` are complete."""
+    """A pass under way. `changes` can be gone through once; then `faults` and `scan` are complete.
+
+    `is_partial`: only some paths are looked at.
+    """
 
     changes: Iterator[Change]
     revision: Revision
@@ -36,18 +41,30 @@ class Survey:
     source: Path
     start_ns: int
     places: CatalogPlaces
+    is_partial: bool
 
-    @property
-    def settled(self) -> Settled:
-        """What the next pass may take on trust."""
-        return Settled(self.start_ns, self.scan.directories)
+    def save(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
+        """Keep what the next pass may take on trust: this pass was published as `root_catalog`."""
+        record, directories = repository.places.scan_record, self.scan.directories
+        if self.is_partial:
+            settled.carry(record, repository.manifest.root_catalog, root_catalog, self.source, directories)
+        else:
+            settled.save(record, Settled(self.start_ns, directories), root_catalog, self.source)
 
 
 @contextmanager
 def survey(
-    repository: OpenRepository, source: Path, progress: Progress, clock_ns: Callable[[], int], threads: int | None
+    repository: OpenRepository,
+    source: Path,
+    progress: Progress,
+    clock_ns: Callable[[], int],
+    threads: int | None,
+    touched: Touched | None = None,
 ) -> Iterator[Survey]:
-    """Compare the directory `source` with what is published. Stored contents are remembered however the pass ends."""
+    """Compare the directory `source`, or what is `touched` in it, with what is published.
+
+    Stored contents are remembered however the pass ends.
+    """
     if not source.is_dir():
         raise NotFound(f"the work tree {source} is not a directory; create it, or name another one")
     manifest, settings, storage = repository.manifest, repository.settings, repository.storage
@@ -55,12 +72,15 @@ def survey(
     staged = Staged(repository.places.staged, f"{settings.encoder.signature} {settings.chunks}", clock_ns)
     with Revision(manifest.root_catalog, repository.objects, manifest.root_size) as revision:
         last = Published(revision)
-        known = settled.load(repository.places.scan_record, manifest.root_catalog, source)
+        is_partial = touched is not None and not touched.is_everything
+        known = Settled() if is_partial else settled.load(repository.places.scan_record, manifest.root_catalog, source)
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults))
         scan = TreeDiff(tree, last, settings.rules, known, faults, places)
         reader = FileReader(storage.source, storage.store, settings.encoder, settings.chunks)
         try:
             with Ingest(tree, reader, settings.rules, last, staged, faults, progress, threads) as ingest:
-                yield Survey(ingest.complete(scan), revision, scan, faults, staged, source, start_ns, places)
+                found = ChangedPaths(scan, touched) if touched is not None and is_partial else scan
+                changes = ingest.complete(found)
+                yield Survey(changes, revision, scan, faults, staged, source, start_ns, places, is_partial)
         finally:
             staged.close()

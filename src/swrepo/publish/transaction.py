@@ -21,8 +21,8 @@ from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
-from swrepo.publish import settled
 from swrepo.publish.catalogs import Balance, CatalogEditor
+from swrepo.publish.changed import Touched
 from swrepo.publish.changes import Difference, Verb, difference
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
@@ -71,8 +71,11 @@ class Publisher:
     open_storage: OpenStorage = in_directory
     threads: int | None = None
 
-    def publish(self, fqrn: str, source: Path | None = None, tag: TagRequest = _NO_TAG) -> Outcome:
-        """Publish the directory `source` (the repository's work tree) as the next revision.
+    def publish(
+        self, fqrn: str, source: Path | None = None, tag: TagRequest = _NO_TAG, touched: Touched | None = None
+    ) -> Outcome:
+        """Publish the directory `source` (the repository's work tree) as the next revision; of it only what is
+        `touched`, if that is given.
 
         Raises Busy while another publication runs, TrustError where nobody would believe the result, PublishError
         naming every path that cannot be published. Whatever is raised, the last revision is still the current one.
@@ -82,7 +85,8 @@ class Publisher:
         with exclusive(places.lock, f"publishing {fqrn}", self._clock), writing(places.spool):
             repository = self._open(fqrn)
             _check_tag_is_new(repository, tag.name)
-            with survey(repository, source or places.worktree, self.progress, self.clock_ns, self.threads) as found:
+            tree = source or places.worktree
+            with survey(repository, tree, self.progress, self.clock_ns, self.threads, touched) as found:
                 self.progress.phase(Phase.FILES)
                 return self._publish(repository, found, tag)
 
@@ -130,7 +134,7 @@ class Publisher:
         finally:
             editor.discard()
         manifest = self._seal(repository, sealer, root, tag)
-        settled.save(repository.places.scan_record, found.settled, manifest.root_catalog, found.source)
+        found.save(repository, manifest.root_catalog)
         found.staged.discard()
         return _outcome(repository, found, count, manifest, editor.written, published=root is not None)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from swrepo.format.dirent import Dirent
-from swrepo.format.paths import ROOT, join
+from swrepo.format.paths import ROOT, basename, join
 from swrepo.format.wellknown import NESTED_MARKER
 from swrepo.publish import nesting
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
@@ -46,11 +46,11 @@ class TreeDiff:
         places: Nesting,
     ) -> None:
         self._source = source.rstrip(b"/")
-        self._last = last
-        self._places = places
         self._settled = settled
-        self._faults = faults
-        self._comparison = Comparison(self._source, rules, settled, faults)
+        self.last = last
+        self.places = places
+        self.faults = faults
+        self.comparison = Comparison(self._source, rules, settled, faults)
         self.directories: dict[int, int] = {}
         """For the record that the next scan starts from."""
         self.entries = 0
@@ -59,9 +59,14 @@ class TreeDiff:
         """Files with further names in other directories, which become files of their own."""
 
     def __iter__(self) -> Iterator[Change]:
+        root = self.found(ROOT)
+        if root is not None:
+            yield from self.below(ROOT, root)
+
+    def below(self, path: bytes, found: Found) -> Iterator[Change]:
+        """The changes of one directory, with all that is below it."""
         # A stack of generators and not recursion: a tree may be deeper than Python's stack.
-        root = Found(b"", os.stat(self._source or b"/"), self._last.lookup(ROOT), is_directory=True)
-        stack = [self._directory(ROOT, root)]
+        stack = [self._directory(path, found)]
         while stack:
             for step in stack[-1]:
                 if isinstance(step, _Descent):
@@ -71,31 +76,48 @@ class TreeDiff:
             else:
                 stack.pop()
 
+    def status(self, path: bytes) -> os.stat_result | None:
+        """What is at `path` of the tree (the root may be a symbolic link); None where nothing is."""
+        try:
+            return os.stat(self._source + path or b"/", follow_symlinks=path == ROOT)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self.faults.add_os(path, error)
+            return None
+
+    def found(self, path: bytes) -> Found | None:
+        """The same, with what the last revision has there."""
+        status = self.status(path)
+        if status is None:
+            return None
+        return Found(basename(path), status, self.last.lookup(path), stat.S_ISDIR(status.st_mode))
+
     def _directory(self, path: bytes, found: Found) -> Iterator[Change | _Descent]:
         """The directory's own entry, then what is gone, then files, then the directories to go down to."""
-        old = {} if found.old is None else {entry.name: entry for entry in self._last.listing(path)}
-        present = self._present(path, old)
+        old = {} if found.old is None else {entry.name: entry for entry in self.last.listing(path)}
+        present = self.present(path, old)
         if present is None:
             return
         self.entries += len(present)
         known = self._settled.knows(path, found.status)
         note(self.directories, path, found.status)
         names = self._checked_names(path, present)
-        placement = self._places.place(path, names, old.keys())
+        placement = self.places.place(path, names, old.keys())
         nested = placement.nested
         own = self._own_entry(path, found, present, known=known, nested=nested)
         yield own
         directory = own.entry if isinstance(own, Put) else own.old
         if placement.markers and directory is not None:
-            for marker, entry in nesting.made(path, placement, old.keys(), self._places, directory):
+            for marker, entry in nesting.made(path, placement, old.keys(), self.places, directory):
                 yield Put(marker, entry)
         if old:
-            kept = {item.name for item in present if not _turned(item)}.union(placement.markers)
+            kept = {item.name for item in present if not turned(item)}.union(placement.markers)
             for name, entry in old.items():
                 if name not in kept:
                     yield Removed(join(path, name), entry)
-            present = [item._replace(old=None) if _turned(item) else item for item in present]
-        siblings = Siblings(path, self._comparison, known=known)
+            present = [item._replace(old=None) if turned(item) else item for item in present]
+        siblings = Siblings(path, self.comparison, known=known)
         yield from siblings.compare((item for item in present if not item.is_directory), old.values())
         self.linked_elsewhere += siblings.linked_elsewhere
         for item in present:
@@ -104,7 +126,7 @@ class TreeDiff:
         if nested:
             yield Left(path)
 
-    def _present(self, path: bytes, old: Mapping[bytes, Dirent]) -> list[Found] | None:
+    def present(self, path: bytes, old: Mapping[bytes, Dirent]) -> list[Found] | None:
         """What is in the directory, sorted by name; None where it cannot be read."""
         found = []
         try:
@@ -117,7 +139,7 @@ class TreeDiff:
                     is_directory = stat.S_ISDIR(status.st_mode)
                     found.append(Found(entry.name, status, old.get(entry.name), is_directory))
         except OSError as error:
-            self._faults.add_os(path, error)
+            self.faults.add_os(path, error)
             return None
         found.sort(key=lambda item: item.name)
         return found
@@ -126,19 +148,19 @@ class TreeDiff:
         """The names in the directory; what the format forbids becomes a fault."""
         marker = next((item.status.st_mode for item in present if item.name == NESTED_MARKER), None)
         names = {item.name for item in present}
-        nesting.check_names(path, names, marker, self._faults)
+        nesting.check_names(path, names, marker, self.faults)
         return names
 
     def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Put | Kept:
         links = _LINKS_OF_EMPTY_DIRECTORY + sum(item.is_directory for item in present)
-        if known and self._comparison.is_settled(found, links):
+        if known and self.comparison.is_settled(found, links):
             return Kept(path, found.old, nested)
-        entry = self._comparison.entry(path, found, links)
+        entry = self.comparison.entry(path, found, links)
         if entry is None or (found.old is not None and same(entry, found.old)):
             return Kept(path, found.old, nested)
         return Put(path, entry, found.old, nested=nested)
 
 
-def _turned(item: Found) -> bool:
+def turned(item: Found) -> bool:
     """Whether a directory became something else, or something else a directory."""
     return item.old is not None and item.old.is_directory != item.is_directory

@@ -1,0 +1,43 @@
+"""What `swrepo publish` and `swrepo server publish` share: the options, the work, and what is said in the end."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from swrepo.cli.output import write_json
+from swrepo.cli.progress import Progress
+from swrepo.cli.touched import add_changed_arguments
+
+
+def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of a publication."""
+    parser.add_argument("-a", dest="tag", default="", metavar="TAG", help="a name for the new revision")
+    parser.add_argument("-m", dest="message", default="", metavar="TEXT", help="what the tag is about")
+    parser.add_argument("-v", dest="verbose", action="store_true", help="list every change")
+    add_changed_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="a JSON document")
+
+
+def publish(args: argparse.Namespace, repository: str | None, source: Path | None) -> None:
+    """Publish the directory `source`, or the work tree, and say what that made."""
+    from swrepo.cli import server_side
+    from swrepo.cli.touched import touched_by
+    from swrepo.publish.seal import TagRequest
+    from swrepo.publish.transaction import Publisher
+
+    server = server_side.layout()
+    fqrn = server_side.which(server, repository)
+    touched = touched_by(args, source or server.repository(fqrn).worktree)
+    listing = server_side.Listing(everything=True) if args.verbose and not args.json else None
+    with Progress("publishing", "files") as progress:
+        publisher = Publisher(server, progress, listing)
+        outcome = publisher.publish(fqrn, source, TagRequest(args.tag, args.message), touched)
+    server_side.warn_of_links(outcome)
+    if args.json:
+        write_json(server_side.outcome_record(fqrn, outcome))
+    elif not outcome.published:
+        called = f", and called {args.tag} now" if args.tag else ""
+        print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest{called}")
+    else:
+        print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")
