@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo.terminal import StepFailed, Terminal
+from swrepo.cloud import walk
+from swrepo.cloud.walk import Step, Where
 from swrepo.image.vm import MachinePlan, VirtualMachine
 from testdrive.machine import Login
 
@@ -61,33 +64,25 @@ def play(drive: Drive) -> None:
 
 def first_walk(drive: Drive, server: VirtualMachine, client: VirtualMachine) -> None:
     """What the page of 2013 says, word for word where it can be."""
-    terminal, address = drive.terminal, server.plan.address
-    terminal.say("Who logs in to the server is told what it serves")
-    terminal.type(Login("server", server), "cat /run/motd.dynamic", SAMPLE, address, "PointToCVMFS")
-    terminal.say("The client is pointed to it; the key is taken from it")
-    with terminal.timed("PointToCVMFS: check and mount"):
-        terminal.type(Login("client", client), f"sudo PointToCVMFS {address} --yes", SAMPLE)
-    guest = Login("guest@client", client, "guest")
-    terminal.type(guest, "ls /cvmfs", absent=(SAMPLE,))
-    terminal.type(guest, f"ls -l /cvmfs/{SAMPLE}/*", "Hello", "cvmfs", absent=("Goodbye",))
-    with terminal.timed("first run of Hello"):
-        terminal.type(guest, f"/cvmfs/{SAMPLE}/Hello", f"Hello from /cvmfs/{SAMPLE}")
+    drive.terminal.say("Who logs in to the server is told what it serves; the client is pointed to it")
+    take(drive, walk.first_use(server.plan.address), server, client)
     add(drive, server, client, "Goodbye")
 
 
 def add(drive: Drive, server: VirtualMachine, client: VirtualMachine, name: str) -> None:
     """An application is added on the server, published, and used on the client."""
-    terminal, owner = drive.terminal, Login("cvmfs@server", server, "cvmfs")
-    terminal.say(f"An application, {name}, is added on the server")
-    terminal.type(owner, f"cd /cvmfs/{SAMPLE} && cp Hello {name} && sed -i s/Hello/{name}/ {name}")
-    terminal.type(owner, f"cd /cvmfs/{SAMPLE} && cvmfs-sync", name)
-    with terminal.timed(f"publish {name}"):
-        terminal.type(owner, f"cd /cvmfs/{SAMPLE} && cvmfs_server publish", "published revision")
-    guest = Login("guest@client", client, "guest")
-    with terminal.timed(f"PointToCVMFS again, for {name}"):
-        terminal.type(guest, f"sudo PointToCVMFS {server.plan.address}", SAMPLE)
-    with terminal.timed(f"first run of {name}"):
-        terminal.type(guest, f"/cvmfs/{SAMPLE}/{name}", f"{name} from /cvmfs/{SAMPLE}")
+    drive.terminal.say(f"An application, {name}, is added on the server")
+    take(drive, walk.addition(server.plan.address, name), server, client)
+
+
+def take(drive: Drive, steps: Iterator[Step], server: VirtualMachine, client: VirtualMachine) -> None:
+    """Type steps, and note how long each takes."""
+    machines = {Where.SERVER: server, Where.CLIENT: client}
+    for step in steps:
+        where = f"{step.account}@{step.where}" if step.account else str(step.where)
+        with drive.terminal.timed(f"{where}: {step.command.rpartition('&& ')[2]}"):
+            login = Login(where, machines[step.where], step.account)
+            drive.terminal.type(login, step.command, *step.expected, absent=step.absent)
 
 
 def long_link(drive: Drive, server: VirtualMachine, client: VirtualMachine) -> None:

@@ -89,6 +89,7 @@ COMMANDS: dict[str, Entry] = {
             "copy": Entry("copy an image from one cloud to another", "cloud_copy"),
             "ports": Entry("show or open the ports that a role needs", "cloud_ports"),
             "down": Entry("delete all of a deployment", "cloud_down"),
+            "testdrive": Entry("launch a server and a client and take the walk of a newcomer", "cloud_testdrive"),
             "template": Entry("write a Heat template or an OpenTofu module", "cloud_template"),
         },
     ),
