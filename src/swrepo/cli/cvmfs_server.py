@@ -21,8 +21,6 @@ _NOT_YET = {
             "add-replica",
             "alterfs",
             "catalog-chown",
-            "checkout",
-            "diff",
             "eliminate-bulk-hashes",
             "eliminate-hardlinks",
             "enter",
@@ -30,13 +28,11 @@ _NOT_YET = {
             "import",
             "ingest",
             "list-catalogs",
-            "lstags",
             "masterkeycard",
             "merge-stats",
             "migrate",
             "print-stats",
             "rmfs",
-            "rollback",
             "skeleton",
             "snapshot",
             "update-geodb",
@@ -49,8 +45,9 @@ _NOT_YET = {
 
 
 def commands() -> dict[str, Entry]:
-    """Those that exist."""
-    return COMMANDS["server"].entries or {}
+    """Those that exist, by the names that the original has for them."""
+    entries = COMMANDS["server"].entries or {}
+    return {**entries, "lstags": entries["tag"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

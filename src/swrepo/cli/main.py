@@ -121,7 +121,10 @@ COMMANDS: dict[str, Entry] = {
             "sync": Entry("show what publishing would change", "server_sync"),
             "info": Entry("show a repository's state", "server_info"),
             "list": Entry("list the repositories of this server", "server_list"),
-            "tag": Entry("list named revisions", "server_tag"),
+            "tag": Entry("name revisions, and list, inspect or remove their names", "server_tag"),
+            "rollback": Entry("make an old revision the newest one again", "server_rollback"),
+            "checkout": Entry("continue an old revision on a branch", "server_checkout"),
+            "diff": Entry("show what differs between two revisions, or will with the next one", "server_diff"),
             "check": Entry("check catalogs, counters and objects, and name each fault", "server_check"),
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
             "resign": Entry("sign the whitelist for another 30 days", "server_resign"),
@@ -153,20 +156,24 @@ def run_command(program: str, module: CommandModule, words: Sequence[str]) -> in
     return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
 
 
-def new_parser(program: str, description: str, example: str) -> Parser:
-    """A parser whose help ends with an example, each line of it indented."""
-    return Parser(
+def new_parser(program: str, description: str, example: str, *, dash_h: bool = True) -> Parser:
+    """A parser whose help ends with an example, each line of it indented. `dash_h`: whether -h asks for help too."""
+    parser = Parser(
         prog=program,
+        add_help=dash_h,
         description=description,
         epilog=f"example:\n{_indented(example)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    if not dash_h:
+        parser.add_argument("--help", action="help", help="show this help message and exit")
+    return parser
 
 
 def parser_of(program: str, module: CommandModule) -> Parser:
     """The parser of one command."""
-    parser = new_parser(program, (module.__doc__ or "").strip(), module.EXAMPLE)
+    parser = new_parser(program, (module.__doc__ or "").strip(), module.EXAMPLE, dash_h=not hasattr(module, "DASH_H"))
     module.configure(parser)
     return parser
 

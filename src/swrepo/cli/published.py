@@ -17,7 +17,7 @@ from swrepo.format.whitelist import Whitelist
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.repository.bootstrap import trusted_manifest
-from swrepo.repository.history import Tag, open_history
+from swrepo.repository.history import DEFAULT_BRANCH, Branch, Tag, open_history
 from swrepo.repository.revision import Revision
 from swrepo.trust.chain import TrustAnchors
 from swrepo.trust.keys import PublicKey
@@ -38,6 +38,13 @@ class State:
             return ()
         with _objects(self.places) as objects, closing(open_history(self.manifest.history, objects)) as history:
             return history.tags()
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Every branch, the default one first."""
+        if self.manifest.history is None:
+            return (Branch(DEFAULT_BRANCH, None, 0),)
+        with _objects(self.places) as objects, closing(open_history(self.manifest.history, objects)) as history:
+            return history.branches()
 
     def counters(self) -> Counters:
         """What the newest revision holds."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from swrepo.cli.output import write_table
-from swrepo.repository.history import Tag
+from swrepo.cli.output import size_text, write_table
+from swrepo.repository.history import DEFAULT_BRANCH, Branch, Tag
 
 _DEFAULT_BRANCH = "(default)"
 
@@ -40,3 +40,35 @@ def write_tags(tags: Iterable[Tag]) -> None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tag.timestamp))
         rows.append((tag.name, str(tag.revision), when, tag.branch or _DEFAULT_BRANCH, tag.description))
     write_table(("NAME", "REVISION", "PUBLISHED", "BRANCH", "DESCRIPTION"), rows)
+
+
+def write_tag(tag: Tag) -> None:
+    """All of one tag."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(tag.timestamp))
+    fields = {
+        "Name": tag.name,
+        "Revision": tag.revision,
+        "Timestamp": when,
+        "Branch": tag.branch or _DEFAULT_BRANCH,
+        "Root Hash": tag.root.text,
+        "Catalog Size": "unknown" if tag.size is None else size_text(tag.size),
+        "Description": tag.description,
+    }
+    for name, value in fields.items():
+        print(f"{name + ':':<13} {value}".rstrip())
+
+
+def branch_lines(branches: Iterable[Branch], *, machine: bool) -> Iterator[str]:
+    """The branches as a tree, each with the revision that it begins with; for programs as the original prints them."""
+    below: dict[str | None, list[Branch]] = {}
+    for branch in branches:
+        below.setdefault(branch.parent, []).append(branch)
+    waiting = [(0, Branch(DEFAULT_BRANCH, None, 0))]
+    while waiting:
+        level, branch = waiting.pop()
+        shown = f"{branch.name or _DEFAULT_BRANCH} @{branch.initial_revision}"
+        if machine:
+            yield f"[{level}] {' ' * level}{shown}"
+        else:
+            yield "│ " * (level - 1) + "├ " * bool(level) + shown
+        waiting += [(level + 1, inner) for inner in reversed(below.get(branch.name, []))]

@@ -76,6 +76,11 @@ class RepositoryPlaces:
         return self.spool / "reflog.chksum"
 
     @property
+    def checkout(self) -> Path:
+        """Is there while the next publication goes to a branch, as the original keeps it."""
+        return self.spool / "checkout"
+
+    @property
     def unfinished(self) -> Path:
         """Is there from the first to the last step of the repository's creation."""
         return self.spool / "mkfs-unfinished"

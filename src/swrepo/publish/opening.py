@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import CertificateNotListed, NotFound, PermissionRefused, PublishError
 from swrepo.format import envelope, whitelist
 from swrepo.format.manifest import Manifest
+from swrepo.format.object_id import ObjectId
 from swrepo.format.wellknown import WHITELIST
-from swrepo.publish import settings
+from swrepo.objects.store import Want
+from swrepo.publish import checkout, settings
+from swrepo.publish.checkout import Checkout
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.settings import RepositorySettings
@@ -25,6 +31,15 @@ from swrepo.trust.signer import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """The revision that the next one is made from: the newest, or the one that was checked out."""
+
+    root: ObjectId
+    size: int | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRepository:
     """A repository whose keys, whitelist and manifest are in order. `objects` are plain ones."""
 
@@ -35,6 +50,8 @@ class OpenRepository:
     key: SigningKey
     certificate_pem: bytes
     manifest: Manifest
+    checkout: Checkout | None
+    base: Base
 
 
 def open_repository(places: RepositoryPlaces, open_storage: OpenStorage, now: datetime) -> OpenRepository:
@@ -57,7 +74,20 @@ def open_repository(places: RepositoryPlaces, open_storage: OpenStorage, now: da
     _check_listed(certificate, storage)
     _empty(places.scratch)
     objects = PlainObjects(storage.source, places.scratch)
-    return OpenRepository(places, found, storage, objects, key, certificate_pem, trusted.manifest)
+    checked_out = checkout.read(places)
+    base = _base(trusted.manifest, checked_out, objects)
+    return OpenRepository(places, found, storage, objects, key, certificate_pem, trusted.manifest, checked_out, base)
+
+
+def _base(manifest: Manifest, checked_out: Checkout | None, objects: PlainObjects) -> Base:
+    if checked_out is None:
+        return Base(manifest.root_catalog, manifest.root_size, manifest.revision)
+    descriptor = objects.open(Want(checked_out.root))
+    try:
+        with closing(CatalogFile.open(descriptor)) as catalog:
+            return Base(checked_out.root, None, catalog.revision)
+    finally:
+        os.close(descriptor)
 
 
 def _check_listed(certificate: Certificate, storage: Storage) -> None:

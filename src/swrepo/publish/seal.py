@@ -18,6 +18,7 @@ from swrepo.catalog.reader import NestedRef
 from swrepo.errors import FormatError, ObjectNotFound, PublishError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
+from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import (
     ALTERNATIVE_PREFIX,
     AUTO_TAG_PREFIX,
@@ -25,11 +26,12 @@ from swrepo.format.wellknown import (
     REFLOG,
 )
 from swrepo.objects.store import CATALOG_LIMIT, LocalObjects, WritableDocuments
+from swrepo.publish.checkout import Checkout
 from swrepo.publish.encoder import Encoder
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.plain import read_object
 from swrepo.publish.storage import FlushableStore
-from swrepo.repository.history import HistoryFile, HistoryWriter, Tag, open_history
+from swrepo.repository.history import Branch, HistoryFile, HistoryWriter, Tag, open_history
 from swrepo.repository.reflog import ReflogFile, ReflogWriter
 from swrepo.system.atomic import write_atomically
 from swrepo.trust.signer import SigningKey, sign_manifest
@@ -115,6 +117,22 @@ class Sealer:
         if edit is not None:
             draft = replace(draft, history=self._history(draft, edit))
         return self._sign(draft, [*_named(draft), *also], ())
+
+    def seal_on_branch(
+        self, current: Manifest, root: NestedRef, revision: int, tag: TagRequest, target: Checkout
+    ) -> Manifest:
+        """Name a revision on a branch, which begins with it where it is new. The newest revision stays what it is."""
+
+        def edit(writer: HistoryWriter, _: Manifest) -> None:
+            if target.branch not in writer.branches():
+                writer.add_branch(Branch(target.branch, target.parent, revision))
+            elif all(known.root != target.root for known in writer.tags() if known.branch == target.branch):
+                raise PublishError(f"the branch {target.branch} was made meanwhile; check it out again")
+            when = self.now_ms // 1000
+            writer.add(Tag(tag.name, root.id, root.size, revision, when, tag.message, target.branch))
+
+        trunk = NestedRef(ROOT, current.root_catalog, current.root_size)
+        return self.amend(current, trunk, edit, also=[root.id])
 
     def forget(self, manifest: Manifest, gone: Iterable[ObjectId]) -> Manifest:
         """Sign the manifest again, with a reference log that does not know `gone` any more."""

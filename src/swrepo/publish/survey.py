@@ -67,13 +67,13 @@ def survey(
     """
     if not source.is_dir():
         raise NotFound(f"the work tree {source} is not a directory; create it, or name another one")
-    manifest, settings, storage = repository.manifest, repository.settings, repository.storage
+    base, settings, storage = repository.base, repository.settings, repository.storage
     start_ns, tree, faults = clock_ns(), os.fsencode(source), Faults()
     staged = Staged(repository.places.staged, f"{settings.encoder.signature} {settings.chunks}", clock_ns)
-    with Revision(manifest.root_catalog, repository.objects, manifest.root_size) as revision:
+    with Revision(base.root, repository.objects, base.size) as revision:
         last = Published(revision)
         is_partial = touched is not None and not touched.is_everything
-        known = Settled() if is_partial else settled.load(repository.places.scan_record, manifest.root_catalog, source)
+        known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults))
         scan = TreeDiff(tree, last, settings.rules, known, faults, places)
         reader = FileReader(storage.source, storage.store, settings.encoder, settings.chunks)

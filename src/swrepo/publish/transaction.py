@@ -16,14 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from swrepo.catalog.reader import NestedRef
+from swrepo.config import moments
 from swrepo.errors import UsageError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
+from swrepo.publish import checkout
 from swrepo.publish.catalogs import Balance, CatalogEditor
 from swrepo.publish.changed import Touched
 from swrepo.publish.changes import Difference, Verb, difference
+from swrepo.publish.checkout import Checkout
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.progress import Phase, Progress, Silent
@@ -85,6 +88,11 @@ class Publisher:
         with exclusive(places.lock, f"publishing {fqrn}", self._clock), writing(places.spool):
             repository = self._open(fqrn)
             _check_tag_is_new(repository, tag.name)
+            if repository.checkout is not None and not tag.name:
+                raise UsageError(
+                    f"{fqrn} is checked out to the branch {repository.checkout.branch}, where each revision needs a "
+                    "tag (publish -a TAG); 'checkout' without options goes back"
+                )
             tree = source or places.worktree
             with survey(repository, tree, self.progress, self.clock_ns, self.threads, touched) as found:
                 self.progress.phase(Phase.FILES)
@@ -114,11 +122,10 @@ class Publisher:
         return open_repository(self.layout.repository(fqrn), self.open_storage, now)
 
     def _publish(self, repository: OpenRepository, found: Survey, tag: TagRequest) -> Outcome:
-        old, sealer = repository.manifest, self._sealer(repository)
-        revision = old.revision + 1
+        base, sealer = repository.base, self._sealer(repository)
         editor = CatalogEditor(
             found.revision.tree,
-            old.root_catalog,
+            base.root,
             repository.places.scratch,
             lambda file: sealer.save_file(file, Kind.CATALOG),
             self.clock_ns() // _NANOSECONDS,
@@ -127,13 +134,16 @@ class Publisher:
         try:
             count = self._go_through(found, editor)
             found.faults.raise_any()
-            if _settings_changed(repository):
+            if repository.checkout is None and _settings_changed(repository):
                 editor.touch()
             self.progress.phase(Phase.CATALOGS)
-            root = editor.finish(repository.settings.ttl, revision)
+            root = editor.finish(repository.settings.ttl, base.revision + 1)
         finally:
             editor.discard()
-        manifest = self._seal(repository, sealer, root, tag)
+        if repository.checkout is not None:
+            manifest = self._seal_on_branch(repository, repository.checkout, sealer, root, tag)
+        else:
+            manifest = self._seal(repository, sealer, root, tag)
         found.save(repository, manifest.root_catalog)
         found.staged.discard()
         return _outcome(repository, found, count, manifest, editor.written, published=root is not None)
@@ -164,19 +174,23 @@ class Publisher:
         )
         return sealer.seal(draft, root, tag, auto_tag=settings.auto_tag)
 
+    def _seal_on_branch(
+        self, repository: OpenRepository, target: Checkout, sealer: Sealer, root: NestedRef | None, tag: TagRequest
+    ) -> Manifest:
+        """Name the new revision on its branch; clients of the newest revision see nothing of it."""
+        base, old = repository.base, repository.manifest
+        self.progress.phase(Phase.SIGNING)
+        made = root or NestedRef(b"", base.root, base.size)
+        revision = base.revision + (root is not None)
+        sealer.seal_on_branch(old, made, revision, tag, target)
+        checkout.clear(repository.places)
+        return replace(old, root_catalog=made.id, root_size=made.size, revision=revision)
+
     def _sealer(self, repository: OpenRepository) -> Sealer:
-        return Sealer(
-            fqrn=repository.places.fqrn,
-            store=repository.storage.store,
-            documents=repository.storage.documents,
-            objects=repository.objects,
-            encoder=repository.settings.encoder,
-            key=repository.key,
-            certificate_pem=repository.certificate_pem,
-            scratch=repository.places.scratch,
-            checksum_file=repository.places.reflog_checksum,
-            now_ms=self.clock_ns() // 1_000_000,
-        )
+        now = datetime.fromtimestamp(self.clock_ns() // _NANOSECONDS, UTC)
+        span = repository.settings.auto_tag_timespan
+        since = int(moments.parse(span, now).timestamp()) if span else None
+        return replace(Sealer.of(repository, self.clock_ns() // 1_000_000), auto_tags_since=since)
 
 
 def _settings_changed(repository: OpenRepository) -> bool:

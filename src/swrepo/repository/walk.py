@@ -71,11 +71,14 @@ def walk(
             stack.append(_Level(tree, inner, entry))
 
 
-def diff(old: Revision, new: Revision, path: bytes = ROOT, *, whole_trees: bool = True) -> Iterator[Difference]:
+def diff(
+    old: Revision, new: Revision, path: bytes = ROOT, *, whole_trees: bool = True, catalogs: bool = False
+) -> Iterator[Difference]:
     """What is different below `path` in `new`, in the order of `walk`.
 
     Nested catalogs that are the same in both are not even loaded. Where only one has a directory, all that is in it is
-    told too, unless `whole_trees` is false. PathNotFound where neither has `path`.
+    told too, unless `whole_trees` is false. With `catalogs`, so is where a catalog begins in only one. PathNotFound
+    where neither has `path`.
     """
     before, after = old.find(path), new.find(path)
     if before is None and after is None:
@@ -91,20 +94,24 @@ def diff(old: Revision, new: Revision, path: bytes = ROOT, *, whole_trees: bool 
             for level in leaving.pop() or ():
                 level.leave()
             continue
-        yield from _told(old, new, pair)
+        yield from _told(old, new, pair, catalogs=catalogs)
         if _worth_entering(old, new, pair, whole_trees=whole_trees):
             levels = (_Level(old.tree, pair[0], pair[1]), _Level(new.tree, pair[0], pair[2]))
             stack.append(_side_by_side(*levels))
             leaving.append(levels)
 
 
-def _told(old: Revision, new: Revision, pair: _Pair) -> Iterator[Difference]:
+def _told(old: Revision, new: Revision, pair: _Pair, *, catalogs: bool) -> Iterator[Difference]:
     path, before, after = pair
     if before is None and after is not None:
         yield Added(path, after)
     elif after is None and before is not None:
         yield Removed(path, before)
-    elif before is not None and after is not None and not _same(old, new, path, before, after):
+    elif (
+        before is not None
+        and after is not None
+        and (not _same(old, new, path, before, after) or (catalogs and (before.flags ^ after.flags) & STRUCTURE))
+    ):
         yield Changed(path, before, after)
 
 

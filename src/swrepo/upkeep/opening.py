@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from swrepo.errors import UsageError
 from swrepo.objects.directory import writing
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
@@ -22,6 +23,15 @@ _NANOSECONDS = 1_000_000_000
 def collection_lock(places: RepositoryPlaces) -> Path:
     """Held while objects are removed, and by those who must find what they saw a moment ago."""
     return places.spool / "collecting.lock"
+
+
+def refuse_checkout(repository: OpenRepository) -> None:
+    """UsageError while the next publication is to go to a branch."""
+    if repository.checkout is not None:
+        raise UsageError(
+            f"{repository.places.fqrn} is checked out to the branch {repository.checkout.branch}; publish, or go back "
+            "to the default branch with 'checkout' without options"
+        )
 
 
 @dataclass(frozen=True, slots=True)
