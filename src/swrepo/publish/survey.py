@@ -47,7 +47,7 @@ class Survey:
         """Keep what the next pass may take on trust: this pass was published as `root_catalog`."""
         record, directories = repository.places.scan_record, self.scan.directories
         if self.is_partial:
-            settled.carry(record, repository.manifest.root_catalog, root_catalog, self.source, directories)
+            settled.carry(record, repository.base.root, root_catalog, self.source, directories)
         else:
             settled.save(record, Settled(self.start_ns, directories), root_catalog, self.source)
 
