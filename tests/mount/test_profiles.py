@@ -295,6 +295,7 @@ def test_a_profile_of_the_node_needs_nothing_of_the_publisher(
     (directory / "broken.json").write_text("{")
     request = over_network(served, server, tmp_path)
     with mounted(tmp_path, profiles_directory=str(directory.parent), expected=("broken.json",), **request) as mount:
+        assert ahead(mount)["learned profiles here"] == 1
         read(mount, OTHERS[0])
         found = settled(mount, len(SMALL) + len(INNER))
         assert found["learned packs"] == 0

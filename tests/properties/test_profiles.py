@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from swrepo.errors import FormatError
 from swrepo.format import bundle, opening, pack, profile
 from swrepo.format.compression import Compression
-from swrepo.format.object_id import Algorithm, ObjectId
+from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.opening import Opening
 from swrepo.format.paths import normalise
-from swrepo.format.profile import Profile, ProfileFile
+from swrepo.format.profile import NotedCatalog, NotedChunk, Profile, ProfileFile
 from swrepo.objects import codec
 from swrepo.objects.packs import PackedObjects
 from swrepo.objects.store import Want
@@ -26,6 +26,12 @@ paths = st.lists(names.filter(lambda name: name not in (b".", b"..")), min_size=
     lambda parts: b"".join(b"/" + part for part in parts)
 )
 ids = st.builds(ObjectId, st.sampled_from(Algorithm), st.binary(min_size=20, max_size=20))
+
+
+def of(kind: Kind) -> st.SearchStrategy[ObjectId]:
+    return ids.map(lambda name: name.with_kind(kind))
+
+
 numbers = st.integers(0, 2**40)
 files = st.builds(
     ProfileFile,
@@ -34,14 +40,18 @@ files = st.builds(
     size=numbers,
     pack=st.none() | st.integers(0, 2),
     compression=st.sampled_from(Compression),
-    chunks=st.lists(numbers, max_size=3).map(tuple),
+    chunks=st.lists(
+        numbers.map(NotedChunk) | st.builds(NotedChunk, numbers, numbers, of(Kind.PARTIAL)), max_size=3
+    ).map(tuple),
 )
 profiles = st.builds(
     Profile,
     triggers=st.lists(paths, min_size=1, max_size=3).map(tuple),
     files=st.lists(files, max_size=6).map(tuple),
     packs=st.just(3),
-    catalogs=st.lists(paths, max_size=3).map(tuple),
+    catalogs=st.lists(
+        paths.map(NotedCatalog) | st.builds(NotedCatalog, paths, of(Kind.CATALOG), numbers), max_size=3
+    ).map(tuple),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),

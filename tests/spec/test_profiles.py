@@ -15,7 +15,7 @@ from swrepo.format import bundle, pack, profile
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId
 from swrepo.format.opening import Opening
-from swrepo.format.profile import Profile, ProfileFile
+from swrepo.format.profile import NotedChunk, Profile, ProfileFile
 from swrepo.mount.learned_plan import Planner
 from swrepo.objects import codec
 from swrepo.objects.packs import PackedObjects
@@ -61,6 +61,10 @@ def simulator() -> RepositorySimulator:
 
 def revision_of(simulator: RepositorySimulator, directory: Path) -> Revision:
     return Revision(simulator.manifest.root_catalog, DiskCache(directory, simulator), simulator.manifest.root_size)
+
+
+def some_of(*offsets: int) -> tuple[NotedChunk, ...]:
+    return tuple(map(NotedChunk, offsets))
 
 
 def trace(*paths: bytes, **offsets: int) -> list[Opening]:
@@ -114,7 +118,7 @@ def test_what_has_no_bytes_in_the_repository_is_passed_over(
 def test_only_the_chunks_that_are_used_are_wanted(simulator: RepositorySimulator, tmp_path: Path) -> None:
     with revision_of(simulator, tmp_path) as revision:
         every = tuple(revision.content(b"/lib/chunked").wants())
-        some = profiles.resolve(revision, ProfileFile(b"/lib/chunked", chunks=(0, 2 * PIECE + 7, 1 << 40)))
+        some = profiles.resolve(revision, ProfileFile(b"/lib/chunked", chunks=some_of(0, 2 * PIECE + 7, 1 << 40)))
         whole = profiles.resolve(revision, ProfileFile(b"/lib/chunked"))
         assert some is not None
         assert whole is not None
@@ -130,6 +134,30 @@ def test_a_file_in_a_catalog_that_is_not_here_is_known_later(simulator: Reposito
         revision.tree.find(b"/lib/nested")
         assert list(profiles.missing_catalogs(revision, listed)) == []
         assert profiles.resolve(revision, listed.files[0]) is not None
+
+
+def test_below_a_catalog_that_did_not_change_everything_is_as_it_was(
+    simulator: RepositorySimulator, tmp_path: Path
+) -> None:
+    with revision_of(simulator, tmp_path / "before") as revision:
+        files, _ = making.merged([trace(b"/bin/prog", b"/lib/nested/three", b"/lib/one")], 1)
+        listed = making.make(revision, simulator, [b"/bin/prog"], files, limits=PackLimits(0)).profile
+    assert [catalog.path for catalog in listed.catalogs] == [b"/lib/nested"]
+    three = listed.files[1]
+    simulator.publish({**TREE, b"/lib/one": File(content=b"changed")}, (b"/lib/nested",))
+    with revision_of(simulator, tmp_path / "above") as revision:
+        assert profiles.unchanged(revision, listed)(b"/lib/nested")
+        assert [want.id for want in profiles.noted_catalogs(revision, listed, 1 << 30)] == [listed.catalogs[0].object]
+        assert profiles.noted_catalogs(revision, listed, 10) == [], "there is no room for it"
+        noted = profiles.as_noted(three, is_unchanged=True)
+        assert noted is not None
+        assert profiles.as_noted(three, is_unchanged=False) is None
+        assert revision.content(b"/lib/nested/three").wants() == list(noted.wants)
+        assert not profiles.unchanged(revision, listed)(b"/lib/nested"), "it is here, and says itself what it holds"
+    simulator.publish({**TREE, b"/lib/nested/more": File(content=b"x")}, (b"/lib/nested",))
+    with revision_of(simulator, tmp_path / "below") as revision:
+        assert not profiles.unchanged(revision, listed)(b"/lib/nested")
+        assert profiles.noted_catalogs(revision, listed, 1 << 30) == []
 
 
 # Plans
@@ -178,7 +206,7 @@ def test_what_half_of_the_traces_open_is_merged_in_the_order_of_use() -> None:
 def test_chunks_and_catalogs_of_traces_are_merged_too() -> None:
     one = [Opening(FQRN, b"/big", offset=0), Opening(FQRN, b"/big", offset=8), Opening(FQRN, b"/lib", is_catalog=True)]
     (file,), catalogs = making.merged([one, [Opening(FQRN, b"/big", offset=8)]], 0.5)
-    assert file.chunks == (0, 8)
+    assert file.chunks == some_of(0, 8)
     assert catalogs == (b"/lib",)
 
 
@@ -199,14 +227,14 @@ def test_small_objects_are_packed_and_come_out_of_the_packs_alone(
     by_path = {file.path: file for file in made.profile.files}
     assert set(made.left_out) == {b"/lib/external", b"/lib/link", b"/lib/empty"}
     assert by_path[b"/lib/noise"].pack is None, "too large to be packed"
-    assert by_path[b"/lib/chunked"].chunks == tuple(range(0, 5 * PIECE, PIECE))
+    assert [chunk.offset for chunk in by_path[b"/lib/chunked"].chunks] == list(range(0, 5 * PIECE, PIECE))
     assert by_path[b"/lib/plain"].compression is Compression.NONE
     assert len(made.packs) == made.profile.packs > 0
     simulator.requests.clear()
     found: dict[ObjectId, bytes] = {}
     for number, data in enumerate(made.packs):
         source = PackedObjects(simulator, [Want(simulator.put(data), size=len(data))])
-        noted = [profiles.as_noted(file) for file in made.profile.files if file.pack == number]
+        noted = [profiles.as_noted(file, is_unchanged=False) for file in made.profile.files if file.pack == number]
         wants = [one.wants[0] for one in noted if one is not None]
         assert source.fetch_many(wants, lambda want, plain: found.__setitem__(want.id, plain)) == []
     assert len(found) == sum(file.pack is not None for file in made.profile.files)
@@ -336,6 +364,11 @@ def test_a_pack_that_is_too_large_is_not_fetched_at_all() -> None:
         b'{"profile": 1, "triggers": ["/a"], "files": [["/../../x"]]}',
         b'{"profile": 1, "triggers": ["/a"], "files": [["/x", null, 1, null, 9]]}',
         b'{"profile": 1, "triggers": ["/a"], "packs": 1001}',
+        b'{"profile": 1, "triggers": ["/a"], "catalogs": [["/x", "00"]]}',
+        b'{"profile": 1, "triggers": ["/a"], "catalogs": ["/"]}',
+        b'{"profile": 1, "triggers": ["/a"], "files": [["/x", null, 1, null, 0, [[1, 2]]]]}',
+        b'{"profile": 1, "triggers": ["/a"], "files": [["/x", null, 1, null, 0, [-1]]]}',
+        b'{"profile": 1, "triggers": ["/a"], "files": [["/x", null, 1, null, 7]]}',
         b"[" * 100_000,
         b'{"profile": 1, "triggers": ["/a"], "files": [' + b"[]," * 100_001 + b"[]]}",
     ],

@@ -4,13 +4,17 @@ An ordinary file of a repository, `/.swrepo/profiles/NAME/profile.json`, signed 
 its packs, `pack.0`, `pack.1` and so on (format.pack). Symbolic links in `/.swrepo/triggers` lead to the files whose
 opening starts it. The same JSON, without packs, can be a file of a node or a site. See docs/adr/0009.
 
-    {"profile": 1, "triggers": ["/bin/prog"], "packs": 1, "catalogs": ["/lib"],
-     "files": [["/bin/prog", "<digest>", 4096, 0], ["/lib/big.so", null, 9000000, null, 0, [0, 4194304]]]}
+    {"profile": 1, "triggers": ["/bin/prog"], "packs": 1, "catalogs": [["/lib", "<digest>", 65536]],
+     "files": [["/bin/prog", "<digest>", 4096, 0],
+               ["/lib/big.so", null, 9000000, null, 0, [[0, 4194304, "<digest>"]]], ["/lib/file"]]}
 
 A file is: path, name of its object (null where it has chunks or nobody noted it), size, number of the pack that holds
-it (or null), how its object is compressed (0 as usual), offsets of the chunks that are used (only where it has chunks).
-Fields at the end that say nothing may be left out: `["/lib/file"]`.
-Whoever reads it goes by the paths: what has another object by now is fetched as it is now.
+it (or null), how its object is compressed (0 as usual), the chunks that are used (only where it has chunks): offset,
+size and object, or the offset alone. Fields at the end that say nothing may be left out. A nested catalog on the way to
+the files is: directory, object, size, or the directory alone.
+
+Whoever reads it goes by the paths: what has another object by now is fetched as it is now. Where a catalog is the one
+that was noted, so is all below it, and nothing has to be looked up before it is fetched.
 """
 
 from __future__ import annotations
@@ -18,11 +22,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from swrepo.errors import FormatError
 from swrepo.format.compression import Compression
-from swrepo.format.object_id import ObjectId
+from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.paths import ROOT, normalise
 
 HOME = b".swrepo"
@@ -36,6 +40,7 @@ MOST_BYTES = 16 << 20
 
 MOST_FILES = 100_000
 MOST_PACKS = 1000
+MOST_CATALOGS = 10_000
 _MOST_CHUNKS = 10_000
 _DEFAULTS: tuple[Any, ...] = (None, None, 0, None, 0, [])
 _FIELDS = len(_DEFAULTS)
@@ -43,26 +48,42 @@ _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
+class NotedChunk(NamedTuple):
+    """A chunk that is used, and what it was when the profile was made."""
+
+    offset: int
+    size: int = 0
+    object: ObjectId | None = None
+
+
+class NotedCatalog(NamedTuple):
+    """The directory of a nested catalog that is used, and what its catalog was when the profile was made."""
+
+    path: bytes
+    object: ObjectId | None = None
+    size: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileFile:
-    """A file that is opened. `object`, `size`: as it was when the profile was made; `chunks`: offsets of those used."""
+    """A file that is opened. `object`, `size`: as it was when the profile was made; `chunks`: those that are used."""
 
     path: bytes
     object: ObjectId | None = None
     size: int = 0
     pack: int | None = None
     compression: Compression = Compression.ZLIB
-    chunks: tuple[int, ...] = ()
+    chunks: tuple[NotedChunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """See the module. `catalogs` are directories whose nested catalogs are used, besides those of the files."""
+    """See the module."""
 
     triggers: tuple[bytes, ...]
     files: tuple[ProfileFile, ...]
     packs: int = 0
-    catalogs: tuple[bytes, ...] = ()
+    catalogs: tuple[NotedCatalog, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.triggers:
@@ -84,7 +105,7 @@ def encode(profile: Profile) -> bytes:
         "profile": _VERSION,
         "triggers": [_text(path) for path in profile.triggers],
         "packs": profile.packs,
-        "catalogs": [_text(path) for path in profile.catalogs],
+        "catalogs": [_catalog_row(catalog) for catalog in profile.catalogs],
     }
     rows = ",\n".join(json.dumps(_row(file), separators=(",", ":")) for file in profile.files)
     head = json.dumps(document)[:-1]
@@ -102,22 +123,33 @@ def parse(data: bytes) -> Profile:
     if not isinstance(document, dict) or document.get("profile") != _VERSION:
         raise FormatError("not a profile that this program can read")
     files = _list(document.get("files", []))
-    if len(files) > MOST_FILES:
-        raise FormatError(f"a profile has at most {MOST_FILES} files, not {len(files)}")
+    catalogs = _list(document.get("catalogs", []))
+    if len(files) > MOST_FILES or len(catalogs) > MOST_CATALOGS:
+        raise FormatError(f"a profile has at most {MOST_FILES} files and {MOST_CATALOGS} catalogs")
     return Profile(
         triggers=tuple(_path(item) for item in _list(document.get("triggers"))),
         files=tuple(_file(item) for item in files),
         packs=_number(document.get("packs", 0)),
-        catalogs=tuple(_path(item, root=True) for item in _list(document.get("catalogs", []))),
+        catalogs=tuple(_catalog(item) for item in catalogs),
     )
 
 
 def _row(file: ProfileFile) -> list[Any]:
     name = None if file.object is None else file.object.text
-    row: list[Any] = [_text(file.path), name, file.size, file.pack, int(file.compression), list(file.chunks)]
+    chunks = [_chunk_row(chunk) for chunk in file.chunks]
+    row: list[Any] = [_text(file.path), name, file.size, file.pack, int(file.compression), chunks]
     while row[-1] == _DEFAULTS[len(row) - 1]:
         row.pop()
     return row
+
+
+def _chunk_row(chunk: NotedChunk) -> Any:
+    return chunk.offset if chunk.object is None else [chunk.offset, chunk.size, chunk.object.text]
+
+
+def _catalog_row(catalog: NotedCatalog) -> Any:
+    path = _text(catalog.path)
+    return path if catalog.object is None else [path, catalog.object.text, catalog.size]
 
 
 def _file(row: Any) -> ProfileFile:
@@ -125,19 +157,39 @@ def _file(row: Any) -> ProfileFile:
     if not 1 <= len(fields) <= _FIELDS:
         raise FormatError(f"a file of a profile has one to {_FIELDS} fields")
     path, name, size, pack, compression, chunks = fields + [None] * (_FIELDS - len(fields))
-    if name is not None and not isinstance(name, str):
-        raise FormatError("the name of an object in a profile is no text")
-    offsets = tuple(_number(offset) for offset in _list(chunks if chunks is not None else []))
-    if len(offsets) > _MOST_CHUNKS:
+    noted = _list(chunks if chunks is not None else [])
+    if len(noted) > _MOST_CHUNKS:
         raise FormatError(f"a file of a profile has at most {_MOST_CHUNKS} chunks")
     return ProfileFile(
         path=_path(path),
-        object=ObjectId.parse(name) if name is not None else None,
+        object=_object(name) if name is not None else None,
         size=_number(size if size is not None else 0),
         pack=_number(pack) if pack is not None else None,
         compression=_compression(compression),
-        chunks=offsets,
+        chunks=tuple(map(_chunk, noted)),
     )
+
+
+def _chunk(item: Any) -> NotedChunk:
+    if not isinstance(item, list):
+        return NotedChunk(_number(item))
+    if len(item) != len(NotedChunk._fields):
+        raise FormatError("a chunk in a profile is an offset, or offset, size and object")
+    return NotedChunk(_number(item[0]), _number(item[1]), _object(item[2], Kind.PARTIAL))
+
+
+def _catalog(item: Any) -> NotedCatalog:
+    if not isinstance(item, list):
+        return NotedCatalog(_path(item))
+    if len(item) != len(NotedCatalog._fields):
+        raise FormatError("a catalog in a profile is a directory, or directory, object and size")
+    return NotedCatalog(_path(item[0]), _object(item[1], Kind.CATALOG), _number(item[2]))
+
+
+def _object(name: Any, kind: Kind = Kind.FILE) -> ObjectId:
+    if not isinstance(name, str):
+        raise FormatError("the name of an object in a profile is no text")
+    return ObjectId.parse(name, kind)
 
 
 def _compression(value: Any) -> Compression:
@@ -159,17 +211,17 @@ def _number(value: Any) -> int:
     return value
 
 
-def _path(value: Any, *, root: bool = False) -> bytes:
+def _path(value: Any) -> bytes:
     if not isinstance(value, str):
         raise FormatError("a profile has something else where a path has to be")
     try:
         path = normalise(value)
     except UnicodeEncodeError as error:
         raise FormatError("a path in a profile is no text") from error
-    if path == ROOT and not root:
+    if path == ROOT:
         raise FormatError("a profile names the root directory where a file has to be")
     return path
 
 
 def _text(path: bytes) -> str:
-    return (path or b"/").decode("utf-8", "surrogateescape")
+    return path.decode("utf-8", "surrogateescape")

@@ -116,9 +116,9 @@ def _counters(mounted: Mounted) -> str:
         *((f"ahead {name}", one) for name, one in ledger.counters().items()),
     ):
         lines += [f"{prefix} {name.replace('_', ' ')} {getattr(ahead, name)}" for name in _AHEAD]
-    learned = mounted.learned
-    lines += [f"learned started {learned.started}", f"learned packs {learned.packs.fetched}"]
-    lines.append(f"learned pack bytes {learned.packs.fetched_bytes}")
+    if (learned := mounted.learned) is not None:
+        lines += [f"learned started {learned.started}", f"learned packs {learned.packs.fetched}"]
+        lines += [f"learned pack bytes {learned.packs.fetched_bytes}", f"learned profiles here {learned.local.count}"]
     seen: set[Path] = set()
     for access in mounted.accesses.values():
         prefix = f"cache {access.cache.root}"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from swrepo.errors import FormatError, SwrepoError
-from swrepo.format import profile
+from swrepo.errors import SwrepoError
 from swrepo.format.paths import basename
 from swrepo.format.profile import Profile
+from swrepo.mount.learned_local import LocalProfiles
 from swrepo.repository import profiles
 from swrepo.repository.content import Content
 from swrepo.repository.revision import Revision
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 AGAIN_AFTER = 600.0
 """Seconds after which a trigger counts again: by then the cache may have let go of what came."""
+
+_REMEMBERED = 10_000
+"""Starts of which it is known when they were."""
 
 _LARGEST_SHARE = 2
 """A profile may fill one in so many parts of a cache that has a limit."""
@@ -42,20 +45,23 @@ class LearnedOptions:
 
 
 class Start(NamedTuple):
-    """A profile or bundle that a file starts. `load` reads it, which may fetch. `packs`: whether it can have packs."""
+    """A profile or bundle that a file starts. `load` reads it, which may fetch."""
 
     volume: Volume
     revision: Revision
     name: str
     load: Callable[[], Profile]
-    packs: bool
     is_bundle: bool = False
 
 
 class _Table(NamedTuple):
-    """The triggers of one revision of a volume. `names`: the last parts of their paths, which are looked at first."""
+    """The triggers of one revision of a volume, with one `version` of the node's profiles.
+
+    `names`: the last parts of their paths, which are looked at first.
+    """
 
     revision: Revision
+    version: int
     names: frozenset[bytes]
     starts: dict[bytes, tuple[Start, ...]]
 
@@ -74,6 +80,7 @@ class Triggers:
         self._options = options
         self._fqrn = fqrn
         self._clock = clock
+        self.local = LocalProfiles(options.directory)
         self._tables: dict[str, _Table] = {}
         self._started: dict[tuple[str, str, str], float] = {}
 
@@ -104,26 +111,27 @@ class Triggers:
             catalog = revision.tree.find_loaded(where.rpartition(b"/")[0])
             if catalog is not None and catalog.lookup(where) is not None:
                 name = where.decode("utf-8", "replace")
-                yield Start(
-                    volume, revision, name, lambda: profiles.load_bundle(revision, path), packs=False, is_bundle=True
-                )
+                yield Start(volume, revision, name, lambda: profiles.load_bundle(revision, path), is_bundle=True)
 
     def _is_due(self, start: Start) -> bool:
         key = start.volume.name, start.name, start.revision.root.text
         now = self._clock()
         if now - self._started.get(key, -AGAIN_AFTER) < AGAIN_AFTER:
             return False
+        if len(self._started) >= _REMEMBERED:
+            self._started.clear()
         self._started[key] = now
         return True
 
     def _table(self, volume: Volume) -> _Table:
         table = self._tables.get(volume.name)
-        if table is None or table.revision is not volume.revision:
+        version = self.local.version
+        if table is None or table.revision is not volume.revision or table.version != version:
             starts: dict[bytes, tuple[Start, ...]] = {}
             for path, start in self._starts(volume):
                 starts[path] = (*starts.get(path, ()), start)
             names = frozenset(basename(path) for path in starts)
-            table = self._tables[volume.name] = _Table(volume.revision, names, starts)
+            table = self._tables[volume.name] = _Table(volume.revision, version, names, starts)
         return table
 
     def _starts(self, volume: Volume) -> Iterator[tuple[bytes, Start]]:
@@ -136,22 +144,10 @@ class Triggers:
                 published = {}
             for path, names in published.items():
                 for name in names:
-                    yield path, Start(volume, revision, name, _loader(revision, name), packs=True)
-        for name, found in self._local(volume.name):
+                    yield path, Start(volume, revision, name, _loader(revision, name))
+        for name, found in self.local.of(self._fqrn(volume.name) or ""):
             for path in found.triggers:
-                yield path, Start(volume, revision, f"{name} of this node", lambda found=found: found, packs=False)  # type: ignore[misc]
-
-    def _local(self, volume: str) -> Iterator[tuple[str, Profile]]:
-        """The profiles of the node for a repository."""
-        fqrn = self._fqrn(volume)
-        if self._options.directory is None or fqrn is None:
-            return
-        for file in sorted((self._options.directory / fqrn).glob("*.json")):
-            try:
-                with file.open("rb") as stream:
-                    yield file.stem, profile.parse(stream.read(profile.MOST_BYTES + 1))
-            except (OSError, FormatError) as error:
-                log.warning("the profile %s is left out: %s", file, error)
+                yield path, Start(volume, revision, f"{name} of this node", lambda found=found: found)  # type: ignore[misc]
 
     def room(self, limit: int | None) -> int:
         """Bytes that one start may have fetched into a cache with that limit."""

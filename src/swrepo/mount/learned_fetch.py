@@ -7,8 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from swrepo.errors import SwrepoError
+from swrepo.format.paths import parent
 from swrepo.fuse.session import Session
 from swrepo.mount.ahead_fetch import ReadingAhead
 from swrepo.mount.ahead_ledger import Origin
@@ -20,7 +22,6 @@ from swrepo.objects.packs import PackedObjects
 from swrepo.objects.store import BringsAhead, ObjectSource
 from swrepo.repository import profiles
 from swrepo.repository.content import Content
-from swrepo.repository.revision import Revision
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Learned:
         self._ahead = ahead
         self._source = source
         self.packs = Packs(pool, session, reads, ahead.ledger)
+        self.local = triggers.local
         self.started = 0
         """Profiles and bundles whose trigger was opened."""
 
@@ -71,16 +73,22 @@ class Learned:
         if not isinstance(objects, BringsAhead) or source is None:
             return
         listed = start.load()
-        planner, waiting = Planner(self._triggers.room(_limit(objects))), listed.files
+        room = self._triggers.room(_limit(objects))
+        planner, waiting = Planner(room), listed.files
+        is_unchanged = profiles.unchanged(start.revision, listed)
+        ahead = [partial(objects.bring, want) for want in profiles.noted_catalogs(start.revision, listed, room)]
         while True:
             found = [(file, profiles.resolve(start.revision, file)) for file in waiting]
-            # What is packed comes at once: its catalog need not be here, and says later if it is not the same any more.
-            taken = [one or profiles.as_noted(file) for file, one in found]
+            taken = [
+                one or profiles.as_noted(file, is_unchanged=is_unchanged(parent(file.path))) for file, one in found
+            ]
             self._begin(start, planner.plan([one for one in taken if one is not None]), source)
             waiting = tuple(file for file, one in found if one is None)
-            directories = list(profiles.missing_catalogs(start.revision, listed))
-            if not directories or not _load(start.revision, directories):
+            load = start.revision.tree.find
+            tasks = [partial(load, directory) for directory in profiles.missing_catalogs(start.revision, listed)]
+            if not tasks or not side_by_side([*tasks, *ahead]):
                 return
+            ahead = []
 
     def _begin(self, start: Start, chosen: Plan, source: ObjectSource) -> None:
         objects = start.revision.objects
@@ -99,30 +107,30 @@ class Learned:
         self._ahead.fetch(chosen.singles, objects, origin)
 
 
-def _load(revision: Revision, directories: Sequence[bytes]) -> bool:
-    """Load the catalogs of directories side by side; whether any came."""
-    came: list[bytes] = []
-    left = deque(directories)
+def side_by_side(tasks: Sequence[Callable[[], object]]) -> bool:
+    """Run these, some at a time, up to the first that fails; whether any of them succeeded."""
+    done: list[object] = []
+    left = deque(tasks)
 
     def work() -> None:
         while left:
             try:
-                directory = left.popleft()
+                task = left.popleft()
             except IndexError:  # another thread took the last one
                 return
             try:
-                revision.tree.find(directory)
-                came.append(directory)
+                done.append(task())
             except SwrepoError as error:
-                log.info("the catalog of %r is not loaded ahead: %s", directory, error)
+                log.info("no more catalogs are loaded ahead: %s", error)
+                left.clear()
 
-    others = [threading.Thread(target=work, daemon=True) for _ in range(min(_CATALOG_TASKS, len(directories)) - 1)]
+    others = [threading.Thread(target=work, daemon=True) for _ in range(min(_CATALOG_TASKS, len(tasks)) - 1)]
     for other in others:
         other.start()
     work()
     for other in others:
         other.join()
-    return bool(came)
+    return bool(done)
 
 
 def _limit(objects: object) -> int | None:

@@ -42,6 +42,7 @@ class Mounted:
     """See the module. `failed`: the loop ended by an error of ours."""
 
     failed = False
+    learned: Learned | None = None
 
     def __init__(self, request: MountRequest, handover: Handover) -> None:
         """Open the repository, or make ready to open many; then mount, or go on with the mount that was left to us."""
@@ -131,6 +132,8 @@ class Mounted:
 
     def close(self) -> None:
         """Let go of caches and connections, in order."""
+        if self.learned is not None:
+            self.learned.local.close()
         self.settle()
         if self._access is not None:
             self._access.close()
@@ -139,7 +142,7 @@ class Mounted:
 
     def _seen(self, read: FileRead) -> None:
         self.openings.note(read)
-        if read.is_new:
+        if read.is_new and self.learned is not None:
             self.learned.opened(read.node, read.content)
 
     def _learned(self) -> Learned:

@@ -17,7 +17,8 @@ from swrepo.errors import NotFound, UsageError
 from swrepo.format import pack, profile
 from swrepo.format.object_id import ObjectId
 from swrepo.format.opening import Opening
-from swrepo.format.profile import Profile, ProfileFile
+from swrepo.format.paths import parent
+from swrepo.format.profile import NotedCatalog, NotedChunk, Profile, ProfileFile
 from swrepo.objects import codec
 from swrepo.objects.store import Documents, Want
 from swrepo.repository.profiles import name_of_link, resolve
@@ -69,10 +70,7 @@ def merged(traces: Sequence[Iterable[Opening]], share: float) -> tuple[list[Prof
         catalogs.update(seen_catalogs)
     enough = share * len(traces)
     chosen = [(sum(found) / len(found), path) for path, found in places.items() if len(found) >= enough]
-    files = [
-        ProfileFile(path, chunks=tuple(sorted(offset for offset, n in offsets.get(path, {}).items() if n >= enough)))
-        for _, path in sorted(chosen)
-    ]
+    files = [ProfileFile(path, chunks=_used_chunks(offsets.get(path, Counter()), enough)) for _, path in sorted(chosen)]
     return files, tuple(sorted(path for path, count in catalogs.items() if count >= enough))
 
 
@@ -105,20 +103,23 @@ def make(
             continue
         entry = revision.lookup(file.path)
         if entry.is_chunked:
-            chunks = [chunk.offset for chunk in revision.chunks(file.path)]
             wanted = {want.id for want in known.wants}
-            used = [chunk.offset for chunk in revision.chunks(file.path) if entry.chunk_id(chunk) in wanted]
-            found.append(ProfileFile(file.path, None, entry.size, chunks=tuple(used or chunks)))
+            chunks = ((chunk, entry.chunk_id(chunk)) for chunk in revision.chunks(file.path))
+            used = tuple(NotedChunk(chunk.offset, chunk.size, name) for chunk, name in chunks if name in wanted)
+            found.append(ProfileFile(file.path, None, entry.size, None, entry.compression, used))
         else:
             number = packer.add(known.wants[0])
             found.append(ProfileFile(file.path, entry.content, entry.size, number, entry.compression))
     packs = packer.finish()
-    return Made(Profile(tuple(triggers), tuple(found), len(packs), tuple(catalogs)), packs, left_out)
+    directories = {parent(file.path) for file in found}.union(catalogs)
+    noted = tuple(_noted_catalogs(revision, directories))
+    return Made(Profile(tuple(triggers), tuple(found), len(packs), noted), packs, left_out)
 
 
 def without_objects(triggers: Sequence[bytes], files: Iterable[ProfileFile], catalogs: Iterable[bytes]) -> Profile:
     """A profile for a node or site: paths alone."""
-    return Profile(tuple(triggers), tuple(replace(file, object=None, pack=None) for file in files), 0, tuple(catalogs))
+    listed = tuple(replace(file, object=None, pack=None) for file in files)
+    return Profile(tuple(triggers), listed, 0, tuple(map(NotedCatalog, catalogs)))
 
 
 def write(worktree: Path, name: str, made: Made) -> None:
@@ -148,6 +149,26 @@ def remove(worktree: Path, name: str) -> None:
         raise NotFound(f"there is no profile {name} in {worktree}; 'swrepo profile list' shows those that there are")
     _remove_links(worktree / os.fsdecode(profile.TRIGGERS[1:]), name)
     shutil.rmtree(directory)
+
+
+def _used_chunks(offsets: Counter[int], enough: float) -> tuple[NotedChunk, ...]:
+    often = [offset for offset, count in offsets.items() if count >= enough]
+    return tuple(map(NotedChunk, sorted(often or offsets)))
+
+
+def _noted_catalogs(revision: Revision, directories: Iterable[bytes]) -> Iterator[NotedCatalog]:
+    """The nested catalogs on the way to directories, upper ones first."""
+    tree = revision.tree
+    found: set[bytes] = set()
+    for directory in directories:
+        mountpoint = tree.find(directory).mountpoint
+        while mountpoint and mountpoint not in found:
+            found.add(mountpoint)
+            mountpoint = tree.holder(mountpoint).mountpoint
+    for path in sorted(found):
+        ref = tree.mounted(path)
+        if ref is not None:
+            yield NotedCatalog(path, ref.id if ref.size else None, ref.size or 0)
 
 
 class _Packer:

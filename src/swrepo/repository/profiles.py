@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from swrepo.errors import FormatError
@@ -103,22 +103,55 @@ def resolve(revision: Revision, file: ProfileFile) -> Resolved | None:
     chunks = catalog.chunks(file.path)
     wants = wanted_objects(entry, chunks)
     offsets = [chunk.offset for chunk in chunks]
-    used = sorted({bisect_right(offsets, offset) - 1 for offset in file.chunks if offset < entry.size})
+    used = sorted({bisect_right(offsets, noted.offset) - 1 for noted in file.chunks if noted.offset < entry.size})
     chosen = tuple(wants[index] for index in used) if file.chunks else wants
     return Resolved(file, chosen, is_fresh=bool(file.chunks))
 
 
-def as_noted(file: ProfileFile) -> Resolved | None:
-    """What a packed file is if it did not change: its catalog need not be here for that. None for any other file."""
-    if file.pack is None or file.object is None:
+def as_noted(file: ProfileFile, *, is_unchanged: bool) -> Resolved | None:
+    """What a file was when the profile was made, for as long as its catalog is not here to say what it is.
+
+    None where that is not enough to go by: what is not in a pack is too large to be fetched in vain.
+    """
+    if file.object is not None and (is_unchanged or file.pack is not None):
+        return Resolved(file, (Want(file.object, file.compression, file.size),), is_fresh=True)
+    if not is_unchanged or not file.chunks or any(chunk.object is None for chunk in file.chunks):
         return None
-    return Resolved(file, (Want(file.object, file.compression, file.size),), is_fresh=True)
+    chunks = ((chunk.object, chunk.size) for chunk in file.chunks)
+    wants = tuple(Want(name, file.compression, size) for name, size in chunks if name is not None)
+    return Resolved(file, wants, is_fresh=True)
+
+
+def unchanged(revision: Revision, found: Profile) -> Callable[[bytes], bool]:
+    """Says of a directory whether all below it is what it was when the profile was made.
+
+    So it is where the next catalog on the way is still the one that was noted: its name vouches for what it holds, and
+    for the catalogs below it.
+    """
+    noted = {catalog.path: catalog.object for catalog in found.catalogs}
+
+    def is_unchanged(directory: bytes) -> bool:
+        ref = revision.tree.missing(directory)
+        return ref is not None and noted.get(ref.path) == ref.id
+
+    return is_unchanged
+
+
+def noted_catalogs(revision: Revision, found: Profile, room: int) -> list[Want]:
+    """Catalogs that are not here and must be what they were: at most `room` plain bytes."""
+    is_unchanged = unchanged(revision, found)
+    wants = []
+    for catalog in found.catalogs:
+        if catalog.object is not None and catalog.size <= room and is_unchanged(catalog.path):
+            room -= catalog.size
+            wants.append(Want(catalog.object, size=catalog.size))
+    return wants
 
 
 def missing_catalogs(revision: Revision, found: Profile) -> Iterator[bytes]:
     """Directories, one for each catalog that has to be loaded next before all of a profile can be resolved."""
     seen = set()
-    for directory in {parent(file.path) for file in found.files} | set(found.catalogs):
+    for directory in {parent(file.path) for file in found.files} | {catalog.path for catalog in found.catalogs}:
         ref = revision.tree.missing(directory)
         if ref is not None and ref.path not in seen:
             seen.add(ref.path)

@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> None:
         for name in args.profiles or profiles.names(revision):
             found = profiling.load(revision, name)
             limits = making.PackLimits() if found.packs else making.PackLimits(0)
-            made = making.make(revision, stored, found.triggers, found.files, found.catalogs, limits)
+            made = making.make(
+                revision, stored, found.triggers, found.files, (one.path for one in found.catalogs), limits
+            )
             making.write(places.worktree, name, made)
             print(f"{name}: {profiling.sentence(made.profile, made.packs)}")
     if not args.no_publish:
