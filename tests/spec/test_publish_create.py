@@ -18,11 +18,12 @@ from swrepo.format.object_id import Algorithm, Kind
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import WHITELIST
 from swrepo.objects.chunker import ChunkSizes
-from swrepo.publish import settings
+from swrepo.publish import server_conf, settings
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.encoder import Compressor
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.settings import RepositorySettings
+from swrepo.publish.upstream import LocalUpstream
 from swrepo.trust.keys import Certificate, PublicKey
 from tests.publishing import Clock, Server, fast_options, shared_keys
 
@@ -159,7 +160,7 @@ def test_settings_survive_their_file(tmp_path):
         RepositorySettings(FQRN, "1234", Algorithm.SHAKE128, ttl=0),
     ):
         path = tmp_path / "server.conf"
-        path.write_bytes(chosen.encode(tmp_path, tmp_path, tmp_path / "with blank"))
+        path.write_bytes(server_conf.encode(chosen, LocalUpstream.at(tmp_path), tmp_path, tmp_path / "with blank"))
         assert settings.load(path).chunks == (chosen.chunks or None)
         assert settings.load(path) == chosen
 

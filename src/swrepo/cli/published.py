@@ -14,8 +14,8 @@ from swrepo.format import envelope, manifest, whitelist
 from swrepo.format.manifest import Manifest
 from swrepo.format.wellknown import MANIFEST, WHITELIST
 from swrepo.format.whitelist import Whitelist
-from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.storage import reading
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.repository.history import DEFAULT_BRANCH, Branch, Tag, open_history
 from swrepo.repository.revision import Revision
@@ -55,7 +55,7 @@ class State:
 
 def state(places: RepositoryPlaces, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> State:
     """Read what is published. NotFound or FormatError where that is not possible."""
-    source = DirectoryObjects(places.storage)
+    source = reading(places)
     published = manifest.parse(envelope.split(source.read(MANIFEST)).body)
     listed = whitelist.parse(envelope.split(source.read(WHITELIST)).body)
     refusal = ""
@@ -69,5 +69,5 @@ def state(places: RepositoryPlaces, now: Callable[[], datetime] = lambda: dateti
 
 @contextmanager
 def _objects(places: RepositoryPlaces) -> Iterator[DiskCache]:
-    with closing(DiskCache(places.spool / "cache", DirectoryObjects(places.storage))) as cache:
+    with closing(DiskCache(places.spool / "cache", reading(places))) as cache:
         yield cache

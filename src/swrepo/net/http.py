@@ -110,7 +110,7 @@ class HttpClient:
         self._headers = headers
         self._timeouts = timeouts
         self._connections = connections
-        bundle = authorities.bundle or (_find_ca_bundle() if authorities == SYSTEM else None)
+        bundle = authorities.bundle or (find_ca_bundle() if authorities == SYSTEM else None)
         self._options = EasyOptions(user_agent, bundle, max_redirects, ipv4_only, authorities.directory)
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None
@@ -234,7 +234,8 @@ class _weak_call:  # noqa: N801 - a function with a weak reference
             client._forget_parent()  # noqa: SLF001 - the same module
 
 
-def _find_ca_bundle() -> str | None:
+def find_ca_bundle() -> str | None:
+    """The file of the authorities that this system trusts; None where libcurl has to know."""
     return next((path for path in _CA_BUNDLES if os.path.exists(path)), None)
 
 

@@ -143,7 +143,7 @@ class DirectoryObjects:
             prefix = f"{number:02x}"
             with suppress(FileNotFoundError), os.scandir(self.root / "data" / prefix) as entries:
                 for entry in entries:
-                    if (object_id := _object_id(prefix, entry.name)) is not None:
+                    if (object_id := object_of_file(prefix, entry.name)) is not None:
                         yield object_id
 
     def sync(self) -> None:
@@ -185,7 +185,8 @@ class DirectoryObjects:
                 os.unlink(name)
 
 
-def _object_id(prefix: str, name: str) -> ObjectId | None:
+def object_of_file(prefix: str, name: str) -> ObjectId | None:
+    """The object that is stored as `data/PREFIX/NAME`; None where that is no object."""
     match = _NAME.fullmatch(name)
     if match is None or match[2] not in set(Kind):
         return None

@@ -108,15 +108,18 @@ class CatalogEditor:
         else:
             self._put(change)
 
-    def finish(self, ttl: int, revision: int) -> NestedRef | None:
-        """Write the root catalog and return its name and size; None where nothing has changed."""
+    def finish(self, properties: dict[str, str]) -> NestedRef | None:
+        """Write the root catalog and return its name and size; None where nothing has changed.
+
+        `properties` has those that only a root catalog has, and the new revision.
+        """
         if len(self._stack) != 1:
             raise RuntimeError(f"the directory {self._stack[-1].mountpoint!r} was entered and never left")
         root = self._stack[0]
         if root.writer is None:
             return None
         self._cut_down(root)
-        return self._written(root, {schema.KEY_TTL: str(ttl), schema.KEY_REVISION: str(revision)})[0]
+        return self._written(root, properties)[0]
 
     def touch(self) -> None:
         """Have a new root catalog written, even where nothing has changed."""

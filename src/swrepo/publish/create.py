@@ -33,8 +33,8 @@ from swrepo.format.servermeta import Offer
 from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, REPOSITORIES_INFO, WHITELIST
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
-from swrepo.objects.directory import DirectoryObjects, writing
-from swrepo.publish import keyring
+from swrepo.objects.directory import writing
+from swrepo.publish import keyring, server_conf
 from swrepo.publish.balance import Weights
 from swrepo.publish.encoder import Compressor
 from swrepo.publish.entries import DIRECTORY_SIZE
@@ -43,7 +43,8 @@ from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.seal import Sealer, TagRequest
 from swrepo.publish.settings import RepositorySettings
-from swrepo.publish.storage import OpenStorage, Storage, in_directory
+from swrepo.publish.storage import OpenStorage, Storage, opened, prepare
+from swrepo.publish.upstream import Upstream
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.system.lock import exclusive
 
@@ -79,8 +80,16 @@ class CreateOptions:
     xattrs: bool = True
     mtime_ns: bool = True
     weights: Weights | None = field(default_factory=Weights)
+    auto_tag_timespan: str = ""
+    external: bool = False
+    voms_authz: str = ""
+    stratum0: str = ""
+    proxy: str = ""
+    union: str = ""
     owner: str | None = None
     keys: Path | None = None
+    upstream: Upstream | None = None
+    """None: the directory that is served."""
 
     def settings(self, fqrn: str, owner: str) -> RepositorySettings:
         """The part of it that server.conf keeps."""
@@ -98,6 +107,13 @@ class CreateOptions:
             xattrs=self.xattrs,
             mtime_ns=self.mtime_ns,
             weights=self.weights,
+            auto_tag_timespan=self.auto_tag_timespan,
+            external=self.external,
+            voms_authz=self.voms_authz,
+            alternative_paths=bool(self.voms_authz),
+            stratum0=self.stratum0,
+            proxy=self.proxy,
+            union=self.union,
         )
 
 
@@ -115,26 +131,29 @@ def create_repository(
     fqrn: str,
     options: CreateOptions,
     clock_ns: Callable[[], int] = time.time_ns,
-    open_storage: OpenStorage = in_directory,
+    open_storage: OpenStorage = opened,
 ) -> RepositoryPlaces:
     """Create the repository; where it lies. UsageError where it exists, or where the owner does not."""
-    places = layout.repository(fqrn)
+    places = layout.new_repository(fqrn)
+    if options.upstream is not None:
+        places = places.stored_in(options.upstream)
     owner = _owner(options.owner)
     settings = options.settings(fqrn, owner.name)  # checks what it was given
     with exclusive(places.lock, f"creating {fqrn}", lambda: clock_ns() / _NANOSECONDS), writing(places.storage):
-        _refuse_existing(places)
+        _refuse_existing(layout, places)
         write_atomically(places.unfinished, b"")
         now = datetime.fromtimestamp(clock_ns() // _NANOSECONDS, UTC)
         if options.keys is not None:
             keyring.import_keys(KeyFiles.of(options.keys, fqrn), places.keys)
         keys = keyring.prepare(places.keys, fqrn, now)
-        DirectoryObjects(places.storage).create()
+        prepare(places)
         storage = open_storage(places)
         storage.documents.write(MASTER_REPLICA, _REPLICABLE)
         storage.documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
         storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm))
         _publish_empty_root(places, storage, settings, keys, owner, clock_ns(), volatile=options.volatile)
-        _announce(layout, places)
+        if places.is_local:
+            _announce(layout, places)
         make_directory(places.worktree)
         _configure(places, settings)
         _hand_over(places, owner)
@@ -142,10 +161,10 @@ def create_repository(
     return places
 
 
-def _refuse_existing(places: RepositoryPlaces) -> None:
+def _refuse_existing(layout: ServerLayout, places: RepositoryPlaces) -> None:
     if places.unfinished.exists():
         return  # an earlier run was interrupted: this one completes it
-    for path in (places.server_conf, places.storage / MANIFEST):
+    for path in (places.server_conf, places.storage / MANIFEST, layout.served / places.fqrn / MANIFEST):
         if path.exists():
             raise UsageError(f"the repository {places.fqrn} exists already ({path}); choose another name or remove it")
 
@@ -189,19 +208,25 @@ def _publish_empty_root(
         checksum_file=places.reflog_checksum,
         now_ms=now_ns // 1_000_000,
     )
-    root = _root_catalog(sealer, places.scratch / "root", owner, now_ns, settings.ttl, volatile=volatile)
+    properties = {schema.KEY_VOLATILE: "1"} if volatile else {}
+    if settings.voms_authz:
+        properties[schema.KEY_VOMS_AUTHZ] = settings.voms_authz
+    root = _root_catalog(
+        sealer, places.scratch / "root", owner, now_ns, {schema.KEY_TTL: str(settings.ttl), **properties}
+    )
     draft = Manifest(
         root_catalog=ObjectId.of(b"", settings.algorithm, Kind.CATALOG),  # of no revision
         revision=FIRST_REVISION,
         ttl=settings.ttl,
         garbage_collectable=settings.garbage_collectable,
         fqrn=places.fqrn,
+        alt_catalog_path=settings.has_alternative_paths,
         metainfo=sealer.save(json.dumps(_METAINFO, indent=2).encode() + b"\n", Kind.METAINFO),
     )
     sealer.seal(draft, root, TagRequest(), auto_tag=False)
 
 
-def _root_catalog(sealer: Sealer, file: Path, owner: _Owner, now_ns: int, ttl: int, *, volatile: bool) -> NestedRef:
+def _root_catalog(sealer: Sealer, file: Path, owner: _Owner, now_ns: int, special: dict[str, str]) -> NestedRef:
     seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
     root = Dirent(
         name=b"",
@@ -218,11 +243,9 @@ def _root_catalog(sealer: Sealer, file: Path, owner: _Owner, now_ns: int, ttl: i
         xattr_blob=None,
     )
     writer = CatalogWriter.create(file, root)
-    if volatile:
-        writer.set_property(schema.KEY_VOLATILE, "1")
     properties = {
+        **special,
         schema.KEY_REVISION: str(FIRST_REVISION),
-        schema.KEY_TTL: str(ttl),
         schema.KEY_LAST_MODIFIED: str(seconds),
         schema.KEY_PREVIOUS_REVISION: "",
     }
@@ -244,15 +267,15 @@ def _announce(layout: ServerLayout, places: RepositoryPlaces) -> None:
 def _configure(places: RepositoryPlaces, settings: RepositorySettings) -> None:
     make_directory(places.configuration)
     client = {
-        "CVMFS_SERVER_URL": f"http://localhost{places.url_path}",
-        "CVMFS_HTTP_PROXY": "DIRECT",
+        "CVMFS_SERVER_URL": settings.url,
+        "CVMFS_HTTP_PROXY": settings.proxy or "DIRECT",
         "CVMFS_PUBLIC_KEY": str(places.keys.public),
         "CVMFS_CACHE_BASE": str(places.spool / "cache"),
         "CVMFS_QUOTA_LIMIT": "4000",
     }
     lines = "".join(f"{key}={value}\n" for key, value in client.items())
     write_atomically(places.client_conf, f"# Made by swrepo: how this server mounts the repository.\n{lines}".encode())
-    write_atomically(places.server_conf, settings.encode(places.storage, places.spool, places.worktree))
+    write_atomically(places.server_conf, server_conf.encode(settings, places.upstream, places.spool, places.worktree))
 
 
 def _hand_over(places: RepositoryPlaces, owner: _Owner) -> None:
@@ -262,7 +285,7 @@ def _hand_over(places: RepositoryPlaces, owner: _Owner) -> None:
     keys = (places.keys.master, places.keys.public, places.keys.signing, places.keys.certificate)
     for path in keys:
         os.chown(path, owner.uid, owner.gid)
-    for top in (places.storage, places.spool):
+    for top in (places.storage, places.spool) if places.is_local else (places.spool,):
         for directory, _, files in os.walk(top):
             for name in (".", *files):
                 os.chown(os.path.join(directory, name), owner.uid, owner.gid, follow_symlinks=False)

@@ -7,6 +7,7 @@ import os
 import stat
 from dataclasses import dataclass
 
+from swrepo.config.owner_map import OwnerMap
 from swrepo.format import xattr
 from swrepo.format.compression import Compression
 from swrepo.format.dirent import Dirent, Flag, content_flags
@@ -35,6 +36,23 @@ class EntryRules:
     compression: Compression = Compression.ZLIB
     mtime_ns: bool = True
     xattrs: bool = True
+    ignore_special: bool = False
+    separate_links: bool = True
+    """Names of one file in several directories become files of their own; else they are an error."""
+    uids: OwnerMap | None = None
+    gids: OwnerMap | None = None
+
+    def ignores(self, mode: int) -> bool:
+        """Whether a file of this st_mode is as good as not there."""
+        return self.ignore_special and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+    def uid(self, status: os.stat_result) -> int:
+        """Whom the file belongs to where it is published."""
+        return status.st_uid if self.uids is None else self.uids(status.st_uid)
+
+    def gid(self, status: os.stat_result) -> int:
+        """See `uid`."""
+        return status.st_gid if self.gids is None else self.gids(status.st_gid)
 
     @property
     def file_flags(self) -> int:
@@ -64,8 +82,8 @@ class EntryRules:
             size=size,
             mtime=seconds,
             mtime_ns=nanoseconds if self.mtime_ns else None,
-            uid=status.st_uid,
-            gid=status.st_gid,
+            uid=self.uid(status),
+            gid=self.gid(status),
             flags=flags,
             hardlinks=links,
             symlink=symlink,
@@ -81,14 +99,14 @@ class EntryRules:
             size=status.st_size,
             mtime=seconds,
             mtime_ns=nanoseconds if self.mtime_ns else None,
-            uid=status.st_uid,
-            gid=status.st_gid,
+            uid=self.uid(status),
+            gid=self.gid(status),
         )
 
     def status_agrees(self, status: os.stat_result, old: Dirent, links: int) -> bool:
         """Whether everything that stat tells is as in the last revision."""
         mode = status.st_mode
-        if mode != old.mode or status.st_uid != old.uid or status.st_gid != old.gid:
+        if mode != old.mode or self.uid(status) != old.uid or self.gid(status) != old.gid:
             return False
         seconds, nanoseconds = divmod(status.st_mtime_ns, _NANOSECONDS)
         if seconds != old.mtime or (self.mtime_ns and old.mtime_ns is not None and nanoseconds != old.mtime_ns):

@@ -14,8 +14,9 @@ from swrepo.errors import SwrepoError
 from swrepo.format import envelope, manifest, whitelist
 from swrepo.format.manifest import Manifest
 from swrepo.format.wellknown import MANIFEST, WHITELIST
+from swrepo.net.s3_objects import S3Objects
 from swrepo.objects.directory import DirectoryObjects
-from swrepo.publish import settings
+from swrepo.publish import settings, storage
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.settings import RepositorySettings
@@ -48,7 +49,7 @@ def info(layout: ServerLayout, fqrn: str, now: datetime) -> RepositoryInfo:
     """The repository as it is served now. NotFound where it was never created."""
     places = layout.repository(fqrn)
     found = settings.load(places.server_conf)
-    documents = DirectoryObjects(places.storage)
+    documents = storage.reading(places)
     with _objects(places) as objects:
         current = manifest.parse(envelope.split(documents.read(MANIFEST)).body)
         listed = whitelist.parse(envelope.split(documents.read(WHITELIST)).body)
@@ -61,7 +62,7 @@ def list_tags(layout: ServerLayout, fqrn: str) -> tuple[Tag, ...]:
     """The tags of the repository, newest first. NotFound where it was never created."""
     places = layout.repository(fqrn)
     settings.load(places.server_conf)
-    current = manifest.parse(envelope.split(DirectoryObjects(places.storage).read(MANIFEST)).body)
+    current = manifest.parse(envelope.split(storage.reading(places).read(MANIFEST)).body)
     if current.history is None:
         return ()
     with _objects(places) as objects:
@@ -72,7 +73,7 @@ def list_tags(layout: ServerLayout, fqrn: str) -> tuple[Tag, ...]:
             history.close()
 
 
-def _trouble(places: RepositoryPlaces, documents: DirectoryObjects, now: datetime) -> str:
+def _trouble(places: RepositoryPlaces, documents: DirectoryObjects | S3Objects, now: datetime) -> str:
     try:
         anchors = TrustAnchors(PublicKey.parse_all(places.keys.public.read_bytes()))
         trusted_manifest(places.fqrn, documents, documents, anchors, now)
@@ -87,4 +88,4 @@ def _trouble(places: RepositoryPlaces, documents: DirectoryObjects, now: datetim
 def _objects(places: RepositoryPlaces) -> Iterator[PlainObjects]:
     """Readers need no part of the spool directory, which may be another user's."""
     with tempfile.TemporaryDirectory() as scratch:
-        yield PlainObjects(DirectoryObjects(places.storage), Path(scratch))
+        yield PlainObjects(storage.reading(places), Path(scratch))

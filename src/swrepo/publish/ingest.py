@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from swrepo.format.dirent import Dirent
+from swrepo.format.dirent import Dirent, Flag
 from swrepo.publish.changes import Change, Identity, Left, Put
 from swrepo.publish.comparison import Previous
 from swrepo.publish.entries import EntryRules, same
@@ -132,7 +132,9 @@ class Ingest:
         return waiting
 
     def _is_stored(self, entry: Dirent, content: Content) -> bool:
-        """Whether a content that was stored earlier is still there."""
+        """Whether a content that was stored earlier is still there, or need not be."""
+        if content.flags & Flag.EXTERNAL:
+            return True
         if content.digest is not None:
             whole = entry._replace(digest=content.digest).content
             return whole is not None and self._reader.store.has(whole)

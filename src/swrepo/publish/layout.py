@@ -9,11 +9,13 @@ The original's places, below a prefix that an ordinary user can choose (`/` for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swrepo.errors import UsageError
+from swrepo.errors import NotFound, UsageError
 from swrepo.format.wellknown import URL_PREFIX, is_fqrn
+from swrepo.publish import settings, upstream
+from swrepo.publish.upstream import LocalUpstream, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class KeyFiles:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPlaces:
-    """The places of one repository."""
+    """The places of one repository. Where `upstream` is no directory, `storage` is none either."""
 
     fqrn: str
     keys: KeyFiles
@@ -41,6 +43,7 @@ class RepositoryPlaces:
     storage: Path
     spool: Path
     worktree: Path
+    upstream: Upstream
 
     @property
     def server_conf(self) -> Path:
@@ -85,6 +88,16 @@ class RepositoryPlaces:
         """Is there from the first to the last step of the repository's creation."""
         return self.spool / "mkfs-unfinished"
 
+    def stored_in(self, place: Upstream) -> RepositoryPlaces:
+        """The same with other storage."""
+        storage = place.directory if isinstance(place, LocalUpstream) else self.storage
+        return replace(self, upstream=place, storage=storage)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `storage` is the directory that is served."""
+        return isinstance(self.upstream, LocalUpstream)
+
     @property
     def url_path(self) -> str:
         """Where a web server shows it."""
@@ -111,7 +124,19 @@ class ServerLayout:
         return self.prefix / "srv/cvmfs"
 
     def repository(self, fqrn: str) -> RepositoryPlaces:
-        """The places of `fqrn`; UsageError where that can be no repository's name."""
+        """The places of `fqrn`, which its server.conf may know better; UsageError where that can be no name."""
+        places = self.new_repository(fqrn)
+        try:
+            found = settings.read(places.server_conf).get("CVMFS_UPSTREAM_STORAGE")
+        except NotFound:
+            return places
+        stored = upstream.parse(found.value) if found is not None and found.value else places.upstream
+        if stored == LocalUpstream.at(Path("/srv/cvmfs") / fqrn):
+            return places  # the original's usual place, wherever that is here
+        return places.stored_in(stored)
+
+    def new_repository(self, fqrn: str) -> RepositoryPlaces:
+        """The usual places; UsageError where `fqrn` can be no repository's name."""
         if not is_fqrn(fqrn):
             raise UsageError(f"{fqrn!r} cannot be a repository's name: it looks like a host name (sw.example.org)")
         return RepositoryPlaces(
@@ -121,6 +146,7 @@ class ServerLayout:
             storage=self.served / fqrn,
             spool=self.prefix / "var/spool/cvmfs" / fqrn,
             worktree=self.prefix / "cvmfs" / fqrn,
+            upstream=LocalUpstream.at(self.served / fqrn),
         )
 
     def repositories(self) -> list[str]:

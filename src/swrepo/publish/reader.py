@@ -6,11 +6,12 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import BinaryIO, NamedTuple, cast
 
+from swrepo.format.compression import Compression
 from swrepo.format.dirent import Chunk, Flag, content_flags
 from swrepo.format.object_id import Kind
 from swrepo.objects import codec
@@ -18,6 +19,7 @@ from swrepo.objects.chunker import ChunkSizes, boundaries
 from swrepo.objects.store import ObjectSource, ObjectStore
 from swrepo.publish.comparison import Previous, holds
 from swrepo.publish.encoder import Encoder
+from swrepo.publish.packing import SAMPLE, Packer, Packing
 from swrepo.publish.source_file import ATTEMPTS, Span, UnstableFileError, read_whole, steady
 from swrepo.publish.staged import Content
 
@@ -42,22 +44,34 @@ def at_once(function: Callable[[], bytes]) -> Future[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """Safe from any thread. `sizes` is None where files are not to be cut; `source` has what was published before."""
+    """Safe from any thread. `sizes` is None where files are not to be cut; `source` has what was published before.
+
+    `external`: contents are named by their plain bytes and not stored. `tree` is the directory that the repository's
+    paths begin in.
+    """
 
     source: ObjectSource
     store: ObjectStore
     encoder: Encoder
     sizes: ChunkSizes | None = field(default_factory=ChunkSizes)
+    packing: Packing = field(default_factory=Packing)
+    external: bool = False
+    tree: bytes = b""
+    _packer: Packer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        encoder = replace(self.encoder, compression=Compression.NONE) if self.external else self.encoder
+        object.__setattr__(self, "_packer", Packer(encoder, self.packing))
 
     @property
     def whole_limit(self) -> int:
         """Bytes of the largest file that is read in one piece."""
         return (self.sizes or ChunkSizes()).minimum
 
-    @property
-    def file_flags(self) -> int:
-        """Flags of a file that is stored as one object."""
-        return int(Flag.FILE) | content_flags(self.encoder.algorithm, self.encoder.compression)
+    def _flags(self, encoder: Encoder) -> int:
+        """Flags of a file that is one object."""
+        external = int(Flag.EXTERNAL) if self.external else 0
+        return int(Flag.FILE) | content_flags(encoder.algorithm, encoder.compression) | external
 
     def store_file(self, path: bytes, size: int, previous: Previous | None = None, submit: Submit = at_once) -> Stored:
         """Store the content of a file of about `size` bytes, unless it still is `previous`.
@@ -68,17 +82,18 @@ class FileReader:
             kept = self._kept(path, previous)
             if kept is not None:
                 return kept
+        encoder = self._packer.for_path(path.removeprefix(self.tree))
         if size <= self.whole_limit:
             plain, status = read_whole(path)
             if len(plain) <= self.whole_limit:
-                return Stored(self._whole(self._put(plain, Kind.FILE)), status)
+                return Stored(self._put_whole(self._packer.for_content(encoder, plain), plain), status)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with steady(path) as (file, status):
                     if self.sizes is None:
-                        content, length = self._put_stream(file)
+                        content, length = self._put_stream(encoder, file)
                     else:
-                        content, length = self._put_chunks(boundaries(file.read, self.sizes), submit)
+                        content, length = self._put_chunks(encoder, boundaries(file.read, self.sizes), submit)
                 if length == status.st_size:
                     return Stored(content, status)
             except UnstableFileError:
@@ -96,39 +111,62 @@ class FileReader:
             return None
         return Stored(Content(previous.entry.digest, previous.chunks, previous.entry.flags), status)
 
-    def _whole(self, digest: bytes) -> Content:
-        return Content(digest, (), self.file_flags)
+    def _whole(self, encoder: Encoder, digest: bytes) -> Content:
+        return Content(digest, (), self._flags(encoder))
 
-    def _put(self, plain: bytes, kind: Kind) -> bytes:
-        stored = self.encoder.encode(plain)
-        name = self.encoder.named(stored, kind)
-        self.store.put(name, stored)
+    def _put_whole(self, encoder: Encoder, plain: bytes) -> Content:
+        return self._whole(encoder, self._put(encoder, plain, Kind.FILE))
+
+    def _put(self, encoder: Encoder, plain: bytes, kind: Kind) -> bytes:
+        stored = encoder.encode(plain)
+        name = encoder.named(stored, kind)
+        if not self.external:
+            self.store.put(name, stored)
         return name.digest
 
-    def _put_chunks(self, pieces: Iterator[bytes], submit: Submit) -> tuple[Content, int]:
+    def _put_chunks(self, encoder: Encoder, pieces: Iterator[bytes], submit: Submit) -> tuple[Content, int]:
         """The format knows no file of exactly one chunk: that is a plain object. Source: format.md 6, "chunks"."""
         first = next(pieces, b"")
         second = next(pieces, None)
+        encoder = self._packer.for_content(encoder, first)
         if second is None:
-            return self._whole(self._put(first, Kind.FILE)), len(first)
+            return self._put_whole(encoder, first), len(first)
         placed: list[tuple[int, int, Future[bytes]]] = []
         offset = 0
         for piece in chain((first, second), pieces):
-            placed.append((offset, len(piece), submit(partial(self._put, piece, Kind.PARTIAL))))
+            placed.append((offset, len(piece), submit(partial(self._put, encoder, piece, Kind.PARTIAL))))
             offset += len(piece)
         chunks = tuple(Chunk(start, size, future.result()) for start, size, future in placed)
-        return Content(None, chunks, self.file_flags | int(Flag.CHUNKED)), offset
+        return Content(None, chunks, self._flags(encoder) | int(Flag.CHUNKED)), offset
 
-    def _put_stream(self, plain: Span) -> tuple[Content, int]:
+    def _put_stream(self, encoder: Encoder, plain: Span) -> tuple[Content, int]:
         """A file of any size as one object, in constant memory."""
+        first = plain.read_fully(SAMPLE)
+        encoder = self._packer.for_content(encoder, first)
         with tempfile.TemporaryFile() as stored:
             encoded = codec.encode_stream(
-                cast("BinaryIO", plain),
+                cast("BinaryIO", _Begun(first, plain)),
                 stored,
-                compression=self.encoder.compression,
-                algorithm=self.encoder.algorithm,
-                level=self.encoder.level,
+                compression=encoder.compression,
+                algorithm=encoder.algorithm,
+                level=encoder.level,
             )
             stored.seek(0)
-            self.store.put(encoded.id, stored)
-        return self._whole(encoded.id.digest), encoded.plain_size
+            if not self.external:
+                self.store.put(encoded.id, stored)
+        return self._whole(encoder, encoded.id.digest), encoded.plain_size
+
+
+class _Begun:
+    """A file whose beginning was read already."""
+
+    def __init__(self, first: bytes, rest: Span) -> None:
+        self._first = first
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        if not self._first:
+            return self._rest.read(size)
+        data, self._first = self._first[:size], self._first[size:]
+        return data

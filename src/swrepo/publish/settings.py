@@ -1,6 +1,7 @@
 """What an owner decided about a repository, kept in its server.conf as the original keeps it.
 
-A setting that the file does not name has the original's default, for it is then the original's file.
+A setting that the file does not name has the original's default, for it is then the original's file. The table
+(config.table.server) says what each parameter means; `remarks` are about those that do nothing.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from swrepo.config import assignments
+from swrepo.config.files import Setting
+from swrepo.config.owner_map import OwnerMap, read_map
+from swrepo.config.table import server
+from swrepo.config.values import Values
 from swrepo.errors import ConfigError, NotFound
 from swrepo.format.compression import Compression
 from swrepo.format.manifest import DEFAULT_TTL
 from swrepo.format.object_id import Algorithm
+from swrepo.format.wellknown import URL_PREFIX
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
 from swrepo.publish.balance import DEFAULT_LEAST, DEFAULT_MOST, Weights
 from swrepo.publish.encoder import Compressor, Encoder
 from swrepo.publish.entries import EntryRules
+from swrepo.publish.limits import Limits
+from swrepo.publish.packing import Packing
 
-CREATOR_VERSION = 143
-"""The layout of server directories that the original's 2.12 makes."""
-
-_ALGORITHMS = {"sha1": Algorithm.SHA1, "rmd160": Algorithm.RIPEMD160, "shake128": Algorithm.SHAKE128}
-_COMPRESSIONS = {"default": Compression.ZLIB, "zlib": Compression.ZLIB, "none": Compression.NONE}
-_SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+ALGORITHMS = {"sha1": Algorithm.SHA1, "rmd160": Algorithm.RIPEMD160, "shake128": Algorithm.SHAKE128}
+COMPRESSIONS = {"default": Compression.ZLIB, "zlib": Compression.ZLIB, "none": Compression.NONE}
 _LEVELS = range(1, 13)
 _T = TypeVar("_T")
 
@@ -35,7 +39,9 @@ _T = TypeVar("_T")
 class RepositorySettings:
     """How a repository is published. `chunks` is None where files are not cut; `ttl` in seconds.
 
-    `owner` is the user whom the repository belongs to, as a name, or as a number where there is no name.
+    `owner` is the user whom the repository belongs to, as a name, or as a number where there is no name. `external`:
+    contents are not stored, but named by their plain bytes. `voms_authz`: who may read, "" for everybody. `weights` is
+    None where catalogs are not balanced; `stratum0` is empty for the usual URL.
     """
 
     fqrn: str
@@ -44,13 +50,11 @@ class RepositorySettings:
     compression: Compression = Compression.ZLIB
     compressor: Compressor = Compressor.LIBDEFLATE
     level: int = DEFAULT_LEVEL
+    packing: Packing = field(default_factory=Packing)
     chunks: ChunkSizes | None = field(default_factory=ChunkSizes)
     ttl: int = DEFAULT_TTL
     garbage_collectable: bool = False
     auto_tag: bool = True
-    xattrs: bool = True
-    mtime_ns: bool = True
-    weights: Weights | None = None
     auto_tag_timespan: str = ""
     """Automatic tags older than that (`2 weeks ago`) are removed; empty: never."""
     auto_gc: bool = False
@@ -61,6 +65,22 @@ class RepositorySettings:
     gc_deletion_log: str = ""
     virtual_dir: bool = False
     """Every tag is shown as a directory below `.cvmfs/snapshots`."""
+    xattrs: bool = True
+    mtime_ns: bool = True
+    ignore_special: bool = False
+    separate_links: bool = True
+    """Hard links between directories become files of their own; else they are an error."""
+    uids: OwnerMap | None = None
+    gids: OwnerMap | None = None
+    weights: Weights | None = None
+    limits: Limits = field(default_factory=Limits)
+    external: bool = False
+    voms_authz: str = ""
+    alternative_paths: bool = False
+    stratum0: str = ""
+    proxy: str = ""
+    union: str = ""
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.ttl < 0:
@@ -69,50 +89,52 @@ class RepositorySettings:
             raise ConfigError(f"{self.compressor} has no level {self.level}; libdeflate has 1 to 12, zlib 1 to 9")
 
     @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return self.stratum0 or usual_url(self.fqrn)
+
+    @property
     def encoder(self) -> Encoder:
         return Encoder(self.algorithm, self.compression, self.compressor, self.level)
 
     @property
     def rules(self) -> EntryRules:
-        return EntryRules(self.algorithm, self.compression, self.mtime_ns, self.xattrs)
+        return EntryRules(
+            self.algorithm,
+            self.compression,
+            self.mtime_ns,
+            self.xattrs,
+            self.ignore_special,
+            self.separate_links,
+            self.uids,
+            self.gids,
+        )
 
-    def encode(self, storage: Path, spool: Path, worktree: Path) -> bytes:
-        """The text of server.conf."""
-        sizes = self.chunks or ChunkSizes()
-        values = {
-            "CVMFS_CREATOR_VERSION": str(CREATOR_VERSION),
-            "CVMFS_REPOSITORY_NAME": self.fqrn,
-            "CVMFS_REPOSITORY_TYPE": "stratum0",
-            "CVMFS_USER": self.owner,
-            "CVMFS_UNION_DIR": str(worktree),
-            "CVMFS_SPOOL_DIR": str(spool),
-            "CVMFS_STRATUM0": f"http://localhost/cvmfs/{self.fqrn}",
-            "CVMFS_UPSTREAM_STORAGE": f"local,{storage / 'data/txn'},{storage}",
-            "CVMFS_USE_FILE_CHUNKING": _word(self.chunks is not None),
-            "CVMFS_MIN_CHUNK_SIZE": str(sizes.minimum),
-            "CVMFS_AVG_CHUNK_SIZE": str(sizes.average),
-            "CVMFS_MAX_CHUNK_SIZE": str(sizes.maximum),
-            "CVMFS_HASH_ALGORITHM": _name(_ALGORITHMS, self.algorithm),
-            "CVMFS_COMPRESSION_ALGORITHM": _name(_COMPRESSIONS, self.compression),
-            "CVMFS_REPOSITORY_TTL": str(self.ttl),
-            "CVMFS_AUTO_TAG": _word(self.auto_tag),
-            "CVMFS_AUTO_TAG_TIMESPAN": self.auto_tag_timespan,
-            "CVMFS_GARBAGE_COLLECTION": _word(self.garbage_collectable),
-            "CVMFS_AUTO_GC": _word(self.auto_gc),
-            "CVMFS_INCLUDE_XATTRS": _word(self.xattrs),
-            "CVMFS_ENABLE_MTIME_NS": _word(self.mtime_ns),
-            "CVMFS_AUTOCATALOGS": _word(self.weights is not None),
-            "CVMFS_AUTOCATALOGS_MAX_WEIGHT": str((self.weights or Weights()).most),
-            "CVMFS_AUTOCATALOGS_MIN_WEIGHT": str((self.weights or Weights()).least),
-            "SWREPO_COMPRESSOR": self.compressor,
-            "SWREPO_COMPRESSION_LEVEL": str(self.level),
-        }
-        lines = [f"{key}={assignments.quote(value)}\n" for key, value in values.items()]
-        return ("# Made by swrepo. The names are those of CernVM-FS.\n" + "".join(lines)).encode()
+    @property
+    def has_alternative_paths(self) -> bool:
+        """Whether what readers need first also lies outside of `data`: where that is for the permitted only."""
+        return self.alternative_paths or bool(self.voms_authz)
+
+    @property
+    def ways_of_storing(self) -> str:
+        """Equal for settings under which equal files are stored equally."""
+        return f"{self.encoder.signature} {self.chunks} {self.packing.signature} {self.external}"
+
+
+def usual_url(fqrn: str) -> str:
+    """Where this machine's own clients find a repository that nothing else was said of."""
+    return f"http://localhost{URL_PREFIX}{fqrn}"
 
 
 def load(path: Path) -> RepositorySettings:
     """Read a server.conf. NotFound where there is none, ConfigError where it cannot be used."""
+    found = read(path)
+    _refuse_the_impossible(found)
+    return _settings(Values(found), path)
+
+
+def read(path: Path) -> dict[str, Setting]:
+    """What a server.conf sets. NotFound where there is none, ConfigError where it cannot be understood."""
     try:
         text = path.read_text("utf-8", "surrogateescape")
     except FileNotFoundError as error:
@@ -120,81 +142,90 @@ def load(path: Path) -> RepositorySettings:
         raise NotFound(f"no repository {name} on this machine ({path} is missing); create it with mkfs") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    values = {found.name: found.value for found in assignments.parse(text, str(path))}
-    return _Values(values, path).settings()
+    parsed = assignments.parse(text, str(path))
+    return {item.name: Setting(item.value, f"{path}:{item.line}") for item in parsed}
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """The assignments of one file."""
-
-    values: Mapping[str, str]
-    path: Path
-
-    def settings(self) -> RepositorySettings:
-        sizes = None
-        if self.switch("CVMFS_USE_FILE_CHUNKING", default=True):
-            default = ChunkSizes()
-            sizes = ChunkSizes(
-                self.number("CVMFS_MIN_CHUNK_SIZE", default.minimum),
-                self.number("CVMFS_AVG_CHUNK_SIZE", default.average),
-                self.number("CVMFS_MAX_CHUNK_SIZE", default.maximum),
-            )
-        return RepositorySettings(
-            fqrn=self.text("CVMFS_REPOSITORY_NAME", self.path.parent.name),
-            owner=self.text("CVMFS_USER", "root"),
-            algorithm=self.one_of("CVMFS_HASH_ALGORITHM", _ALGORITHMS, "sha1"),
-            compression=self.one_of("CVMFS_COMPRESSION_ALGORITHM", _COMPRESSIONS, "default"),
-            compressor=self.one_of("SWREPO_COMPRESSOR", {item.value: item for item in Compressor}, "libdeflate"),
-            level=self.number("SWREPO_COMPRESSION_LEVEL", DEFAULT_LEVEL),
-            chunks=sizes,
-            ttl=self.number("CVMFS_REPOSITORY_TTL", DEFAULT_TTL),
-            garbage_collectable=self.switch("CVMFS_GARBAGE_COLLECTION", default=False),
-            auto_tag=self.switch("CVMFS_AUTO_TAG", default=True),
-            xattrs=self.switch("CVMFS_INCLUDE_XATTRS", default=False),
-            mtime_ns=self.switch("CVMFS_ENABLE_MTIME_NS", default=False),
-            weights=self.weights(),
-            auto_tag_timespan=self.text("CVMFS_AUTO_TAG_TIMESPAN", ""),
-            auto_gc=self.switch("CVMFS_AUTO_GC", default=False),
-            auto_gc_timespan=self.text("CVMFS_AUTO_GC_TIMESPAN", "3 days ago"),
-            auto_gc_lapse=self.text("CVMFS_AUTO_GC_LAPSE", "1 day ago"),
-            gc_deletion_log=self.text("CVMFS_GC_DELETION_LOG", ""),
-            virtual_dir=self.switch("CVMFS_VIRTUAL_DIR", default=False),
-        )
-
-    def weights(self) -> Weights | None:
-        if not self.switch("CVMFS_AUTOCATALOGS", default=False):
-            return None
-        return Weights(
-            self.number("CVMFS_AUTOCATALOGS_MAX_WEIGHT", DEFAULT_MOST),
-            self.number("CVMFS_AUTOCATALOGS_MIN_WEIGHT", DEFAULT_LEAST),
-        )
-
-    def text(self, key: str, default: str) -> str:
-        return self.values.get(key) or default
-
-    def number(self, key: str, default: int) -> int:
-        text = self.text(key, str(default))
-        if not (text.isascii() and text.isdigit()):
-            raise self.refusal(key, "a number")
-        return int(text)
-
-    def switch(self, key: str, *, default: bool) -> bool:
-        return self.one_of(key, _SWITCH, _word(default))
-
-    def one_of(self, key: str, choices: Mapping[str, _T], default: str) -> _T:
-        text = self.text(key, default).lower()
-        if text not in choices:
-            raise self.refusal(key, "one of " + ", ".join(choices))
-        return choices[text]
-
-    def refusal(self, key: str, expected: str) -> ConfigError:
-        return ConfigError(f"{self.path}: {key}={self.values.get(key)!r}; expected {expected}")
+def _settings(values: Values, path: Path) -> RepositorySettings:
+    fqrn = values.text("CVMFS_REPOSITORY_NAME") or path.parent.name
+    return RepositorySettings(
+        fqrn=fqrn,
+        owner=values.text("CVMFS_USER") or "root",
+        algorithm=_one_of(values, "CVMFS_HASH_ALGORITHM", ALGORITHMS, "sha1"),
+        compression=_one_of(values, "CVMFS_COMPRESSION_ALGORITHM", COMPRESSIONS, "default"),
+        compressor=_one_of(values, "SWREPO_COMPRESSOR", {item.value: item for item in Compressor}, "libdeflate"),
+        level=values.number("SWREPO_COMPRESSION_LEVEL", DEFAULT_LEVEL),
+        packing=Packing(
+            tuple(values.items("SWREPO_UNCOMPRESSED", " \t\n")),
+            values.switch("SWREPO_SKIP_INCOMPRESSIBLE", default=False),
+        ),
+        chunks=_chunks(values),
+        ttl=values.number("CVMFS_REPOSITORY_TTL", DEFAULT_TTL),
+        garbage_collectable=values.switch("CVMFS_GARBAGE_COLLECTION", default=False),
+        auto_tag=values.switch("CVMFS_AUTO_TAG", default=True),
+        auto_tag_timespan=values.text("CVMFS_AUTO_TAG_TIMESPAN") or "",
+        auto_gc=values.switch("CVMFS_AUTO_GC", default=False),
+        auto_gc_timespan=values.text("CVMFS_AUTO_GC_TIMESPAN") or "3 days ago",
+        auto_gc_lapse=values.text("CVMFS_AUTO_GC_LAPSE") or "1 day ago",
+        gc_deletion_log=values.text("CVMFS_GC_DELETION_LOG") or "",
+        virtual_dir=values.switch("CVMFS_VIRTUAL_DIR", default=False),
+        xattrs=values.switch("CVMFS_INCLUDE_XATTRS", default=False),
+        mtime_ns=values.switch("CVMFS_ENABLE_MTIME_NS", default=False),
+        ignore_special=values.switch("CVMFS_IGNORE_SPECIAL_FILES", default=False),
+        separate_links=values.switch("CVMFS_IGNORE_XDIR_HARDLINKS", default=False),
+        uids=_map(values, "CVMFS_UID_MAP"),
+        gids=_map(values, "CVMFS_GID_MAP"),
+        weights=_weights(values),
+        limits=Limits(
+            values.number("CVMFS_ROOT_KCATALOG_LIMIT", Limits().root_kilo_entries),
+            values.number("CVMFS_NESTED_KCATALOG_LIMIT", Limits().nested_kilo_entries),
+            values.number("CVMFS_FILE_MBYTE_LIMIT", Limits().file_megabytes),
+            values.switch("CVMFS_ENFORCE_LIMITS", default=False),
+        ),
+        external=values.switch("CVMFS_EXTERNAL_DATA", default=False),
+        voms_authz=values.text("CVMFS_VOMS_AUTHZ") or "",
+        alternative_paths=values.switch("CVMFS_CATALOG_ALT_PATHS", default=False),
+        stratum0="" if values.text("CVMFS_STRATUM0") == usual_url(fqrn) else values.text("CVMFS_STRATUM0") or "",
+        proxy=values.text("CVMFS_SERVER_PROXY") or "",
+        union=values.text("CVMFS_UNION_FS_TYPE") or "",
+        remarks=tuple(server.remarks(values.settings)),
+    )
 
 
-def _word(value: bool) -> str:
-    return "true" if value else "false"
+def _chunks(values: Values) -> ChunkSizes | None:
+    if not values.switch("CVMFS_USE_FILE_CHUNKING", default=True):
+        return None
+    default = ChunkSizes()
+    return ChunkSizes(
+        values.number("CVMFS_MIN_CHUNK_SIZE", default.minimum),
+        values.number("CVMFS_AVG_CHUNK_SIZE", default.average),
+        values.number("CVMFS_MAX_CHUNK_SIZE", default.maximum),
+    )
 
 
-def _name(choices: Mapping[str, _T], value: _T) -> str:
-    return next(name for name, choice in choices.items() if choice == value)
+def _weights(values: Values) -> Weights | None:
+    if not values.switch("CVMFS_AUTOCATALOGS", default=False):
+        return None
+    return Weights(
+        values.number("CVMFS_AUTOCATALOGS_MAX_WEIGHT", DEFAULT_MOST),
+        values.number("CVMFS_AUTOCATALOGS_MIN_WEIGHT", DEFAULT_LEAST),
+    )
+
+
+def _map(values: Values, name: str) -> OwnerMap | None:
+    path = values.text(name)
+    return None if path is None else read_map(Path(path))
+
+
+def _one_of(values: Values, name: str, choices: Mapping[str, _T], default: str) -> _T:
+    text = (values.text(name) or default).lower()
+    if text not in choices:
+        raise values.refuse(name, "one of " + ", ".join(choices))
+    return choices[text]
+
+
+def _refuse_the_impossible(found: Mapping[str, Setting]) -> None:
+    for name, setting in found.items():
+        reason = server.refusal(name, setting.value)
+        if reason is not None:
+            raise ConfigError(f"{setting.origin}: {name}={setting.value} is refused: {reason}")

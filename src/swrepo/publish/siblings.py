@@ -83,8 +83,17 @@ class Siblings:
             sizes = Counter(entry.hardlink_group for entry in old)
             for members in groups.values():
                 if members[0].status.st_nlink > len(members):
-                    self.linked_elsewhere.append(join(self._path, members[0].name))
+                    self._note_links(join(self._path, members[0].name))
                 yield from self._group(members, sizes) if len(members) > 1 else self._single(members[0])
+
+    def _note_links(self, path: bytes) -> None:
+        self.linked_elsewhere.append(path)
+        if not self._comparison.rules.separate_links:
+            self._comparison.faults.add(
+                path,
+                "has names in other directories too, which can only be published as files of their own "
+                "(CVMFS_IGNORE_XDIR_HARDLINKS=true does so)",
+            )
 
     def _single(self, item: Found) -> Iterator[Put]:
         was_linked = item.old is not None and item.old.hardlink_group != 0

@@ -16,6 +16,7 @@ from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
 from swrepo.publish.ingest import Ingest
 from swrepo.publish.last_revision import Published
+from swrepo.publish.limits import LimitCheck
 from swrepo.publish.nesting import CatalogPlaces, rules_in
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.progress import Progress
@@ -41,6 +42,7 @@ class Survey:
     source: Path
     start_ns: int
     places: CatalogPlaces
+    limits: LimitCheck
     is_partial: bool
 
     def save(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
@@ -69,18 +71,21 @@ def survey(
         raise NotFound(f"the work tree {source} is not a directory; create it, or name another one")
     base, settings, storage = repository.base, repository.settings, repository.storage
     start_ns, tree, faults = clock_ns(), os.fsencode(source), Faults()
-    staged = Staged(repository.places.staged, f"{settings.encoder.signature} {settings.chunks}", clock_ns)
+    staged = Staged(repository.places.staged, settings.ways_of_storing, clock_ns)
+    limits = LimitCheck(settings.limits, faults)
     with Revision(base.root, repository.objects, base.size) as revision:
         last = Published(revision)
         is_partial = touched is not None and not touched.is_everything
         known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults))
         scan = TreeDiff(tree, last, settings.rules, known, faults, places)
-        reader = FileReader(storage.source, storage.store, settings.encoder, settings.chunks)
+        reader = FileReader(
+            storage.source, storage.store, settings.encoder, settings.chunks, settings.packing, settings.external, tree
+        )
         try:
             with Ingest(tree, reader, settings.rules, last, staged, faults, progress, threads) as ingest:
                 found = ChangedPaths(scan, touched) if touched is not None and is_partial else scan
-                changes = ingest.complete(found)
-                yield Survey(changes, revision, scan, faults, staged, source, start_ns, places, is_partial)
+                changes = ingest.complete(limits.files(found))
+                yield Survey(changes, revision, scan, faults, staged, source, start_ns, places, limits, is_partial)
         finally:
             staged.close()

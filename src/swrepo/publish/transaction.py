@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from swrepo.catalog import schema
 from swrepo.catalog.reader import NestedRef
 from swrepo.config import moments
 from swrepo.errors import UsageError
@@ -31,7 +32,8 @@ from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.progress import Phase, Progress, Silent
 from swrepo.publish.seal import Sealer, TagRequest
-from swrepo.publish.storage import OpenStorage, in_directory
+from swrepo.publish.settings import RepositorySettings
+from swrepo.publish.storage import OpenStorage, opened
 from swrepo.publish.survey import Survey, survey
 from swrepo.repository.history import open_history
 from swrepo.system.lock import exclusive
@@ -47,7 +49,8 @@ class Outcome:
     """What a publication did. Where `published` is False, nothing had changed and `revision` is the last one.
 
     `entries` were looked at; `linked_elsewhere` are files with names in several directories, which were published as
-    files of their own.
+    files of their own; `cut_out` are directories that got catalogs because those above had grown too large, `dissolved`
+    those that need them no more; `excesses` are paths that exceed a limit that is not enforced, and how.
     """
 
     published: bool
@@ -61,6 +64,9 @@ class Outcome:
     new_bytes: int
     catalogs: int
     linked_elsewhere: tuple[bytes, ...]
+    cut_out: tuple[bytes, ...] = ()
+    dissolved: tuple[bytes, ...] = ()
+    excesses: tuple[tuple[bytes, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Publisher:
     progress: Progress = Silent()  # noqa: RUF009 - has no state
     report: Report | None = None
     clock_ns: Callable[[], int] = time.time_ns
-    open_storage: OpenStorage = in_directory
+    open_storage: OpenStorage = opened
     threads: int | None = None
 
     def publish(
@@ -134,10 +140,11 @@ class Publisher:
         try:
             count = self._go_through(found, editor)
             found.faults.raise_any()
-            if repository.checkout is None and _settings_changed(repository):
+            if repository.checkout is None and _settings_changed(repository, found):
                 editor.touch()
             self.progress.phase(Phase.CATALOGS)
-            root = editor.finish(repository.settings.ttl, base.revision + 1)
+            root = editor.finish(_root_properties(repository.settings, base.revision + 1))
+            found.limits.catalogs(editor.sizes)
         finally:
             editor.discard()
         if repository.checkout is not None:
@@ -146,7 +153,8 @@ class Publisher:
             manifest = self._seal(repository, sealer, root, tag)
         found.save(repository, manifest.root_catalog)
         found.staged.discard()
-        return _outcome(repository, found, count, manifest, editor.written, published=root is not None)
+        outcome = _outcome(repository, found, count, manifest, editor.written, published=root is not None)
+        return replace(outcome, cut_out=tuple(editor.cut_out), dissolved=tuple(editor.dissolved))
 
     def _go_through(self, found: Survey, editor: CatalogEditor | None) -> Counter[Verb]:
         """Hand every change on and count."""
@@ -170,7 +178,11 @@ class Publisher:
         if root is None:
             return sealer.seal(old, NestedRef(b"", old.root_catalog, old.root_size), tag, auto_tag=False)
         draft = replace(
-            old, revision=old.revision + 1, ttl=settings.ttl, garbage_collectable=settings.garbage_collectable
+            old,
+            revision=old.revision + 1,
+            ttl=settings.ttl,
+            garbage_collectable=settings.garbage_collectable,
+            alt_catalog_path=old.alt_catalog_path or settings.has_alternative_paths,
         )
         return sealer.seal(draft, root, tag, auto_tag=settings.auto_tag)
 
@@ -193,9 +205,19 @@ class Publisher:
         return replace(Sealer.of(repository, self.clock_ns() // 1_000_000), auto_tags_since=since)
 
 
-def _settings_changed(repository: OpenRepository) -> bool:
+def _settings_changed(repository: OpenRepository, found: Survey) -> bool:
     settings, manifest = repository.settings, repository.manifest
-    return (settings.ttl, settings.garbage_collectable) != (manifest.ttl, manifest.garbage_collectable)
+    readers = found.revision.tree.root.properties.get(schema.KEY_VOMS_AUTHZ, "")
+    return (settings.ttl, settings.garbage_collectable, settings.voms_authz or readers) != (
+        manifest.ttl,
+        manifest.garbage_collectable,
+        readers,
+    )
+
+
+def _root_properties(settings: RepositorySettings, revision: int) -> dict[str, str]:
+    readers = {schema.KEY_VOMS_AUTHZ: settings.voms_authz} if settings.voms_authz else {}
+    return {schema.KEY_TTL: str(settings.ttl), schema.KEY_REVISION: str(revision), **readers}
 
 
 def _check_tag_name(name: str) -> None:
@@ -239,4 +261,5 @@ def _outcome(
         new_bytes=store.stored_bytes,
         catalogs=catalogs,
         linked_elsewhere=tuple(found.scan.linked_elsewhere),
+        excesses=tuple(found.limits.warnings),
     )

@@ -24,12 +24,12 @@ def run(args: argparse.Namespace) -> None:
     from datetime import UTC, datetime
 
     from swrepo.cli import server_side
-    from swrepo.objects.directory import DirectoryObjects
     from swrepo.publish.keyring import renew_whitelist
+    from swrepo.publish.storage import reading
     from swrepo.system.lock import exclusive
 
     server = server_side.layout()
     places = server.repository(server_side.which(server, args.repository))
     with exclusive(places.lock, f"signing the whitelist of {places.fqrn}"):
-        ends = renew_whitelist(places, DirectoryObjects(places.storage), datetime.now(UTC), args.days)
+        ends = renew_whitelist(places, reading(places), datetime.now(UTC), args.days)
     print(f"{places.fqrn}: the whitelist is valid until {ends:%Y-%m-%d %H:%M} UTC")

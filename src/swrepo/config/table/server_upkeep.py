@@ -1,0 +1,89 @@
+"""What happens to a repository besides publishing: tags, garbage, checks, mounts, replicas."""
+
+from __future__ import annotations
+
+from swrepo.config.parameter import Parameter, accepted, not_yet
+
+ROWS = (
+    Parameter("CVMFS_AUTO_TAG", "switch", "yes", "Give every revision a tag (`generic-...`)."),
+    not_yet("CVMFS_AUTO_TAG_TIMESPAN", "span (`4 weeks ago`)", "", "Automatic tags older than that go."),
+    Parameter("CVMFS_GARBAGE_COLLECTION", "switch", "no", "Objects that no revision needs may be removed."),
+    not_yet("CVMFS_AUTO_GC", "switch", "no", "Collect garbage after publishing."),
+    not_yet("CVMFS_AUTO_GC_TIMESPAN", "span", "3 days ago", "Revisions that are younger stay."),
+    not_yet("CVMFS_AUTO_GC_LAPSE", "span", "1 day ago", "Not more often than that."),
+    not_yet("CVMFS_GC_DELETION_LOG", "file", "", "Where the names of removed objects are noted."),
+    not_yet("CVMFS_EXTENDED_GC_STATS", "switch", "no", "Count the bytes of removed objects."),
+    not_yet("CVMFS_CHECK_ALL_MIN_DAYS", "days", "30", "How often `check -a` looks at a repository."),
+    not_yet("CVMFS_PRINT_STATISTICS", "switch", "no", "Show figures after publishing."),
+    not_yet("CVMFS_STATISTICS_DB", "file", "", "Where figures of publications are kept."),
+    not_yet("CVMFS_STATS_DB_DAYS_TO_KEEP", "days", "365", "How long."),
+    not_yet("CVMFS_UPLOAD_STATS_DB", "switch", "no", "Store them with the repository."),
+    not_yet("CVMFS_UPLOAD_STATS_PLOTS", "switch", "no", "Draw them, and store the pictures."),
+    not_yet("CVMFS_PUBLISH_VERSIONS_IN_META_FILE", "switch", "yes", "Name versions in `repositories.json`."),
+    not_yet("CVMFS_MASTERKEYCARD_PIN", "text", "", "The PIN of a smart card with the master key."),
+)
+
+TRANSACTIONS = (
+    Parameter(
+        "CVMFS_UNION_FS_TYPE",
+        "`overlayfs`",
+        "",
+        "How a transaction makes `/cvmfs/NAME` writable.",
+        otherwise="what the machine has",
+    ),
+    accepted(
+        "CVMFS_ASYNC_SCRATCH_CLEANUP",
+        "switch",
+        "yes",
+        "Empty the scratch area in the background.",
+        "it takes no time that matters",
+    ),
+    accepted(
+        "CVMFS_AUTO_REPAIR_MOUNTPOINT",
+        "switch",
+        "yes",
+        "Mend the mounts of a repository by itself.",
+        "they are mended in any case",
+    ),
+    accepted(
+        "CVMFS_SYNCFS_LEVEL",
+        "`none`, `default`, `cautious`",
+        "default",
+        "When file systems are synced.",
+        "what is named is always on the disk",
+    ),
+    accepted(
+        "CVMFS_FORCE_REMOUNT_WARNING",
+        "switch",
+        "yes",
+        "Warn who works in a directory that is remounted.",
+        "processes that keep a mount busy are named",
+    ),
+    accepted(
+        "CVMFS_DONT_CHECK_OVERLAYFS_VERSION",
+        "switch",
+        "no",
+        "Use overlayfs of any version.",
+        "it is tried, and says itself what it lacks",
+    ),
+    accepted("CVMFS_ENTER_SESSION_DIR", "directory", "", "Where `enter` keeps its sessions.", "it says where they are"),
+)
+
+REPLICAS = (
+    not_yet("CVMFS_STRATUM1", "URL", "", "Where clients find this replica."),
+    not_yet("CVMFS_PUBLIC_KEY", "files", "", "The master keys of what is replicated."),
+    not_yet("CVMFS_NUM_WORKERS", "number", "16", "Objects that are fetched at a time."),
+    not_yet("CVMFS_MAX_PARALLEL_SNAPSHOTS", "number", "1", "Repositories that are replicated at a time."),
+    not_yet("CVMFS_REPLICA_ACTIVE", "switch", "yes", "Whether `snapshot -a` looks at it."),
+    not_yet("CVMFS_SNAPSHOT_GROUP", "name", "", "Which `snapshot -a -g` looks at it."),
+    not_yet("CVMFS_PASSTHROUGH", "switch", "no", "Answer requests with what another server answers."),
+    not_yet("CVMFS_GEO_DB_FILE", "file", "", "Which addresses are where."),
+    not_yet("CVMFS_GEO_ACCOUNT_ID", "text", "", "Who fetches that file."),
+    not_yet("CVMFS_GEO_LICENSE_KEY", "text", "", "With which key."),
+    not_yet("CVMFS_GEO_AUTO_UPDATE", "switch", "yes", "Fetch it after a replication."),
+    not_yet("CVMFS_UPDATEGEO_DAY", "day of the week", "2", "On which day it is fetched."),
+    not_yet("CVMFS_UPDATEGEO_HOUR", "hour", "10", "From which hour on."),
+    not_yet("CVMFS_UPDATEGEO_MINDAYS", "days", "14", "Not more often than that."),
+    not_yet("CVMFS_UPDATEGEO_MAXDAYS", "days", "28", "Not less often than that."),
+    not_yet("CVMFS_UPDATEGEO_URLBASE", "URL", "", "From where."),
+)
