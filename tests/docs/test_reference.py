@@ -8,7 +8,7 @@ import pytest
 from swrepo.cli.exits import guarded
 from swrepo.cli.reference import commands, documents, error_classes
 from swrepo.client.attributes import ENTRY, REPOSITORY
-from swrepo.config.table import TABLE
+from swrepo.config.table import TABLE, server
 from swrepo.mount import cache_commands, network_commands, watch_commands
 from swrepo.mount import commands as control_commands
 from swrepo.mount.attributes import PROCESS
@@ -29,8 +29,10 @@ def test_every_command_has_its_section():
 
 def test_every_parameter_is_documented_once():
     text = (DOCS / "configuration.md").read_text("utf-8")
-    for parameter in TABLE:
-        assert text.count(f"| `{parameter.name.replace('*', '<NAME>')}` |") == 1
+    of_clients, _, of_publishers = text.partition("## Parameters of a publisher")
+    for part, table in ((of_clients, TABLE), (of_publishers, server.TABLE)):
+        for parameter in table:
+            assert part.count(f"| `{parameter.name.replace('*', '<NAME>')}` |") == 1
 
 
 def test_every_error_class_gives_the_code_that_is_documented():

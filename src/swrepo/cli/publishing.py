@@ -33,7 +33,7 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     with Progress("publishing", "files") as progress:
         publisher = Publisher(server, progress, listing)
         outcome = publisher.publish(fqrn, source, TagRequest(args.tag, args.message), touched)
-    server_side.warn_of_links(outcome)
+    server_side.note_what_was_found(outcome)
     if args.json:
         write_json(server_side.outcome_record(fqrn, outcome))
     elif not outcome.published:

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from swrepo import errors
 from swrepo.cli import exits
 from swrepo.cli.main import COMMANDS, PROGRAM, Entry, main
 from swrepo.config.parameter import Parameter, Standing
-from swrepo.config.table import SECTIONS
+from swrepo.config.table import SECTIONS, server
 
 _NOTE = "<!-- Made from the program by `make docs`; edit there. -->\n"
 
@@ -66,6 +66,13 @@ forbid revisions of the repository `NAME` before `N`.
 A parameter that is not built yet and asks for something is named in a warning, a misspelt one with what it may have
 meant.
 
+## Parameters of a publisher
+They stand in `/etc/cvmfs/repositories.d/NAME/server.conf`, which `mkfs` writes: the file of CernVM-FS, with its names.
+A default is what holds where the file says nothing; `mkfs` may have written something else. Publishing names in a note
+what is misspelt or has no effect yet. `swrepo config explain PARAMETER NAME` knows them too.
+
+{server_tables}
+
 ## Environment
 | Variable | Meaning |
 |---|---|
@@ -107,14 +114,18 @@ configuration knows its servers. Where nothing else tells the two apart, write `
 def documents() -> dict[str, str]:
     """File name below docs/ and what it must hold."""
     return {
-        "configuration.md": _NOTE + _CONFIGURATION.format(tables="\n\n".join(_parameter_tables())),
+        "configuration.md": _NOTE
+        + _CONFIGURATION.format(
+            tables="\n\n".join(_parameter_tables(SECTIONS)),
+            server_tables="\n\n".join(_parameter_tables(server.SECTIONS)),
+        ),
         "errors.md": _NOTE + _ERRORS.format(rows="\n".join(_code_rows()), numbers="\n".join(_number_rows())),
         "commands.md": _NOTE + _COMMANDS.format(overview=_overview(), sections="\n\n".join(_sections())),
     }
 
 
-def _parameter_tables() -> Iterator[str]:
-    for heading, rows in SECTIONS:
+def _parameter_tables(sections: Iterable[tuple[str, tuple[Parameter, ...]]]) -> Iterator[str]:
+    for heading, rows in sections:
         lines = [_parameter_row(row) for row in sorted(rows, key=lambda row: row.standing is not Standing.HONOURED)]
         yield "\n".join([f"### {heading}", "| Parameter | Kind | Default | Meaning |", "|---|---|---|---|", *lines])
 

@@ -94,6 +94,10 @@ def outcome_record(fqrn: str, outcome: Outcome) -> dict[str, Any]:
         "new_bytes": outcome.new_bytes,
         "catalogs": outcome.catalogs,
         "linked_elsewhere": [printable(path) for path in outcome.linked_elsewhere],
+        "cut_out": [printable(path) for path in outcome.cut_out],
+        "dissolved": [printable(path) for path in outcome.dissolved],
+        "excesses": [{"path": printable(path) or "/", "reason": reason} for path, reason in outcome.excesses],
+        "remarks": list(outcome.remarks),
     }
 
 
@@ -109,6 +113,21 @@ def warn_of_links(outcome: Outcome) -> None:
     if links:
         first = printable(links[0])
         note(f"{len(links):,} files have names in several directories and were published as separate files, as {first}")
+
+
+def note_what_was_found(outcome: Outcome) -> None:
+    """Tell what a publication met that its owner should know: settings, links, limits, and catalogs by balance."""
+    for remark in outcome.remarks:
+        note(remark)
+    warn_of_links(outcome)
+    for path, excess in outcome.excesses[:_SHOWN]:
+        note(f"{printable(path) or '/'} {excess}")
+    if len(outcome.excesses) > _SHOWN:
+        note(f"... and {len(outcome.excesses) - _SHOWN:,} more exceed a limit")
+    for paths, what in ((outcome.cut_out, "got catalogs of their own"), (outcome.dissolved, "need theirs no more")):
+        if paths:
+            more = f" and {len(paths) - 1:,} more directories" if len(paths) > 1 else ""
+            note(f"{printable(paths[0])}{more} {what}")
 
 
 def moment(timestamp: int | None) -> str:

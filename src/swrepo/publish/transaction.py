@@ -50,7 +50,8 @@ class Outcome:
 
     `entries` were looked at; `linked_elsewhere` are files with names in several directories, which were published as
     files of their own; `cut_out` are directories that got catalogs because those above had grown too large, `dissolved`
-    those that need them no more; `excesses` are paths that exceed a limit that is not enforced, and how.
+    those that need them no more; `excesses` are paths that exceed a limit that is not enforced, and how;
+    `remarks` are about settings that do nothing.
     """
 
     published: bool
@@ -67,6 +68,7 @@ class Outcome:
     cut_out: tuple[bytes, ...] = ()
     dissolved: tuple[bytes, ...] = ()
     excesses: tuple[tuple[bytes, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,4 +264,5 @@ def _outcome(
         catalogs=catalogs,
         linked_elsewhere=tuple(found.scan.linked_elsewhere),
         excesses=tuple(found.limits.warnings),
+        remarks=repository.settings.remarks,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from swrepo.cli.configured import all_settings, full_name
@@ -11,10 +13,11 @@ from swrepo.cli.places import current
 from swrepo.config.assignments import quote
 from swrepo.config.files import Setting
 from swrepo.config.parameter import Parameter, Standing
-from swrepo.config.table import find, nearest
-from swrepo.errors import UsageError
+from swrepo.config.table import find, nearest, server
+from swrepo.errors import NotFound, UsageError
 
 EXAMPLE = """swrepo config explain CVMFS_HTTP_PROXY
+swrepo config explain autocatalogs
 swrepo config explain server_url dair.cvmfs.server"""
 
 
@@ -27,24 +30,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     here = current()
     fqrn = full_name(args.repository, here) if args.repository is not None else None
-    found = all_settings(fqrn, here)
-    name = _name(args.parameter, found)
+    found, published = all_settings(fqrn, here), _published(fqrn)
+    name = _name(args.parameter, {*found, *published})
     row, history = find(name), found.get(name, [])
+    server_row, server_history = server.find(name), [published[name]] if name in published else []
     if args.json:
-        write_json(_document(name, row, history))
+        document = _document(name, row, history)
+        if server_row is not None:
+            document["publisher"] = _document(name, server_row, server_history)
+        write_json(document)
         return
-    print(f"{name}{'' if row is None else f'  ({row.kind})'}")
+    if row is not None or history or server_row is None:
+        _print(name, "", row, history, fqrn)
+    if server_row is not None:
+        _print(name, " of a publisher", server_row, server_history, fqrn)
+
+
+def _published(fqrn: str | None) -> dict[str, Setting]:
+    """What the server.conf of a repository of this machine says."""
+    if fqrn is None:
+        return {}
+    from swrepo.publish.layout import ServerLayout
+    from swrepo.publish.settings import read
+
+    with suppress(NotFound, UsageError):
+        return read(ServerLayout(current().server_prefix).new_repository(fqrn).server_conf)
+    return {}
+
+
+def _print(name: str, whose: str, row: Parameter | None, history: list[Setting], fqrn: str | None) -> None:
+    print(f"{name}{whose}{'' if row is None else f'  ({row.kind})'}")
     for line in _lines(row, history, fqrn):
         print(f"  {line}")
 
 
-def _name(typed: str, found: dict[str, list[Setting]]) -> str:
+def _name(typed: str, found: Collection[str]) -> str:
     """The parameter that is meant. UsageError where there is none, with one that is spelt like it."""
     name = typed.upper()
     for candidate in (typed, name, f"CVMFS_{name}"):
-        if find(candidate) is not None or candidate in found:
+        if find(candidate) is not None or server.find(candidate) is not None or candidate in found:
             return candidate
-    near = nearest(name) or nearest(f"CVMFS_{name}")
+    near = next(
+        (meant for word in (name, f"CVMFS_{name}") for look in (nearest, server.nearest) if (meant := look(word))), None
+    )
     raise UsageError(f"there is no parameter {typed}{f'; did you mean {near}?' if near else ''}")
 
 
