@@ -58,6 +58,13 @@ class WritableDocumentsContract:
             documents.write(MANIFEST, data)
             assert documents.read(MANIFEST) == data
 
+    def test_forgets_what_was_removed(self, documents: WritableDocuments) -> None:
+        documents.write(MANIFEST, b"a manifest")
+        documents.remove(MANIFEST)
+        documents.remove(MANIFEST)
+        with pytest.raises(ObjectNotFound):
+            documents.read(MANIFEST)
+
     def test_keeps_documents_apart(self, documents: WritableDocuments) -> None:
         documents.write(MANIFEST, b"a manifest")
         documents.write(WHITELIST, b"a whitelist")

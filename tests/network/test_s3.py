@@ -34,7 +34,7 @@ from tests.contracts.documents import DocumentsContract, WritableDocumentsContra
 from tests.contracts.object_source import ObjectSourceContract
 from tests.contracts.object_store import ObjectStoreContract
 from tests.network.bucket import ACCESS, SECRET, configuration, seaweed
-from tests.publishing import Server, check_catalogs, fast_options
+from tests.publishing import Server, fast_options
 from tests.simulator import RepositorySimulator
 
 _numbers = itertools.count()
@@ -127,7 +127,7 @@ def test_caches_are_told_how_long_they_may_keep_what(port: int) -> None:
 
 def test_a_key_that_is_wrong_is_refused_with_the_reason(port: int) -> None:
     store = new_store(port, secret_key="wrong")
-    with pytest.raises(PermissionRefused, match="check the key|list the bucket"):
+    with pytest.raises(PermissionRefused, match=r"check the key|list the bucket"):
         store.write(".cvmfspublished", b"text")
 
 
@@ -250,7 +250,7 @@ def scripted(*answers: int) -> Iterator[tuple[Scripted, int]]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = answer
+        do_GET = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - as http.server has it
 
         def log_message(self, *_: object) -> None:
             pass
@@ -325,9 +325,8 @@ def test_a_batch_tells_of_a_failure_at_the_flush_and_later() -> None:
 
 
 def test_nothing_is_sent_under_a_name_that_is_not_its_own() -> None:
-    with scripted() as (state, port):
-        with pytest.raises(CorruptObject):
-            S3Batch(S3Objects(S3Client(settings(port)), "a")).put(ObjectId.of(b"bytes"), b"others")
+    with scripted() as (state, port), pytest.raises(CorruptObject):
+        S3Batch(S3Objects(S3Client(settings(port)), "a")).put(ObjectId.of(b"bytes"), b"others")
     assert not state.asked
 
 

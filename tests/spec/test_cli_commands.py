@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import swrepo
 from swrepo.cli.cvmfs_server import main as cvmfs_server
 from swrepo.cli.cvmfs_sync import main as cvmfs_sync
 from swrepo.cli.main import main
@@ -20,6 +21,7 @@ from swrepo.errors import (
     UntrustedSignature,
     UsageError,
 )
+from swrepo.publish import settings
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.layout import ServerLayout
 
@@ -103,10 +105,48 @@ def test_a_name_that_can_be_none_is_refused(server):
     server.run("server", "mkfs", "../x", code=UsageError.exit_code)
 
 
-@pytest.mark.parametrize("words", [["-s", "s3.conf"], ["-X"], ["-u", "S3,/tmp,x@y"]])
-def test_options_of_the_original_that_are_not_there_say_so(server, words):
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-R"], "smart card"),
+        (["-f", "aufs"], "overlayfs"),
+        (["-s", "s3.conf"], "-s needs -w URL"),
+        (["-s", "s3.conf", "-w", "http://x", "-u", "local,/a,/b"], "give one of them"),
+        (["-u", "gw,/tmp,http://x:4929/api/v1"], "gateway is not there yet"),
+    ],
+)
+def test_options_of_the_original_that_cannot_be_say_why(server, words, message):
     server.run("mkfs", *words, "other.example.org", program=cvmfs_server, code=UsageError.exit_code)
-    assert "there yet" in server.shown.err
+    assert message in server.shown.err
+
+
+@pytest.mark.parametrize(
+    "storage", ["nowhere", "local,/a", "local,tmp,relative", "S3,/tmp,alias", "S3,/tmp,x@relative"]
+)
+def test_storage_that_cannot_be_understood_is_refused(server, storage):
+    server.run("mkfs", "-u", storage, "other.example.org", program=cvmfs_server, code=ConfigError.exit_code)
+    assert "is no storage" in server.shown.err
+
+
+def test_the_options_of_the_original_reach_what_they_are_for(server, tmp_path):
+    elsewhere = tmp_path / "disk/other.example.org"
+    words = ["-w", "http://example.org/cvmfs/other.example.org", "-u", f"local,{elsewhere}/data/txn,{elsewhere}"]
+    words += ["-m", "-p", "-f", "overlayfs", "-z", "-G", "4 weeks ago", "-V", "cms:/cms", "-x", "http://proxy:3128"]
+    server.run("mkfs", *words, "other.example.org", program=cvmfs_server)
+    places = ServerLayout(server.prefix).repository("other.example.org")
+    found = settings.load(places.server_conf)
+    assert (found.url, found.proxy, found.union) == (words[1], "http://proxy:3128", "overlayfs")
+    assert (found.auto_tag_timespan, found.voms_authz, found.garbage_collectable) == ("4 weeks ago", "cms:/cms", True)
+    assert places.storage == elsewhere
+    assert (elsewhere / ".cvmfspublished").read_bytes().find(b"\nAyes\n") > 0
+    assert list(elsewhere.glob(".cvmfsalt-*"))
+    client = places.client_conf.read_text()
+    assert f"CVMFS_SERVER_URL={words[1]}\n" in client
+    assert "CVMFS_HTTP_PROXY=http://proxy:3128\n" in client
+    (places.worktree / "f").write_text("content")
+    server.run("publish", "other.example.org", program=cvmfs_server)
+    with swrepo.open(elsewhere, key=places.keys.public, cache=tmp_path / "cache") as repository:
+        assert repository.read_bytes("/f") == b"content"
 
 
 def test_commands_of_the_original_that_are_not_there_say_so(server):

@@ -19,7 +19,6 @@ _NOT_YET = {
     **dict.fromkeys(
         (
             "add-replica",
-            "alterfs",
             "catalog-chown",
             "eliminate-bulk-hashes",
             "eliminate-hardlinks",
@@ -33,7 +32,6 @@ _NOT_YET = {
             "migrate",
             "print-stats",
             "rmfs",
-            "skeleton",
             "snapshot",
             "update-geodb",
             "update-info",

@@ -127,6 +127,8 @@ COMMANDS: dict[str, Entry] = {
             "diff": Entry("show what differs between two revisions, or will with the next one", "server_diff"),
             "check": Entry("check catalogs, counters and objects, and name each fault", "server_check"),
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
+            "alterfs": Entry("allow or forbid replicas", "server_alterfs"),
+            "skeleton": Entry("make the directories of a repository's storage", "server_skeleton"),
             "resign": Entry("sign the whitelist for another 30 days", "server_resign"),
         },
     ),

@@ -15,6 +15,10 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-a", dest="tag", default="", metavar="TAG", help="a name for the new revision")
     parser.add_argument("-m", dest="message", default="", metavar="TEXT", help="what the tag is about")
     parser.add_argument("-v", dest="verbose", action="store_true", help="list every change")
+    parser.add_argument("-Z", dest="compression", choices=("default", "zlib", "none"), help="of what is new this time")
+    parser.add_argument("-X", dest="external", action="store_true", default=None, help="contents are not stored")
+    parser.add_argument("-N", dest="external", action="store_false", help="contents are stored")
+    parser.add_argument("-F", dest="readers", metavar="FILE", help="who may read from now on (VOMS), from FILE")
     add_changed_arguments(parser)
     parser.add_argument("--json", action="store_true", help="a JSON document")
 
@@ -24,14 +28,20 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     from swrepo.cli import server_side
     from swrepo.cli.touched import touched_by
     from swrepo.publish.seal import TagRequest
+    from swrepo.publish.settings import COMPRESSIONS, Choices
     from swrepo.publish.transaction import Publisher
 
     server = server_side.layout()
     fqrn = server_side.which(server, repository)
     touched = touched_by(args, source or server.repository(fqrn).worktree)
     listing = server_side.Listing(everything=True) if args.verbose and not args.json else None
+    choices = Choices(
+        compression=None if args.compression is None else COMPRESSIONS[args.compression],
+        external=args.external,
+        voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
+    )
     with Progress("publishing", "files") as progress:
-        publisher = Publisher(server, progress, listing)
+        publisher = Publisher(server, progress, listing, choices=choices)
         outcome = publisher.publish(fqrn, source, TagRequest(args.tag, args.message), touched)
     server_side.note_what_was_found(outcome)
     if args.json:

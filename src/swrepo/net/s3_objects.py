@@ -113,6 +113,10 @@ class S3Objects:
         self._document(name)
         self._put(name, data, hashlib.sha256(data).hexdigest(), len(data), _DOCUMENT)
 
+    def remove(self, name: str) -> None:
+        """See WritableDocuments."""
+        self.client.send(S3Request("DELETE", self._document(name)))
+
     def _put(self, path: str, body: Body, sha256: str, size: int, kind: tuple[str, str]) -> None:
         content_type, caching = kind
         if size > _LARGEST:

@@ -100,6 +100,12 @@ class DirectoryObjects:
             os.rename(temporary, path)  # a crash before this line leaves the old document, after it the new one
             sync_directory(path.parent)
 
+    def remove(self, name: str) -> None:
+        """See WritableDocuments."""
+        path = self._document(name)
+        with writing(path):
+            path.unlink(missing_ok=True)
+
     def has(self, object_id: ObjectId) -> bool:
         """See ObjectStore."""
         here = (self.root / object_id.path).exists()

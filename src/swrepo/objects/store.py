@@ -142,3 +142,7 @@ class WritableDocuments(Documents, Protocol):
     def write(self, name: str, data: bytes) -> None:
         """Replace atomically and durably."""
         ...
+
+    def remove(self, name: str) -> None:
+        """Have none of that name, whether there was one or not."""
+        ...

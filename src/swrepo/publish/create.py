@@ -49,7 +49,7 @@ from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.system.lock import exclusive
 
 FIRST_REVISION = 1
-_REPLICABLE = b"This repository may be replicated to stratum 1 servers.\n"
+REPLICABLE = b"This repository may be replicated to stratum 1 servers.\n"
 _NANOSECONDS = 1_000_000_000
 _LINKS_OF_EMPTY_DIRECTORY = 2
 _METAINFO = {
@@ -118,7 +118,7 @@ class CreateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Owner:
+class Owner:
     """Whom the repository's files belong to."""
 
     name: str
@@ -137,7 +137,7 @@ def create_repository(
     places = layout.new_repository(fqrn)
     if options.upstream is not None:
         places = places.stored_in(options.upstream)
-    owner = _owner(options.owner)
+    owner = owner_of(options.owner)
     settings = options.settings(fqrn, owner.name)  # checks what it was given
     with exclusive(places.lock, f"creating {fqrn}", lambda: clock_ns() / _NANOSECONDS), writing(places.storage):
         _refuse_existing(layout, places)
@@ -148,7 +148,7 @@ def create_repository(
         keys = keyring.prepare(places.keys, fqrn, now)
         prepare(places)
         storage = open_storage(places)
-        storage.documents.write(MASTER_REPLICA, _REPLICABLE)
+        storage.documents.write(MASTER_REPLICA, REPLICABLE)
         storage.documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
         storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm))
         _publish_empty_root(places, storage, settings, keys, owner, clock_ns(), volatile=options.volatile)
@@ -169,18 +169,18 @@ def _refuse_existing(layout: ServerLayout, places: RepositoryPlaces) -> None:
             raise UsageError(f"the repository {places.fqrn} exists already ({path}); choose another name or remove it")
 
 
-def _owner(name: str | None) -> _Owner:
+def owner_of(name: str | None) -> Owner:
     """The named user; without a name whoever runs this, who need not be in the user database."""
     own = os.geteuid()
     try:
         entry = pwd.getpwuid(own) if name is None else pwd.getpwnam(name)
     except KeyError as error:
         if name is None:
-            return _Owner(str(own), own, os.getegid())
+            return Owner(str(own), own, os.getegid())
         raise UsageError(f"there is no user {name} on this machine to own the repository; create it first") from error
     if own not in (0, entry.pw_uid):
         raise UsageError(f"only root can create a repository for another user ({name}); run this as {name} or root")
-    return _Owner(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    return Owner(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def _publish_empty_root(
@@ -188,7 +188,7 @@ def _publish_empty_root(
     storage: Storage,
     settings: RepositorySettings,
     keys: Keyring,
-    owner: _Owner,
+    owner: Owner,
     now_ns: int,
     *,
     volatile: bool,
@@ -226,7 +226,7 @@ def _publish_empty_root(
     sealer.seal(draft, root, TagRequest(), auto_tag=False)
 
 
-def _root_catalog(sealer: Sealer, file: Path, owner: _Owner, now_ns: int, special: dict[str, str]) -> NestedRef:
+def _root_catalog(sealer: Sealer, file: Path, owner: Owner, now_ns: int, special: dict[str, str]) -> NestedRef:
     seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
     root = Dirent(
         name=b"",
@@ -278,7 +278,7 @@ def _configure(places: RepositoryPlaces, settings: RepositorySettings) -> None:
     write_atomically(places.server_conf, server_conf.encode(settings, places.upstream, places.spool, places.worktree))
 
 
-def _hand_over(places: RepositoryPlaces, owner: _Owner) -> None:
+def _hand_over(places: RepositoryPlaces, owner: Owner) -> None:
     """Give everything to the owner, where root creates a repository for somebody else."""
     if os.geteuid() == owner.uid:
         return
@@ -286,7 +286,12 @@ def _hand_over(places: RepositoryPlaces, owner: _Owner) -> None:
     for path in keys:
         os.chown(path, owner.uid, owner.gid)
     for top in (places.storage, places.spool) if places.is_local else (places.spool,):
-        for directory, _, files in os.walk(top):
-            for name in (".", *files):
-                os.chown(os.path.join(directory, name), owner.uid, owner.gid, follow_symlinks=False)
+        give_to(owner, top)
     os.chown(places.worktree, owner.uid, owner.gid)
+
+
+def give_to(owner: Owner, top: Path) -> None:
+    """Have a directory and all that is in it belong to somebody."""
+    for directory, _, files in os.walk(top):
+        for name in (".", *files):
+            os.chown(os.path.join(directory, name), owner.uid, owner.gid, follow_symlinks=False)

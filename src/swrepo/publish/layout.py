@@ -99,6 +99,11 @@ class RepositoryPlaces:
         return isinstance(self.upstream, LocalUpstream)
 
     @property
+    def place(self) -> str:
+        """Where it is stored, for people."""
+        return str(self.storage) if self.is_local else self.upstream.encode()
+
+    @property
     def url_path(self) -> str:
         """Where a web server shows it."""
         return URL_PREFIX + self.fqrn

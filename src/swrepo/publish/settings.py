@@ -7,7 +7,7 @@ A setting that the file does not name has the original's default, for it is then
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,6 +119,23 @@ class RepositorySettings:
     def ways_of_storing(self) -> str:
         """Equal for settings under which equal files are stored equally."""
         return f"{self.encoder.signature} {self.chunks} {self.packing.signature} {self.external}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What is decided for one publication; None leaves it to the repository's settings."""
+
+    compression: Compression | None = None
+    external: bool | None = None
+    voms_authz: str | None = None
+
+    def applied(self, settings: RepositorySettings) -> RepositorySettings:
+        chosen = {
+            name: value
+            for name in ("compression", "external", "voms_authz")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(settings, **chosen)
 
 
 def usual_url(fqrn: str) -> str:

@@ -32,7 +32,7 @@ from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.progress import Phase, Progress, Silent
 from swrepo.publish.seal import Sealer, TagRequest
-from swrepo.publish.settings import RepositorySettings
+from swrepo.publish.settings import Choices, RepositorySettings
 from swrepo.publish.storage import OpenStorage, opened
 from swrepo.publish.survey import Survey, survey
 from swrepo.repository.history import open_history
@@ -81,6 +81,7 @@ class Publisher:
     clock_ns: Callable[[], int] = time.time_ns
     open_storage: OpenStorage = opened
     threads: int | None = None
+    choices: Choices = Choices()  # noqa: RUF009 - an immutable value
 
     def publish(
         self, fqrn: str, source: Path | None = None, tag: TagRequest = _NO_TAG, touched: Touched | None = None
@@ -127,7 +128,8 @@ class Publisher:
     def _open(self, fqrn: str) -> OpenRepository:
         self.progress.phase(Phase.CHECKING)
         now = datetime.fromtimestamp(self.clock_ns() // _NANOSECONDS, UTC)
-        return open_repository(self.layout.repository(fqrn), self.open_storage, now)
+        found = open_repository(self.layout.repository(fqrn), self.open_storage, now)
+        return replace(found, settings=self.choices.applied(found.settings))
 
     def _publish(self, repository: OpenRepository, found: Survey, tag: TagRequest) -> Outcome:
         base, sealer = repository.base, self._sealer(repository)

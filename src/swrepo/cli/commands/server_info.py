@@ -46,6 +46,6 @@ def _record(name: str | None) -> dict[str, Any]:
         "trusted": found.refusal or "yes",
         "whitelist_ends": found.whitelist.expires.isoformat(),
         "work_tree": str(found.places.worktree),
-        "storage": str(found.places.storage) if found.places.is_local else found.places.upstream.encode(),
+        "storage": found.places.place,
         "public_key": str(found.places.keys.public),
     }

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> None:
     server = server_side.layout()
     names = server.repositories()
     if args.json:
-        write_json([{"name": name, "storage": str(server.repository(name).storage)} for name in names])
+        write_json([{"name": name, "storage": server.repository(name).place} for name in names])
         return
     for name in names:
-        print(f"{name} (stratum0 / local)")
+        print(f"{name} (stratum0 / {'local' if server.repository(name).is_local else 'S3'})")
