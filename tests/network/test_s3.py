@@ -29,6 +29,9 @@ from swrepo.net.s3_settings import Flavor, S3Settings
 from swrepo.net.s3_signing import S3Request, signed
 from swrepo.publish import storage
 from swrepo.publish.upstream import S3Upstream
+from swrepo.upkeep.check import RepositoryCheck, Scope
+from swrepo.upkeep.garbage import Collection, Keep
+from swrepo.upkeep.opening import Keeper
 from tests.contracts import documents, object_source
 from tests.contracts.documents import DocumentsContract, WritableDocumentsContract
 from tests.contracts.object_source import ObjectSourceContract
@@ -193,6 +196,31 @@ def test_the_commands_create_publish_and_show(tmp_path: Path, port: int) -> None
     assert "valid until" in swrepo("server", "resign", "b.example.org")
     key = tmp_path / "server/etc/cvmfs/keys/b.example.org.pub"
     assert swrepo("cat", f"{url}/b.example.org/f", "--key", str(key), "--cache", str(tmp_path / "cache")) == "content"
+
+
+def test_garbage_in_a_bucket_is_collected_and_the_rest_is_whole(tmp_path: Path, port: int) -> None:
+    file = tmp_path / "s3.conf"
+    file.write_text(configuration(port))
+    url = f"http://127.0.0.1:{port}/software/{tmp_path.name}"
+    upstream = S3Upstream(tmp_path / "tmp", f"{tmp_path.name}/sw.example.org", file)
+    options = fast_options(upstream=upstream, stratum0=url, garbage_collectable=True, auto_tag=False)
+    server = Server(tmp_path / "server", options)
+    for content in ("first", "second", "third"):
+        (server.tree / "f").write_text(content)
+        server.publish()
+    store = storage.reading(server.places)
+    before = set(store.list())
+    keeper = Keeper(server.layout, server.clock.nanoseconds)
+    collected = Collection(keeper, Keep(revisions=0)).run(server.fqrn)
+    after = set(store.list())
+    assert collected.objects == len(before - after) >= 4
+    assert after < before
+    faults: list[tuple[bytes, str]] = []
+    RepositoryCheck(keeper, Scope(contents=True), lambda *found: faults.append(found)).run(server.fqrn)
+    assert faults == []
+    with pytest.raises(UsageError, match="swrepo verify"):
+        RepositoryCheck(keeper, Scope(integrity=True), lambda *_: None).run(server.fqrn)
+    assert server.publish().revision == 4
 
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "s3.md"

@@ -150,8 +150,8 @@ def test_the_options_of_the_original_reach_what_they_are_for(server, tmp_path):
 
 
 def test_commands_of_the_original_that_are_not_there_say_so(server):
-    server.run("gc", FQRN, program=cvmfs_server, code=UsageError.exit_code)
-    assert server.shown.err == "cvmfs_server gc is not there yet\n"
+    server.run("masterkeycard", program=cvmfs_server, code=UsageError.exit_code)
+    assert server.shown.err == "cvmfs_server masterkeycard is not there yet\n"
     server.run("transaction", program=cvmfs_server, code=UsageError.exit_code)
     assert "change the work tree, and publish" in server.shown.err
 

@@ -38,10 +38,11 @@ Body = bytes | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is empty where it was written to a file, unless it is a message about an error."""
+    """`body` is empty where it was written to a file, unless it tells of an error. `size` is the announced one."""
 
     status: int
     body: bytes
+    size: int = 0
 
 
 class S3Client:
@@ -112,10 +113,11 @@ class S3Client:
             curl.setopt(pycurl.CUSTOMREQUEST, request.method)
         curl.perform()
         status = curl.getinfo(pycurl.RESPONSE_CODE)
+        announced = int(curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T))
         if out is not None and status < _FIRST_ERROR:
-            return Answer(status, b"")
+            return Answer(status, b"", announced)
         target.seek(0)
-        return Answer(status, target.read(-1 if out is None else _LONGEST_ERROR))
+        return Answer(status, target.read(-1 if out is None else _LONGEST_ERROR), announced)
 
     def _handle(self) -> pycurl.Curl:
         """The thread's handle, as new but for its connection."""

@@ -27,6 +27,7 @@ _DOCUMENT = ("application/x-cvmfs", "Cache-Control: max-age=61")
 _LARGEST = 5 << 30
 """Bytes that S3 takes in one request."""
 
+_MISSING = 404
 _BLOCK = 1 << 20
 _IN_MEMORY = 8 << 20
 _KEY = re.compile(r"<Key>([^<]*)</Key>")
@@ -45,12 +46,17 @@ class S3Objects:
 
     def create(self) -> None:
         """Make the bucket, unless it is there."""
-        if self.client.send(S3Request("HEAD")).status == 404:
+        if self.client.send(S3Request("HEAD")).status == _MISSING:
             self.client.send(S3Request("PUT"))
 
     def has(self, object_id: ObjectId) -> bool:
         """See ObjectStore."""
-        return self.client.send(S3Request("HEAD", self._key(object_id.path))).status != 404
+        return self.client.send(S3Request("HEAD", self._key(object_id.path))).status != _MISSING
+
+    def stored_size(self, object_id: ObjectId) -> int | None:
+        """See MeasuresObjects."""
+        answer = self.client.send(S3Request("HEAD", self._key(object_id.path)))
+        return None if answer.status == _MISSING else answer.size
 
     def put(self, object_id: ObjectId, stored: bytes | BinaryIO) -> None:
         """See ObjectStore. CorruptObject where the bytes are not those of that name: then nothing was stored."""
@@ -78,7 +84,7 @@ class S3Objects:
                 query.append(("continuation-token", token))
             request = S3Request("GET", query=tuple(query))
             answer = self.client.send(request)
-            if answer.status == 404:
+            if answer.status == _MISSING:
                 raise missing(request, self.client.settings)
             page = answer.body.decode("utf-8", "replace")
             for key in map(unquote, _KEY.findall(page)):
@@ -94,7 +100,10 @@ class S3Objects:
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as stored:
-            if self.client.send(S3Request("GET", self._key(want.id.path)), out=cast("BinaryIO", stored)).status == 404:
+            if (
+                self.client.send(S3Request("GET", self._key(want.id.path)), out=cast("BinaryIO", stored)).status
+                == _MISSING
+            ):
                 raise ObjectNotFound(f"{self._key(want.id.path)} is not in the bucket {self.client.settings.bucket}")
             stored.seek(0)
             codec.decode(iter(lambda: stored.read(_BLOCK), b""), want, out)
@@ -102,7 +111,7 @@ class S3Objects:
     def read(self, name: str, limit: int = DOCUMENT_LIMIT) -> bytes:
         """See Documents."""
         answer = self.client.send(S3Request("GET", self._document(name)))
-        if answer.status == 404:
+        if answer.status == _MISSING:
             raise ObjectNotFound(f"{self._document(name)} is not in the bucket {self.client.settings.bucket}")
         if len(answer.body) > limit:
             raise ObjectTooLarge(f"{name} is larger than the {limit} bytes that are accepted of such a document")
@@ -126,7 +135,7 @@ class S3Objects:
         request = S3Request(
             "PUT", self._key(path), content_type=content_type, acl=self.client.settings.acl, sha256=sha256
         )
-        if self.client.send(request, body, size, (caching,)).status == 404:
+        if self.client.send(request, body, size, (caching,)).status == _MISSING:
             raise missing(request, self.client.settings)
 
     def _document(self, name: str) -> str:

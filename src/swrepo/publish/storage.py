@@ -39,6 +39,9 @@ class Storage:
     documents: WritableDocuments
 
 
+Stored = DirectoryObjects | S3Objects
+"""Objects and documents, where they are."""
+
 OpenStorage = Callable[[RepositoryPlaces], Storage]
 """Opens the storage of a repository; called by the holder of its lock."""
 
@@ -71,7 +74,7 @@ def _bucket(upstream: S3Upstream) -> S3Objects:
     return S3Objects(S3Client(s3_settings.load(upstream.configuration)), upstream.alias)
 
 
-def reading(places: RepositoryPlaces) -> DirectoryObjects | S3Objects:
+def reading(places: RepositoryPlaces) -> Stored:
     """Objects and documents of a repository, for those who do not hold its lock."""
     return _bucket(places.upstream) if isinstance(places.upstream, S3Upstream) else DirectoryObjects(places.storage)
 

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swrepo.catalog.reader import NestedRef
-from swrepo.errors import NotFound
+from swrepo.errors import NotFound, UsageError
 from swrepo.format import envelope
 from swrepo.format import manifest as manifests
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import MANIFEST
-from swrepo.objects.directory import DirectoryObjects, writing
+from swrepo.objects.directory import writing
 from swrepo.publish import settings
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.progress import Phase, Progress, Silent
+from swrepo.publish.storage import Stored, reading
 from swrepo.repository.history import open_history
 from swrepo.system.atomic import make_directory
 from swrepo.system.lock import exclusive
@@ -79,14 +80,14 @@ class RepositoryCheck:
         places = self.keeper.layout.repository(fqrn)
         settings.load(places.server_conf)
         with exclusive(collection_lock(places), f"checking {fqrn}"), _scratch(places) as scratch:
-            storage = DirectoryObjects(places.storage)
+            storage = reading(places)
             objects = PlainObjects(storage, scratch)
             manifest = manifests.parse(envelope.split(storage.read(MANIFEST)).body)
             self._documents(places, manifest, DocumentCheck(fqrn, storage, storage, objects, self._tell, scratch))
             self._tree(manifest, objects, storage)
             if self.scope.integrity:
                 self.progress.phase(Phase.CHECKING_OBJECTS)
-                self._counted.objects = scrub(places.storage, self._tell, self.progress.advance)
+                self._counted.objects = scrub(_directory(places), self._tell, self.progress.advance)
             if self.scope.is_whole:
                 outcome = "failed" if self._counted.faults else "succeeded"
                 when = published_status.moment(self.keeper.now())
@@ -102,9 +103,9 @@ class RepositoryCheck:
         check.tags(manifest, _presence(places))
         check.reflog(manifest, places.reflog_checksum)
 
-    def _tree(self, manifest: Manifest, objects: PlainObjects, storage: DirectoryObjects) -> None:
+    def _tree(self, manifest: Manifest, objects: PlainObjects, storage: Stored) -> None:
         self.progress.phase(Phase.CHECKING_CATALOGS)
-        has_object = _has(storage.root) if self.scope.contents else None
+        has_object = _has(storage) if self.scope.contents else None
         check = TreeCheck(objects, self._tell, has_object, self.progress.advance)
         root = self._root(manifest, objects)
         if self.scope.subtree != ROOT:
@@ -130,12 +131,19 @@ class RepositoryCheck:
 
 
 def _presence(places: RepositoryPlaces) -> Callable[[ObjectId], bool]:
-    return _has(places.storage)
+    return _has(reading(places))
 
 
-def _has(storage: Path) -> Callable[[ObjectId], bool]:
-    objects = DirectoryObjects(storage)
-    return lambda name: objects.stored_size(name) is not None
+def _has(storage: Stored) -> Callable[[ObjectId], bool]:
+    return lambda name: storage.stored_size(name) is not None
+
+
+def _directory(places: RepositoryPlaces) -> Path:
+    if not places.is_local:
+        raise UsageError(
+            f"{places.fqrn} is stored in S3: 'swrepo verify {places.fqrn}' reads every object of a revision"
+        )
+    return places.storage
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from swrepo.objects.directory import writing
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.seal import Sealer
-from swrepo.publish.storage import OpenStorage, in_directory
+from swrepo.publish.storage import OpenStorage, opened
 from swrepo.system.lock import exclusive
 
 _NANOSECONDS = 1_000_000_000
@@ -40,7 +40,7 @@ class Keeper:
 
     layout: ServerLayout
     clock_ns: Callable[[], int] = time.time_ns
-    open_storage: OpenStorage = in_directory
+    open_storage: OpenStorage = opened
 
     @contextmanager
     def open(self, fqrn: str, purpose: str) -> Iterator[OpenRepository]:
