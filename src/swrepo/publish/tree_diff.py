@@ -136,7 +136,7 @@ class TreeDiff:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue  # removed since the directory was read: it is not there
-                    if self._comparison.rules.ignores(status.st_mode):
+                    if self.comparison.rules.ignores(status.st_mode):
                         continue
                     is_directory = stat.S_ISDIR(status.st_mode)
                     found.append(Found(entry.name, status, old.get(entry.name), is_directory))
