@@ -12,7 +12,13 @@ from tests.mount.mounted import require_namespaces
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- runs -->\n```sh\n(.*?)```", re.DOTALL)
-DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/containers-and-jobs.md", "docs/profiles.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/getting-started.md",
+    "docs/containers-and-jobs.md",
+    "docs/profiles.md",
+    "docs/history.md",
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -67,7 +67,7 @@ def stored(server: Server, name: ObjectId) -> Path:
     return server.places.storage / name.path
 
 
-def damage(server: Server, *statements: str, mountpoint: bytes = b"", size: int | None = None) -> None:
+def damage(server: Server, *statements: str, mountpoint: bytes = b"") -> None:
     """Change a catalog by SQL and sign what comes out, as a broken publisher would."""
     keeper = Keeper(server.layout, server.clock.nanoseconds)
     with keeper.open(server.fqrn, "damaging") as repository:
@@ -89,9 +89,10 @@ def damage(server: Server, *statements: str, mountpoint: bytes = b"", size: int 
             with server.revision(manifest) as revision:
                 nested = next(ref for ref in revision.tree.root.nested() if ref.path == mountpoint)
             lower = changed(nested.id, statements)
+            where = f"WHERE path = '{mountpoint.decode()}'"
             root = changed(
                 manifest.root_catalog,
-                (f"UPDATE nested_catalogs SET sha1 = '{lower.id.text}', size = {size or lower.size}",),
+                (f"UPDATE nested_catalogs SET sha1 = '{lower.id.text}', size = {lower.size} {where}",),
             )
         else:
             root = changed(manifest.root_catalog, statements)

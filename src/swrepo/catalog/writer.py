@@ -200,6 +200,11 @@ class CatalogWriter:
         self._highest_group += 1
         return self._highest_group
 
+    def change_rows(self, assignments: str, condition: str, parameters: tuple[Any, ...] = ()) -> int:
+        """Change columns of every row that fits, in SQL of the caller's own; how many there were."""
+        self._flush()
+        return self._file.execute(f"UPDATE catalog SET {assignments} WHERE {condition}", parameters)  # noqa: S608
+
     # Nested catalogs
 
     def set_nested(self, ref: NestedRef) -> None:

@@ -19,14 +19,16 @@ _NOT_YET = {
     **dict.fromkeys(
         (
             "add-replica",
+<<<<<<< HEAD
             "catalog-chown",
+=======
+            "alterfs",
+>>>>>>> 3b5b417 (Catalogs listed and changed as a whole, collections by themselves, a page about the years of a repository; a model holds tags, rollbacks, branches and collections together)
             "eliminate-bulk-hashes",
-            "eliminate-hardlinks",
             "enter",
             "fix-permissions",
             "import",
             "ingest",
-            "list-catalogs",
             "masterkeycard",
             "merge-stats",
             "migrate",

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from swrepo.cli.output import write_json
+from swrepo.cli.output import note, size_text, write_json
 from swrepo.cli.progress import Progress
 from swrepo.cli.touched import add_changed_arguments
+from swrepo.errors import Busy
+
+if TYPE_CHECKING:
+    from swrepo.publish.layout import ServerLayout
 
 
 def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,3 +56,19 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
         print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest{called}")
     else:
         print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")
+    collect_automatically(server, fqrn, quiet=args.json)
+
+
+def collect_automatically(server: ServerLayout, fqrn: str, *, quiet: bool) -> None:
+    """Remove old revisions, where the repository's settings ask for that from time to time."""
+    from swrepo.upkeep.automatic import collect_if_due
+    from swrepo.upkeep.opening import Keeper
+
+    try:
+        with Progress("collecting", "objects") as progress:
+            found = collect_if_due(Keeper(server), fqrn, progress)
+    except Busy as error:
+        note(f"the automatic garbage collection waits for the next publication: {error}")
+        return
+    if found is not None and not quiet:
+        print(f"{fqrn}: removed {found.objects:,} objects of old revisions, {size_text(found.size)}")

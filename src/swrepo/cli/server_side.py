@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swrepo.cli.describe import printable
 from swrepo.cli.output import note, size_text
@@ -16,6 +16,9 @@ from swrepo.errors import NotFound, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.transaction import Outcome
+
+if TYPE_CHECKING:
+    from swrepo.upkeep.rewriting import Rewritten
 
 _SHOWN = 20
 
@@ -115,6 +118,7 @@ def warn_of_links(outcome: Outcome) -> None:
         note(f"{len(links):,} files have names in several directories and were published as separate files, as {first}")
 
 
+<<<<<<< HEAD
 def note_what_was_found(outcome: Outcome) -> None:
     """Tell what a publication met that its owner should know: settings, links, limits, and catalogs by balance."""
     for remark in outcome.remarks:
@@ -128,6 +132,14 @@ def note_what_was_found(outcome: Outcome) -> None:
         if paths:
             more = f" and {len(paths) - 1:,} more directories" if len(paths) > 1 else ""
             note(f"{printable(paths[0])}{more} {what}")
+=======
+def tell_rewritten(fqrn: str, done: Rewritten) -> None:
+    """What a change of all catalogs came to."""
+    if not done.catalogs:
+        print(f"{fqrn}: nothing to change; revision {done.revision} is still the newest")
+    else:
+        print(f"{fqrn}: revision {done.revision}: {done.rows:,} rows changed, {done.catalogs:,} catalogs written")
+>>>>>>> 3b5b417 (Catalogs listed and changed as a whole, collections by themselves, a page about the years of a repository; a model holds tags, rollbacks, branches and collections together)
 
 
 def moment(timestamp: int | None) -> str:
