@@ -19,11 +19,6 @@ _NOT_YET = {
     **dict.fromkeys(
         (
             "add-replica",
-<<<<<<< HEAD
-            "catalog-chown",
-=======
-            "alterfs",
->>>>>>> 3b5b417 (Catalogs listed and changed as a whole, collections by themselves, a page about the years of a repository; a model holds tags, rollbacks, branches and collections together)
             "eliminate-bulk-hashes",
             "enter",
             "fix-permissions",

@@ -118,7 +118,6 @@ def warn_of_links(outcome: Outcome) -> None:
         note(f"{len(links):,} files have names in several directories and were published as separate files, as {first}")
 
 
-<<<<<<< HEAD
 def note_what_was_found(outcome: Outcome) -> None:
     """Tell what a publication met that its owner should know: settings, links, limits, and catalogs by balance."""
     for remark in outcome.remarks:
@@ -132,14 +131,14 @@ def note_what_was_found(outcome: Outcome) -> None:
         if paths:
             more = f" and {len(paths) - 1:,} more directories" if len(paths) > 1 else ""
             note(f"{printable(paths[0])}{more} {what}")
-=======
+
+
 def tell_rewritten(fqrn: str, done: Rewritten) -> None:
     """What a change of all catalogs came to."""
     if not done.catalogs:
         print(f"{fqrn}: nothing to change; revision {done.revision} is still the newest")
     else:
         print(f"{fqrn}: revision {done.revision}: {done.rows:,} rows changed, {done.catalogs:,} catalogs written")
->>>>>>> 3b5b417 (Catalogs listed and changed as a whole, collections by themselves, a page about the years of a repository; a model holds tags, rollbacks, branches and collections together)
 
 
 def moment(timestamp: int | None) -> str:
