@@ -9,13 +9,13 @@ import pytest
 
 from swrepo.cli.cvmfs_server import main as cvmfs_server
 from swrepo.config import moments
+from swrepo.config.owner_map import OwnerMap
 from swrepo.errors import UsageError
 from swrepo.repository.walk import walk
 from swrepo.upkeep.automatic import collect_if_due
 from swrepo.upkeep.check import RepositoryCheck, Scope
 from swrepo.upkeep.migrations import change_owners, eliminate_hardlinks, fix_counters
 from swrepo.upkeep.opening import Keeper
-from swrepo.vfs.owners import OwnerMap
 from tests.golden import CLOCK, golden
 from tests.publishing import Server, fast_options
 from tests.spec.test_check import damage

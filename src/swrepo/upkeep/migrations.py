@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from swrepo.catalog.writer import CatalogWriter
+from swrepo.config.owner_map import OwnerMap
 from swrepo.upkeep.opening import Keeper
 from swrepo.upkeep.rewriting import Rewritten, no_change, rewrite
-from swrepo.vfs.owners import OwnerMap
 
 
 def change_owners(keeper: Keeper, fqrn: str, uids: OwnerMap, gids: OwnerMap) -> Rewritten:

@@ -21,9 +21,9 @@ def run(args: argparse.Namespace) -> None:
     if args.uids is None and args.gids is None:
         raise UsageError("name a map of users with -u, of groups with -g, or both")
     from swrepo.cli import server_side
+    from swrepo.config.owner_map import OwnerMap, read_map
     from swrepo.upkeep.migrations import change_owners
     from swrepo.upkeep.opening import Keeper
-    from swrepo.vfs.owners import OwnerMap, read_map
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
