@@ -150,8 +150,8 @@ def test_the_options_of_the_original_reach_what_they_are_for(server, tmp_path):
 
 
 def test_commands_of_the_original_that_are_not_there_say_so(server):
-    server.run("masterkeycard", program=cvmfs_server, code=UsageError.exit_code)
-    assert server.shown.err == "cvmfs_server masterkeycard is not there yet\n"
+    server.run("masterkeycard", "-a", program=cvmfs_server, code=UsageError.exit_code)
+    assert "cvmfs_server masterkeycard is not there" in server.shown.err
     server.run("transaction", program=cvmfs_server, code=UsageError.exit_code)
     assert "change the work tree, and publish" in server.shown.err
 
@@ -203,7 +203,7 @@ def test_info_tells_size_and_trust(filled):
 
 def test_a_whitelist_is_signed_again_for_so_many_days(filled):
     before = filled.json("server", "info")["whitelist_ends"]
-    assert "valid until" in filled.run("resign", "-d", "90", program=cvmfs_server)
+    assert "valid until" in filled.run("resign", "-d", "90", "-f", program=cvmfs_server)
     found = filled.json("server", "info")
     assert found["whitelist_ends"] > before
     assert found["trusted"] == "yes"
@@ -433,3 +433,41 @@ def test_config_shows_who_set_what(server):
     assert "did you mean CVMFS_TIMEOUT?" in server.shown.err
     assert server.json("config", "show")["CVMFS_TIMEOUT"]["value"] == "7"
     assert f"{etc}/config.d/{FQRN}.local  (not there)" in server.run("config", "show", "--files", FQRN)
+
+
+def test_only_whitelists_that_end_soon_are_renewed(server):
+    (found,) = server.json("server", "renew", "--all")
+    assert (found["repository"], found["renewed"]) == (FQRN, False)
+    assert "signed again" in server.run("renew", "--within", "31", "-d", "60", program=cvmfs_server)
+    server.run("server", "renew", "--within", "30", code=UsageError.exit_code)
+    (server.prefix / "etc/cvmfs/keys" / f"{FQRN}.masterkey").unlink()
+    server.run("server", "renew", "--all", "--within", "100", "-d", "120", code=1)
+    assert "the master key" in server.shown.err
+
+
+def test_long_whitelists_are_asked_about(server):
+    server.run("server", "resign", "-d", "31", code=UsageError.exit_code)
+    assert "-f if that is what you want" in server.shown.err
+    server.run("server", "resign", "-p", "-d", "3", code=UsageError.exit_code)
+    assert "revision 1 is signed again" in server.run("resign", "-p", FQRN, program=cvmfs_server)
+
+
+def test_keys_are_shown_backed_up_replaced_and_restored(server):
+    shown = server.json("server", "keys", "show")
+    assert [key["what"] for key in shown["files"]] == ["master key", "public key", "repository's key", "certificate"]
+    assert shown["troubles"] == []
+    secret = server.prefix / "secret"
+    secret.write_text("short\n")
+    backup = server.prefix / "backup"
+    server.run("server", "keys", "backup", backup, "--passphrase-file", secret, code=UsageError.exit_code)
+    secret.write_text("correct horse\n")
+    assert "4 key files" in server.run("server", "keys", "backup", backup, "--passphrase-file", secret)
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o400
+    key = server.prefix / "etc/cvmfs/keys" / f"{FQRN}.key"
+    key.unlink()
+    assert "keys restore" in server.run("server", "keys", "show")
+    server.run("server", "keys", "restore", backup, code=UsageError.exit_code)  # nobody is there to type it
+    assert f"restored {key}" in server.run("server", "keys", "restore", backup, "--passphrase-file", secret)
+    assert "go on in an hour" in server.run("server", "keys", "rotate", "--announce").lower()
+    assert "signed with a new key" in server.run("server", "keys", "rotate", "--revoke")
+    assert server.json("server", "info")["trusted"] == "yes"

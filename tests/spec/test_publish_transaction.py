@@ -21,7 +21,6 @@ from swrepo.errors import (
 )
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST, REFLOG, WHITELIST
-from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish import keyring, settings
 from swrepo.publish.changes import Verb
 from swrepo.publish.info import info
@@ -265,18 +264,6 @@ def test_an_expired_whitelist_is_refused_before_any_work(server):
     with pytest.raises(WhitelistExpired, match="expired"):
         server.publish()
     assert server.objects() == before
-
-
-def test_a_whitelist_is_signed_again_before_or_after_it_expired(server):
-    (server.tree / "f").write_bytes(b"1")
-    server.clock.ns += 40 * 86400 * 10**9
-    documents = DirectoryObjects(server.places.storage)
-    expires = keyring.renew_whitelist(server.places, documents, server.now(), 7)
-    assert server.publish().published
-    assert info(server.layout, server.fqrn, server.now()).whitelist_expires == expires
-    server.places.keys.master.unlink()
-    with pytest.raises(NotFound, match="needs the master key"):
-        keyring.renew_whitelist(server.places, documents, server.now(), 7)
 
 
 def renew(server, directory):

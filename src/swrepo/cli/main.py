@@ -133,7 +133,17 @@ COMMANDS: dict[str, Entry] = {
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
             "alterfs": Entry("allow or forbid replicas", "server_alterfs"),
             "skeleton": Entry("make the directories of a repository's storage", "server_skeleton"),
-            "resign": Entry("sign the whitelist for another 30 days", "server_resign"),
+            "resign": Entry("sign the whitelist for another 30 days, or the manifest anew", "server_resign"),
+            "renew": Entry("sign the whitelists again that end soon: for a timer", "server_renew"),
+            "keys": Entry(
+                "show, replace, back up and restore keys",
+                entries={
+                    "show": Entry("show a repository's keys, and what is wrong with them", "server_keys_show"),
+                    "rotate": Entry("replace the key that a repository is signed with", "server_keys_rotate"),
+                    "backup": Entry("write a repository's keys to one file", "server_keys_backup"),
+                    "restore": Entry("put keys back from such a file", "server_keys_restore"),
+                },
+            ),
         },
     ),
 }

@@ -52,7 +52,7 @@ def _page(command: Command, section: int) -> Iterator[str]:
         yield from _example(command.parser)
     if command.commands:
         yield ".SH COMMANDS"
-        for inner in command.commands:
+        for inner in _listed(command):
             yield from _item(f"\\fB{_text(inner.name)}\\fR{_usage_of(inner)}", inner.summary)
         yield from _common(command)
     yield from _see_also(command)
@@ -87,6 +87,14 @@ def _synopsis(name: str, parser: ArgumentParser) -> Iterator[str]:
     usage = " ".join(parser.format_usage().split())
     yield f".B {_text(name)}"
     yield _text(re.sub(rf"^usage: {re.escape(name)} ?", "", usage)) or "\\&"
+
+
+def _listed(command: Command) -> Iterator[Command]:
+    """The commands of a group; and those of groups in it, where they have no pages of their own."""
+    for inner in command.commands:
+        yield inner
+        if command.words[0] != "swrepo":
+            yield from _listed(inner)
 
 
 def _usage_of(command: Command) -> str:

@@ -32,6 +32,7 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     """Publish the directory `source`, or the work tree, and say what that made."""
     from swrepo.cli import server_side
     from swrepo.cli.touched import touched_by
+    from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.publish.seal import TagRequest
     from swrepo.publish.settings import COMPRESSIONS, Choices
     from swrepo.publish.transaction import Publisher
@@ -45,7 +46,8 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
         external=args.external,
         voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
     )
-    with Progress("publishing", "files") as progress:
+    around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
+    with around, Progress("publishing", "files") as progress:
         publisher = Publisher(server, progress, listing, choices=choices)
         outcome = publisher.publish(fqrn, source, TagRequest(args.tag, args.message), touched)
     server_side.note_what_was_found(outcome)

@@ -1,4 +1,7 @@
-"""The four key files of a repository and its whitelist: made, imported, signed. Source: format.md 4 and 5."""
+"""The four key files of a repository: made, imported, read. Source: format.md 4 and 5.
+
+Whitelists are signed again in publish.renewal, keys replaced in publish.rotation.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from swrepo.errors import NotFound, PublishError, UsageError
+from swrepo.errors import NotFound, PermissionRefused, PublishError, UsageError
 from swrepo.format.object_id import Algorithm
-from swrepo.format.wellknown import PUBLIC_KEY, WHITELIST
 from swrepo.format.whitelist import Whitelist
-from swrepo.objects.store import WritableDocuments
-from swrepo.publish import settings
-from swrepo.publish.layout import KeyFiles, RepositoryPlaces
+from swrepo.publish.layout import KeyFiles
 from swrepo.system.atomic import make_directory, write_atomically
-from swrepo.trust.keys import Certificate
+from swrepo.trust.keys import Certificate, PublicKey
 from swrepo.trust.signer import SigningKey, sign_whitelist
 
 WHITELIST_DAYS = 30
-_SECRET = 0o400
-_PUBLIC = 0o444
+SECRET, PUBLIC = 0o400, 0o444
+"""Modes of private keys, and of what everybody may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def prepare(files: KeyFiles, fqrn: str, now: datetime) -> Keyring:
     """The keys in `files`, the missing ones made. What is there is never overwritten: it may be the only copy."""
     make_directory(files.master.parent)
     master = _key(files.master)
-    _write(files.public, master.public_key.pem, _PUBLIC, "the public key", files.master)
+    _write(files.public, master.public_key.pem, PUBLIC, "the public key", files.master)
     signing = _key(files.signing)
     if not files.certificate.exists():
-        write_atomically(files.certificate, signing.make_certificate(fqrn, now), _PUBLIC)
+        write_atomically(files.certificate, signing.make_certificate(fqrn, now), PUBLIC)
     certificate_pem = files.certificate.read_bytes()
     if Certificate.parse(certificate_pem).public_key != signing.public_key:
         raise PublishError(f"{files.certificate} is not the certificate of {files.signing}; move one of them away")
@@ -60,25 +60,35 @@ def import_keys(origin: KeyFiles, files: KeyFiles) -> None:
     make_directory(files.master.parent)
     for source, target in pairs:
         if source != target:
-            mode = _SECRET if target in (files.master, files.signing) else _PUBLIC
+            mode = SECRET if target in (files.master, files.signing) else PUBLIC
             _write(target, source.read_bytes(), mode, "a key", source)
 
 
-def renew_whitelist(places: RepositoryPlaces, documents: WritableDocuments, now: datetime, days: int) -> datetime:
-    """Sign the whitelist again, for so many days from now; when it expires. Needs the master key."""
-    found = settings.load(places.server_conf)
-    for path in (places.keys.master, places.keys.certificate):
-        if not path.exists():
-            raise NotFound(f"the key file {path} is missing; signing a whitelist needs the master key")
-    keys = prepare(places.keys, places.fqrn, now)
-    documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
-    documents.write(WHITELIST, keys.whitelist(places.fqrn, now, found.algorithm, days))
-    return now + timedelta(days=days)
+def master_key(files: KeyFiles, elsewhere: Path | None = None) -> SigningKey:
+    """The owner's key, from `elsewhere` (a file, or a directory of keys) if that is given.
+
+    NotFound where it is not, PublishError where it is not the one whose public part clients have.
+    """
+    path = elsewhere or files.master
+    if path.is_dir():
+        path /= files.master.name
+    try:
+        key = SigningKey.load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound(
+            f"the master key {path} is missing, and only it can sign a whitelist; if it is kept elsewhere, say where: "
+            "-k DIR or FILE"
+        ) from error
+    except PermissionError as error:
+        raise PermissionRefused(f"cannot read the master key {path}; run as its owner") from error
+    if files.public.exists() and key.public_key not in PublicKey.parse_all(files.public.read_bytes()):
+        raise PublishError(f"the master key {path} does not belong to {files.public}, which clients have")
+    return key
 
 
 def _key(path: Path) -> SigningKey:
     if not path.exists():
-        write_atomically(path, SigningKey.generate().pem, _SECRET)
+        write_atomically(path, SigningKey.generate().pem, SECRET)
     return SigningKey.load(path.read_bytes())
 
 

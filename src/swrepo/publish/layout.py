@@ -32,6 +32,17 @@ class KeyFiles:
         """Named as the original names them."""
         return cls(*(directory / f"{fqrn}.{suffix}" for suffix in ("masterkey", "pub", "key", "crt")))
 
+    @property
+    def previous_certificate(self) -> Path:
+        """That of the key before the last rotation; whitelists list it for a while."""
+        return self.certificate.with_suffix(".previous.crt")
+
+    @property
+    def coming(self) -> KeyFiles:
+        """Key and certificate that a rotation has made and not put in their places yet."""
+        key, certificate = (path.with_name(path.name + ".new") for path in (self.signing, self.certificate))
+        return KeyFiles(self.master, self.public, key, certificate)
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPlaces:
@@ -127,6 +138,11 @@ class ServerLayout:
     def served(self) -> Path:
         """What a web server shows below /cvmfs/."""
         return self.prefix / "srv/cvmfs"
+
+    @property
+    def hooks(self) -> Path:
+        """The administrator's shell functions, see publish.hooks."""
+        return self.prefix / "etc/cvmfs/cvmfs_server_hooks.sh"
 
     def repository(self, fqrn: str) -> RepositoryPlaces:
         """The places of `fqrn`, which its server.conf may know better; UsageError where that can be no name."""
