@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+import swrepo
 from swrepo.client.access import Access, AccessRequest
 from swrepo.config.network import NetworkParameters, ServerParameters
 from swrepo.errors import CorruptObject, ObjectNotFound
 from swrepo.format.compression import Compression
 from swrepo.net.connect import ExternalConnection
 from tests.faults import Exchange, FaultServer, instead, status, truth
+from tests.publishing import Server, fast_options
 from tests.simulated_trees import File
 from tests.simulator import MASTER, NOW, RepositorySimulator, key
 
@@ -127,3 +130,19 @@ def test_only_so_many_servers_are_used(servers) -> None:
         assert connection.files.routes.servers == urls[:1]
     finally:
         connection.close()
+
+
+def test_what_we_publish_as_external_is_read_from_where_it_lies(tmp_path: Path) -> None:
+    server = Server(tmp_path / "server", fast_options(external=True))
+    (server.tree / "data of").mkdir()
+    (server.tree / os.fsdecode(NAME[1:])).write_bytes(WHOLE)
+    (server.tree / "cut").write_bytes(CUT * 20)
+    server.publish()
+    with FaultServer({f"/ext{PATH}": WHOLE, "/ext/cut": CUT * 20}) as outside:
+        outside.always(in_parts)
+        given = {"CVMFS_EXTERNAL_URL": f"{outside.url}/ext", "CVMFS_EXTERNAL_HTTP_PROXY": "DIRECT"}
+        with swrepo.open(
+            server.places.storage, key=server.places.keys.public, cache=tmp_path / "cache", settings=given
+        ) as repository:
+            assert repository.read_bytes(NAME) == WHOLE
+            assert repository.read_bytes("/cut") == CUT * 20
