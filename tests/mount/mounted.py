@@ -88,7 +88,8 @@ class Mount:
             with suppress(SwrepoError):
                 pid = int(self.ask("pid")) if self._socket() is not None else 0
                 mounting.umount(str(self.point), lazy=True)
-                wait_until(lambda: pid == 0 or not Path(f"/proc/{pid}").exists())
+                # The end brings the cache to the disk (syncfs), and with it whatever else this machine is writing.
+                wait_until(lambda: pid == 0 or not Path(f"/proc/{pid}").exists(), seconds=120)
 
     def _socket(self) -> Path | None:
         return next(iter((self.directory / "control").glob("cvmfs_io.*")), None)

@@ -125,16 +125,12 @@ class Mounted:
         for access in self.accesses.values():
             access.choose_again()
 
-    def settle(self) -> None:
-        """What was fetched is on the disk afterwards."""
-        for access in self.accesses.values():
-            access.cache.settle()
-
     def close(self) -> None:
-        """Let go of caches and connections, in order."""
+        """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""
         if self.learned is not None:
             self.learned.local.close()
-        self.settle()
+        for access in self.accesses.values():
+            access.cache.settle()
         if self._access is not None:
             self._access.close()
         if self.repositories is not None:

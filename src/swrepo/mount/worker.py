@@ -74,7 +74,6 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
     if makes_room:
         log.info("the worker %d makes room for a new program", os.getpid())
         watch.close()
-        mounted.settle()
         return RENEW
     _unmount(mounted, loop)
     watch.close()

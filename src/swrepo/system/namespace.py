@@ -15,12 +15,18 @@ from swrepo.errors import PermissionRefused
 from swrepo.system import mounts
 
 _SETTINGS = Path("/proc/sys")
+_SETFCAP = 31
+_ROOT_WITHOUT_RIGHTS = (
+    "root of this container lacks CAP_SETFCAP, without which the kernel maps no root into one "
+    "(docker, podman: --cap-add SETFCAP, or run as another user: --user 1000)"
+)
 
 
 def enter() -> None:
     """Put this process, which has one thread, into a namespace of its own. PermissionRefused says what forbids it."""
     if not _enter_as_root():
         uid, gid = os.geteuid(), os.getegid()
+        cannot_map = uid == 0 and not _has_capability(_SETFCAP)
         try:
             mounts.unshare(mounts.NEW_USERS | mounts.NEW_MOUNTS)
             with suppress(FileNotFoundError):
@@ -28,7 +34,8 @@ def enter() -> None:
             _write("uid_map", f"{uid} {uid} 1")
             _write("gid_map", f"{gid} {gid} 1")
         except OSError as error:
-            raise PermissionRefused(f"no user namespace can be made here: {_reason(error)}") from error
+            reason = _ROOT_WITHOUT_RIGHTS if cannot_map and error.errno == errno.EPERM else _reason(error)
+            raise PermissionRefused(f"no user namespace can be made here: {reason}") from error
     try:
         # Mounts of the machine still come in; ours do not get out.
         mounts.mount("none", "/", None, mounts.REC | mounts.SLAVE)
@@ -73,6 +80,14 @@ def _reason(error: OSError) -> str:
             "(docker, podman: --security-opt seccomp=unconfined)"
         )
     return f"{error.strerror} (the kernel, or its security module)"
+
+
+def _has_capability(number: int) -> bool:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) >> number & 1)
+    return True
 
 
 def _setting(name: str) -> str | None:
