@@ -7,6 +7,10 @@ The worker tells through a pipe that it is ready, or why it cannot be, and gives
 (mount.handover). A pipe that only the guard holds open tells the worker that the guard is gone. The guard does nothing
 else, so it has no reason to die; when workers die one after another, it gives up and takes the mount away.
 
+In the background both leave the caller's session, but not before the mount answers: who mounts on a directory of an
+automounter (autofs, systemd) is known to the kernel by its process group, and anybody else who touches the directory
+meanwhile waits for the mount. A second pipe tells the guard when the worker has left.
+
 A worker that ends with `RENEW` asks for its place to be taken by a program that is started anew, with the code and the
 configuration of that moment (mount.renewal). Where that one cannot go on, a worker of the guard's own code does.
 """
@@ -53,13 +57,20 @@ _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
 class Report:
-    """The worker's one message to who waits for the mount."""
+    """The worker's one message to who waits for the mount, and for its end, which is there when the guard has it too.
 
-    def __init__(self, descriptor: int) -> None:
+    `session`: a pipe of which the guard waits for the end; with it, the worker leaves the session when it is ready.
+    """
+
+    def __init__(self, descriptor: int, session: int = -1) -> None:
         self._descriptor = descriptor
+        self._session = session
 
     def ready(self) -> None:
         """The mount answers."""
+        if self._session >= 0:
+            os.setsid()
+            os.close(self._session)
         self._send({"error": None})
 
     def failed(self, error: BaseException) -> None:
@@ -100,7 +111,7 @@ def run_in_background(
 def run_in_foreground(worker: Worker, clean_up: Callable[[], None], successor: Successor) -> int:
     """Guard a worker until it ends; its exit code. Raises the worker's error when it cannot mount."""
     receiver, sender = os.pipe()
-    code = _guard(worker, clean_up, successor, receiver, sender)
+    code = _guard(worker, clean_up, successor, receiver, Report(sender))
     message = _receive(receiver)
     if message is not None:
         _raise_reported(message)
@@ -116,24 +127,41 @@ def _become_guard(
     sender: int,
 ) -> int:
     os.close(receiver)
-    os.setsid()
     os.chdir("/")
     detach()
-    return _guard(worker, clean_up, successor, -1, sender)
+    mounting, session = os.pipe()
+
+    def leave_session() -> None:
+        """Once the worker has left it, or has ended."""
+        os.close(session)
+        os.read(mounting, 1)
+        os.close(mounting)
+        os.setsid()
+
+    return _guard(worker, clean_up, successor, mounting, Report(sender, session), leave_session)
 
 
-def _guard(worker: Worker, clean_up: Callable[[], None], successor: Successor, receiver: int, sender: int) -> int:
+def _guard(
+    worker: Worker,
+    clean_up: Callable[[], None],
+    successor: Successor,
+    receiver: int,
+    report: Report,
+    when_it_answers: Callable[[], None] = lambda: None,
+) -> int:
+    """`receiver` is of no use to workers. `when_it_answers` waits until the first one is ready or has ended."""
     child = _Child()
     handover = Handover()
     alive, held = os.pipe()
-    unwanted = [held, receiver] if receiver >= 0 else [held]
-    report = Report(sender)
+    unwanted = [held, receiver]
     failures = quick = 0
     renewed = False  # whether the next worker is a program that is started anew
     while True:
         started = time.monotonic()
         work = partial(successor, handover, alive) if renewed else partial(_work, worker, report, alive, handover)
         child.start(work, unwanted)
+        when_it_answers()
+        when_it_answers, unwanted = lambda: None, [held]
         report.close()
         code = child.wait()
         served = handover.receive()

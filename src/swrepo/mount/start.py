@@ -20,20 +20,24 @@ from swrepo.mount.request import MountRequest
 
 log = logging.getLogger(__name__)
 
+_OURS = "fuse.swrepo"
+
 __all__ = ["MountRequest", "mount", "take_over", "umount"]
 
 
 def mount(request: MountRequest) -> int:
     """Mount as `request` says; an exit code. Raises why it cannot be done. Forks, so only where there is one thread."""
-    if not request.is_given_connection:
+    place = None if request.is_given_connection else os.path.realpath(request.mountpoint)
+    if place is not None:
         _clear_the_way(request.mountpoint)
 
     def work(report: Report, guard_alive: int, handover: Handover) -> int:
         return worker.serve(request, report, guard_alive, handover, in_foreground=request.foreground)
 
     def clean_up() -> None:
-        if not request.is_given_connection:
-            _remove_dead(request.mountpoint)
+        # By now an automounter may lie in wait there: a path that is no mount of ours is not touched.
+        if place is not None and mounting.mounted_at(place) == _OURS:
+            _remove_dead(place)
 
     def successor(handover: Handover, guard_alive: int) -> NoReturn:
         renewal.become(request.again, handover, guard_alive)
@@ -81,7 +85,7 @@ def _clear_the_way(mountpoint: str) -> None:
     """A mount whose worker was killed together with its guard is removed; a living one is in the way."""
     _remove_dead(mountpoint)
     kind = mounting.mounted_at(os.path.realpath(mountpoint))
-    if kind == "fuse.swrepo":
+    if kind == _OURS:
         raise Busy(f"{mountpoint} is mounted already; unmount it first (swrepo umount {mountpoint})")
 
 
