@@ -9,6 +9,7 @@
     │       └── RepositoryNotFound no server has a repository of this name (ENOENT)
     ├── NotADirectory, IsADirectory, NotASymlink, SymlinkLoop, NoAttribute, ReadOnly
     ├── Unreachable                every route failed; carries the list of tries
+    │   └── NoConnection, TimedOut the same, as repositories for Python programs raise it
     ├── FormatError                bytes that are not what the format says
     ├── CorruptObject              bytes that do not match their name
     │   ├── CorruptCatalog, CorruptCertificate
@@ -138,14 +139,27 @@ class ReadOnly(SwrepoError, OSError):
 class Unreachable(SwrepoError):
     """Every route to a document or object failed.
 
-    `tries` holds one sentence per attempt, in order.
+    `tries` holds one sentence per attempt, in order. `timed_out`: whether each of them ended because nothing came.
     """
 
     exit_code = 6
 
-    def __init__(self, message: str, tries: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, tries: tuple[str, ...] = (), *, timed_out: bool = False) -> None:
         self.tries = tries
+        self.timed_out = timed_out
         super().__init__(message if not tries else f"{message}: " + "; ".join(tries))
+
+
+class NoConnection(Unreachable, ConnectionError):
+    """Every route failed; for Python programs, which know it as a ConnectionError."""
+
+    errno = _errno.EIO
+
+
+class TimedOut(Unreachable, TimeoutError):
+    """No route answered in time; for Python programs, which know it as a TimeoutError."""
+
+    errno = _errno.EIO
 
 
 class FormatError(SwrepoError):

@@ -235,8 +235,27 @@ def become_macos() -> None:
     refuse_names(no_such_bytes)
 
 
+def locks_of_bytes() -> None:
+    """Its locks: of a part of a file, for one process, and not to wait for unless that is asked for."""
+    import fcntl
+
+    lockf, kinds = fcntl.lockf, {1: fcntl.LOCK_EX, 2: fcntl.LOCK_EX | fcntl.LOCK_NB, 0: fcntl.LOCK_UN}
+
+    def locking(descriptor, mode, count):
+        start = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            lockf(descriptor, kinds[mode], count, start)
+        except OSError as error:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
+
+    found = types.ModuleType("msvcrt")
+    found.LK_UNLCK, found.LK_LOCK, found.LK_NBLCK, found.locking = 0, 1, 2, locking
+    sys.modules["msvcrt"] = found
+
+
 def become_windows() -> None:
     sys.platform = "win32"
+    locks_of_bytes()
     remove(LINUX_ONLY)
     remove(POSIX_ONLY)
     sys.modules.update(dict.fromkeys(POSIX_MODULES))

@@ -25,7 +25,7 @@ from threading import Thread
 import pytest
 
 from swrepo.client.local_files import folded, folds_case, windows_objection
-from swrepo.errors import MountFailed
+from swrepo.errors import Busy, MountFailed
 from swrepo.system.positional import SharedPosition
 from tests.golden import CLOCK, golden, variants_of_this_machine
 
@@ -207,6 +207,33 @@ def test_an_export_is_made_and_brought_up_to_date(run: Run, system: str, tmp_pat
     second = json.loads(run(system, "export", "hardlinks", "", str(out), "--json", "--delete", code=code).stdout)
     assert (second["files"] + second["links"] > 0, second["removed"]) == (True, 1)
     assert hashlib.sha256(victim.read_bytes()).hexdigest() == rows[0].sha256
+
+
+EXPORTER = """
+import sys
+from pathlib import Path
+from swrepo.api.export import NOTES
+from swrepo.system.file_lock import try_to_lock
+notes = Path(ARGUMENTS[0]) / NOTES
+notes.mkdir(parents=True)
+with open(notes / "lock", "ab") as lock:
+    assert try_to_lock(lock.fileno())
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("system", FOREIGN)
+def test_two_exports_into_one_directory_do_not_meet(run: Run, system: str, tmp_path: Path) -> None:
+    out = tmp_path / "export"
+    words = [sys.executable, str(RUNNER), system, CLOCK.isoformat(), "-c", EXPORTER, str(out)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "locked\n"
+        done = run(system, "export", "none", "", str(out), "--adopt", code=Busy.exit_code)
+        assert b"another export writes to" in done.stderr
+        first.communicate("\n", timeout=60)
+    run(system, "export", "none", "", str(out), "--adopt")
 
 
 READER = """

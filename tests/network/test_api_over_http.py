@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import fsspec
 import pytest
 
 import swrepo
@@ -24,6 +26,12 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+class OneAnswer(Handler):
+    """No connection is kept, so that a server that is shut down answers nobody."""
+
+    protocol_version = "HTTP/1.0"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +100,34 @@ def test_what_was_fetched_is_read_when_no_server_answers(
 def test_a_repository_that_the_server_does_not_have_is_not_found(url: str, server: Server) -> None:
     with pytest.raises(RepositoryNotFound):
         swrepo.open(url.replace("sw.example", "no.example"), key=server.places.keys.public)
+
+
+def test_where_no_server_answers_it_is_a_connection_error(url: str, web: ThreadingHTTPServer, server: Server) -> None:
+    web.RequestHandlerClass = partial(OneAnswer, directory=str(server.places.storage.parents[1]))
+    with swrepo.open(url, key=server.places.keys.public, settings={"CVMFS_MAX_RETRIES": "0"}) as repo:
+        file = repo.open("7", "rb", buffering=0)
+        web.shutdown()
+        web.server_close()
+        for use in (file.read, lambda: repo.read_text("8"), repo.fetch, repo.refresh):
+            with pytest.raises(ConnectionError) as raised:
+                use()
+            assert isinstance(raised.value, Unreachable)
+            assert raised.value.tries
+            assert "127.0.0.1" in str(raised.value)
+    fs = fsspec.filesystem("cvmfs", server_url=url, key=server.places.keys.public, cache="elsewhere")
+    with pytest.raises(ConnectionError):
+        fs.cat_file(f"{server.fqrn}/9")
+
+
+def test_where_servers_let_the_time_pass_it_is_a_timeout_error(server: Server, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SWREPO_PREFIX", str(tmp_path / "client"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/cvmfs/{server.fqrn}"
+        settings = {"CVMFS_MAX_RETRIES": "0", "CVMFS_TIMEOUT_DIRECT": "1"}
+        with pytest.raises(TimeoutError) as raised:
+            swrepo.open(url, key=server.places.keys.public, settings=settings)
+    assert isinstance(raised.value, Unreachable)
+    assert raised.value.exit_code == Unreachable.exit_code
 
 
 def _read(repo: swrepo.Repository, tree: Path, numbers: range) -> None:

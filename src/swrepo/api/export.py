@@ -26,11 +26,7 @@ from swrepo.format.paths import ROOT
 from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
 from swrepo.repository.walk import Changed, diff
-
-try:
-    import fcntl
-except ImportError:  # Windows: two exports into one directory are the user's to avoid there
-    fcntl = None  # type: ignore[assignment]
+from swrepo.system.file_lock import try_to_lock
 
 log = logging.getLogger(__name__)
 
@@ -162,12 +158,9 @@ def _hides_a_change(step: Changed, older: Revision, newer: Revision) -> bool:
 def _alone(directory: Path) -> Iterator[None]:
     notes = directory / NOTES
     notes.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(notes / _LOCK, "wb") as lock:
-        try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy(f"another export writes to {directory}; wait for it to end") from error
+    with open(notes / _LOCK, "ab") as lock:
+        if not try_to_lock(lock.fileno()):
+            raise Busy(f"another export writes to {directory}; wait for it to end")
         yield
 
 

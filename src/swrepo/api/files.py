@@ -6,6 +6,7 @@ import io
 import os
 from typing import IO, Any, cast
 
+from swrepo.api.os_errors import all_raise_os_errors
 from swrepo.errors import ReadOnly
 from swrepo.repository.content import Content
 
@@ -14,6 +15,7 @@ _ACCEPTED = frozenset("rbt")
 _WRITING = frozenset("wax+")
 
 
+@all_raise_os_errors
 class RawFile(io.RawIOBase):
     """The bytes of one file, unbuffered. It keeps them, whatever the repository shows meanwhile."""
 

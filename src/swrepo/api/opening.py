@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from swrepo.api.os_errors import raises_os_errors
 from swrepo.api.repository import Repository
 from swrepo.client.access import open_access
 from swrepo.client.opening import access_request, sources
@@ -23,6 +24,7 @@ AnyFile: TypeAlias = "str | os.PathLike[str]"
 Keys: TypeAlias = "AnyFile | Iterable[AnyFile] | None"
 
 
+@raises_os_errors
 def open_repository(
     location: AnyFile,
     *,
@@ -41,7 +43,8 @@ def open_repository(
     objects, by default the one that mounts use. `proxy` is like CVMFS_HTTP_PROXY; `settings` are parameters that win
     over every configuration file.
 
-    Raises UsageError, ConfigError; RepositoryNotFound, Unreachable; TrustError, CorruptObject; PathNotFound (the tag).
+    Raises UsageError, ConfigError; RepositoryNotFound; Unreachable, which is a ConnectionError or TimeoutError;
+    TrustError, CorruptObject; PathNotFound (the tag).
     """
     target = parse(os.fspath(location))
     if target.path:

@@ -12,6 +12,7 @@ from typing import IO, Any, Literal, Self, overload
 from swrepo.api import globbing, warming
 from swrepo.api.entries import MISSING, DirEntry
 from swrepo.api.files import check_mode, opened
+from swrepo.api.os_errors import all_raise_os_errors
 from swrepo.api.parallel import JOBS
 from swrepo.api.paths import AnyPath, raw, rooted, text
 from swrepo.api.values import Fetched, Stat, Tag, stat_of, tag_of
@@ -28,6 +29,7 @@ from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
 
 
+@all_raise_os_errors
 class Repository:
     """An open repository, at one revision until `refresh`. Use it in a `with`, or close it, or just forget it.
 

@@ -85,7 +85,8 @@ class Report:
 
     def _send(self, message: dict[str, str | None]) -> None:
         if self._descriptor >= 0:
-            os.write(self._descriptor, json.dumps(message).encode())
+            with suppress(BrokenPipeError):  # who waited was killed; the mount goes on, or ends with its guard
+                os.write(self._descriptor, json.dumps(message).encode())
             self.close()
 
 

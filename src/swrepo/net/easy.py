@@ -146,7 +146,8 @@ def fault_of(easy: Easy, code: int, text: str) -> TransferFailed:
     through = f" through proxy {proxy}" if proxy else ""
     address = None if proxy else easy.curl.getinfo(pycurl.PRIMARY_IP) or None
     fault = _FAULTS.get(code, Fault.BROKEN)
-    return TransferFailed(f"{url}{through}: {text or f'libcurl error {code}'}", fault, address)
+    sentence = f"{url}{through}: {text or f'libcurl error {code}'}"
+    return TransferFailed(sentence, fault, address, timed_out=code == pycurl.E_OPERATION_TIMEDOUT)
 
 
 def host_and_port(url: str) -> tuple[str, int]:

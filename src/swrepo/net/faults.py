@@ -28,8 +28,8 @@ class Fault(Enum):
 class TransferFailed(Unreachable):
     """One transfer ended without a complete response."""
 
-    def __init__(self, message: str, fault: Fault, address: str | None = None) -> None:
+    def __init__(self, message: str, fault: Fault, address: str | None = None, *, timed_out: bool = False) -> None:
         """`address`: the server's, where a connection to it came about."""
         self.fault = fault
         self.address = address
-        super().__init__(message)
+        super().__init__(message, timed_out=timed_out)

@@ -188,6 +188,7 @@ class RemoteRepository:
                 if error.fault is Fault.CANCELLED:
                     raise
                 with self._counting(step.route):
+                    walk.timeouts += error.timed_out
                     walk.failed(step, error.fault, str(error), self._addresses(step.route, error))
             except CorruptObject as error:
                 corrupt = corrupt or error
@@ -313,4 +314,4 @@ def _verdict(what: str, walk: Walk, corrupt: CorruptObject | None) -> Exception:
         return corrupt
     if walk.is_missing_everywhere:
         return ObjectNotFound(f"no server has {what}: " + "; ".join(walk.tries))
-    return Unreachable(f"cannot get {what}", tuple(walk.tries))
+    return Unreachable(f"cannot get {what}", tuple(walk.tries), timed_out=0 < walk.timeouts == len(walk.tries))

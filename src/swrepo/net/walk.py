@@ -51,6 +51,7 @@ class Walk:
         self._addresses_out: set[tuple[str, str]] = set()
         self._was_in_use = False
         self.tries: list[str] = []
+        self.timeouts = 0  # how many of them ended because nothing came
         self.missing: set[str] = set()
 
     def next(self, now: float = 0.0) -> Step | None:
