@@ -162,6 +162,7 @@ def test_who_opens_at_once_what_the_profile_brings_waits_for_it_and_nothing_trav
         for path in PROGRAM:
             assert read(mount, path) == CONTENT[path]
         settled(mount, 1)
+        assert "ahead walk fetched" not in ahead(mount), "nobody guesses where a list knows"
         assert read(mount, CHUNKED) == CONTENT[CHUNKED]
     objects = objects_of(server)
     assert len(objects) == len(set(objects))

@@ -75,8 +75,11 @@ class Adapter:
         self.vfs = vfs
         self.magic: MagicAttributes | None = None
         self.room: Callable[[], tuple[int, int] | None] = lambda: None
-        self.seen: Callable[[FileRead], object] = lambda _read: None
-        """Told, on the loop's thread and after the answer, of files that are opened and of chunks that are read."""
+        self.seen: Callable[[FileRead], bool] = lambda _read: False
+        """Told, on the loop's thread and after the answer, of files that are opened and of chunks that are read.
+
+        Says whether a list knows what comes next: then nobody has to guess.
+        """
         self._pool = pool
         self._validity = validity
         self._knows_root = knows_root
@@ -257,8 +260,11 @@ class Adapter:
             later = self.session.deliver(request, found)
         else:
             return found
+        is_listed = False
         if is_new or content.chunks:  # behind what somebody waits for
-            self.seen(FileRead(request.node, request.pid, content, offset, size, is_new))
+            is_listed = self.seen(FileRead(request.node, request.pid, content, offset, size, is_new))
+        if is_listed:
+            return later
         if content.chunks:
             self.ahead.chunk_read(request.node, content, offset)
         elif found is None or expected:

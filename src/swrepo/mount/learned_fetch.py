@@ -7,9 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from functools import partial
 
 from swrepo.errors import SwrepoError
+from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import parent
 from swrepo.fuse.session import Session
 from swrepo.mount.ahead_fetch import ReadingAhead
@@ -17,19 +19,21 @@ from swrepo.mount.ahead_ledger import Origin
 from swrepo.mount.learned import Start, Triggers
 from swrepo.mount.learned_packs import PackItem, Packs
 from swrepo.mount.learned_plan import Plan, Planner
+from swrepo.mount.openings import FileRead
 from swrepo.mount.reads import Reads
 from swrepo.objects.packs import PackedObjects
 from swrepo.objects.store import BringsAhead, ObjectSource
 from swrepo.repository import profiles
-from swrepo.repository.content import Content
 
 log = logging.getLogger(__name__)
 
 _CATALOG_TASKS = 8
+_REMEMBERED = 100_000
+"""Objects of which it is known that a list has them."""
 
 
 class Learned:
-    """One for a mount. `opened` is called by the loop's thread. `source`: where a repository's objects come from."""
+    """One for a mount. `seen` is called by the loop's thread. `source`: where a repository's objects come from."""
 
     def __init__(
         self,
@@ -46,29 +50,43 @@ class Learned:
         self._source = source
         self.packs = Packs(pool, session, reads, ahead.ledger)
         self.local = triggers.local
+        self._lock = threading.Lock()  # guards _reading
+        self._reading = 0
+        self._listed: set[ObjectId] = set()
         self.started = 0
         """Profiles and bundles whose trigger was opened."""
 
-    def opened(self, node: int, content: Content) -> None:
-        """A file is read that was not open."""
-        for start in self._triggers.of(node, content):
+    def seen(self, read: FileRead) -> bool:
+        """A file is opened, or another chunk is read: start what that starts, and say whether a list has it."""
+        for start in self._triggers.of(read.node, read.content) if read.is_new else ():
             self.started += 1
+            with self._lock:
+                self._reading += 1
             try:
                 self._pool.submit(self._safely, start)
             except RuntimeError:  # the mount ends, and the pool takes no more work
-                return
+                return True
+        if self._reading:
+            return True
+        return bool(self._listed) and any(want.id in self._listed for want in read.content.wants(read.offset, 1))
 
     def _safely(self, start: Start) -> None:
         """Runs in the pool."""
         try:
-            self._run(start)
+            with ExitStack() as reading:
+                reading.callback(self._was_read)
+                self._run(start, was_read=reading.close)
         except SwrepoError as error:
             log.info("%s fetches nothing: %s", start.name, error)
         except Exception:
             log.exception("fetching what %s lists failed", start.name)
 
-    def _run(self, start: Start) -> None:
-        """Read the list, and begin to fetch what is in catalogs that are here while others are loaded."""
+    def _was_read(self) -> None:
+        with self._lock:
+            self._reading -= 1
+
+    def _run(self, start: Start, was_read: Callable[[], None]) -> None:
+        """Read the list, and begin to fetch what is in catalogs that are here, or did not change; load the others."""
         objects, source = start.revision.objects, self._source(start.volume.name)
         if not isinstance(objects, BringsAhead) or source is None:
             return
@@ -83,6 +101,7 @@ class Learned:
                 one or profiles.as_noted(file, is_unchanged=is_unchanged(parent(file.path))) for file, one in found
             ]
             self._begin(start, planner.plan([one for one in taken if one is not None]), source)
+            was_read()
             waiting = tuple(file for file, one in found if one is None)
             load = start.revision.tree.find
             tasks = [partial(load, directory) for directory in profiles.missing_catalogs(start.revision, listed)]
@@ -93,6 +112,9 @@ class Learned:
     def _begin(self, start: Start, chosen: Plan, source: ObjectSource) -> None:
         objects = start.revision.objects
         assert isinstance(objects, BringsAhead)  # noqa: S101 - who calls has looked
+        if len(self._listed) > _REMEMBERED:
+            self._listed = set()
+        self._listed.update(want.id for wants in (chosen.singles, *chosen.packs.values()) for want in wants)
         items = []
         for number, wants in chosen.packs.items():
             try:

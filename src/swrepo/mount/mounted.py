@@ -136,10 +136,9 @@ class Mounted:
         if self.repositories is not None:
             self.repositories.close()
 
-    def _seen(self, read: FileRead) -> None:
+    def _seen(self, read: FileRead) -> bool:
         self.openings.note(read)
-        if read.is_new and self.learned is not None:
-            self.learned.opened(read.node, read.content)
+        return self.learned is not None and self.learned.seen(read)
 
     def _learned(self) -> Learned:
         triggers = Triggers(self.vfs, self.request.learned, self._fqrn_of)

@@ -33,7 +33,7 @@ class Opens:
         self._deadlines = deadlines
         self._ahead = ahead
         self._files = files
-        self.seen: Callable[[FileRead], object] = lambda _read: None
+        self.seen: Callable[[FileRead], bool] = lambda _read: False
 
     def open(self, request: Request) -> bytes | Later:
         """Handler of OPEN."""
@@ -54,9 +54,8 @@ class Opens:
         else:
             later = self._session.deliver(request, self._opened(node, descriptor))
         self._ahead.is_used(content)
-        if is_new:
-            self.seen(FileRead(node, request.pid, content, 0, content.size, is_new))
-        if descriptor is None or self._ahead.expects(node):
+        is_listed = is_new and self.seen(FileRead(node, request.pid, content, 0, content.size, is_new))
+        if (descriptor is None or self._ahead.expects(node)) and not is_listed:
             self._ahead.opened(node)
         return later
 
