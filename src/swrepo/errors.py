@@ -28,6 +28,7 @@
     ├── PermissionRefused          the machine does not let us
     ├── MountFailed
     ├── PublishError               a tree that cannot be published as it is
+    ├── InTransaction, NotInTransaction
     └── CloudRefused               a cloud did not do what it was asked for
 
 What the operating system itself would say of a path is also the class that Python has for it (`PathNotFound` is a
@@ -302,3 +303,17 @@ class CloudRefused(SwrepoError):
     """A cloud did not do what it was asked for: no quota, no room, a fault of its own."""
 
     exit_code = 29
+
+
+class InTransaction(SwrepoError):
+    """A transaction is open already."""
+
+    errno = _errno.EEXIST
+    exit_code = 30
+
+
+class NotInTransaction(SwrepoError):
+    """No transaction is open."""
+
+    errno = _errno.EINVAL
+    exit_code = 31

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
 from swrepo.cli.exits import guarded
 from swrepo.cli.main import COMMANDS, Entry, dispatch
-from swrepo.errors import UsageError
+from swrepo.errors import Busy, InTransaction, NotInTransaction, UsageError
 
 PROGRAM = "cvmfs_server"
 
+_CODES = {InTransaction.exit_code: errno.EEXIST, NotInTransaction.exit_code: errno.EINVAL, Busy.exit_code: errno.EBUSY}
+"""Exit codes that scripts of CernVM-FS's users ask for."""
+
 _NOT_YET = {
-    "transaction": "none is needed: change the work tree, and publish",
-    "abort": "nothing is published before 'publish', so there is nothing to abort; 'sync' shows what changed",
-    "mount": "the work tree is a plain directory and needs no mount",
     "serve": "'swrepo serve' serves the repositories of this server",
     **dict.fromkeys(
         (
@@ -48,7 +49,8 @@ def commands() -> dict[str, Entry]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words), PROGRAM)
+    code = guarded(lambda: _run(words), PROGRAM)
+    return _CODES.get(code, code)
 
 
 def _run(words: list[str]) -> int:

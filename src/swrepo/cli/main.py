@@ -118,6 +118,9 @@ COMMANDS: dict[str, Entry] = {
         entries={
             "mkfs": Entry("create a repository", "server_mkfs"),
             "publish": Entry("publish what changed in the work tree", "server_publish"),
+            "transaction": Entry("open a transaction: a writable view of the last revision", "server_transaction"),
+            "abort": Entry("give up a transaction", "server_abort"),
+            "mount": Entry("bring the views of repositories back after a reboot", "server_mount"),
             "sync": Entry("show what publishing would change", "server_sync"),
             "info": Entry("show a repository's state", "server_info"),
             "list": Entry("list the repositories of this server", "server_list"),

@@ -30,7 +30,7 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
 
 def publish(args: argparse.Namespace, repository: str | None, source: Path | None) -> None:
     """Publish the directory `source`, or the work tree, and say what that made."""
-    from swrepo.cli import server_side
+    from swrepo.cli import server_side, transactions
     from swrepo.cli.touched import touched_by
     from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.publish.seal import TagRequest
@@ -39,7 +39,8 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
 
     server = server_side.layout()
     fqrn = server_side.which(server, repository)
-    touched = touched_by(args, source or server.repository(fqrn).worktree)
+    places = server.repository(fqrn)
+    touched = touched_by(args, source or places.worktree)
     listing = server_side.Listing(everything=True) if args.verbose and not args.json else None
     choices = Choices(
         compression=None if args.compression is None else COMPRESSIONS[args.compression],
@@ -49,7 +50,11 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
     with around, Progress("publishing", "files") as progress:
         publisher = Publisher(server, progress, listing, choices=choices)
-        outcome = publisher.publish(fqrn, source, TagRequest(args.tag, args.message), touched)
+        tag = TagRequest(args.tag, args.message)
+        if source is None and transactions.union_of(places).is_used:
+            outcome = transactions.publish(publisher, fqrn, tag)
+        else:
+            outcome = publisher.publish(fqrn, source, tag, touched)
     server_side.note_what_was_found(outcome)
     if args.json:
         write_json(server_side.outcome_record(fqrn, outcome))

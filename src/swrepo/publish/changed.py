@@ -25,11 +25,13 @@ _MARKERS = (NESTED_MARKER, AUTO_MARKER)
 class Touched(NamedTuple):
     """What may have changed since the last revision, as paths of the repository.
 
-    `trees` with all that is below them; of `entries` that are directories only themselves.
+    `trees` with all that is below them; of `entries` that are directories only themselves. `is_merged`: the source
+    shows the last revision too, as a union mount does, with all of its markers.
     """
 
     trees: frozenset[bytes] = frozenset()
     entries: frozenset[bytes] = frozenset()
+    is_merged: bool = False
 
     @property
     def is_everything(self) -> bool:

@@ -75,9 +75,10 @@ def survey(
     limits = LimitCheck(settings.limits, faults)
     with Revision(base.root, repository.objects, base.size) as revision:
         last = Published(revision)
+        is_merged = touched is not None and touched.is_merged
         is_partial = touched is not None and not touched.is_everything
         known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
-        places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults))
+        places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
         scan = TreeDiff(tree, last, settings.rules, known, faults, places)
         reader = FileReader(
             storage.source, storage.store, settings.encoder, settings.chunks, settings.packing, settings.external, tree

@@ -1,0 +1,76 @@
+"""Transactions from the command line: the view of a repository on this server, and its publication."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from swrepo.cli.output import note
+from swrepo.errors import Busy, InTransaction, PublishError
+from swrepo.format.paths import ROOT
+from swrepo.publish import overlay
+from swrepo.publish.changed import Touched
+from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+from swrepo.publish.seal import TagRequest
+from swrepo.publish.transaction import Outcome, Publisher
+from swrepo.publish.union import Union, mount_by_command
+from swrepo.system.lock import exclusive
+
+_POLL = 1.0
+
+
+def union_of(places: RepositoryPlaces) -> Union:
+    """The view of a repository, mounted by this very program."""
+    isolated = ["-I"] if sys.flags.isolated else []
+    return Union(places, mount_by_command([sys.executable, *isolated, "-m", "swrepo.cli.main"]))
+
+
+def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
+    """Open a transaction; for `wait` seconds try again while another one is open."""
+    union = union_of(server.repository(fqrn))
+    until = time.monotonic() + wait
+    while True:
+        try:
+            if not union.is_used:
+                _check_that_nothing_is_lost(server, fqrn)
+            with exclusive(union.places.lock, f"opening a transaction of {fqrn}"):
+                union.begin()
+                return
+        except (InTransaction, Busy):
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_POLL)
+
+
+def _check_that_nothing_is_lost(server: ServerLayout, fqrn: str) -> None:
+    """The first transaction hides the plain work tree: what is in there must have been published."""
+    found: list[bytes] = []
+    Publisher(server, report=lambda change: found.append(change.path)).sync(fqrn)
+    others = [path for path in found if path != ROOT]
+    if others:
+        raise PublishError(
+            f"the work tree of {fqrn} has changes that were not published ({os.fsdecode(others[0])}, for one), and a "
+            "transaction would hide them; publish them first"
+        )
+
+
+def publish(publisher: Publisher, fqrn: str, tag: TagRequest) -> Outcome:
+    """Publish what was changed in the open transaction, and close it. What fails leaves it open."""
+    union = union_of(publisher.layout.repository(fqrn))
+    os.chdir("/")  # else we would be the one who uses the view
+    union.freeze()
+    try:
+        touched = changes(union)
+        outcome = publisher.publish(fqrn, union.places.worktree, tag, touched)
+    except BaseException:
+        union.thaw()
+        raise
+    if users := union.end():
+        note(f"{users}: still there, and sees the old state until it leaves {union.places.worktree}")
+    return outcome
+
+
+def changes(union: Union) -> Touched:
+    """What was touched in the open transaction."""
+    return overlay.touched(os.fsencode(union.upper))

@@ -1,0 +1,221 @@
+"""Transactions on real overlayfs: a writable view of the last revision, published or given up. Needs root."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from swrepo.fuse.mount import mounted_at, umount
+from swrepo.publish.layout import ServerLayout
+from tests.mount.mounted import require_fuse
+from tests.mount.programs import PROGRAMS
+
+FQRN = "sw.example.org"
+
+pytestmark = [
+    pytest.mark.mount,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts overlayfs"),
+]
+
+
+class Server:
+    """A server whose spool directory is a file system that overlayfs takes."""
+
+    def __init__(self, prefix):
+        self.prefix = prefix
+        self.places = ServerLayout(prefix).repository(FQRN)
+        self.tree = self.places.worktree
+        self.run("mkfs", FQRN)
+        (self.tree / "kept").write_text("kept\n")
+        (self.tree / "gone").write_text("gone\n")
+        (self.tree / "directory/below").mkdir(parents=True)
+        (self.tree / "directory/one").write_text("one\n")
+        os.link(self.tree / "directory/one", self.tree / "directory/two")
+        self.run("publish", FQRN)
+
+    def run(self, *words, code=0):
+        environment = {**os.environ, "SWREPO_PREFIX": str(self.prefix)}
+        command = [PROGRAMS / "cvmfs_server", *words]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd="/")
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+    def served(self):
+        """What a client sees: path -> text, target or None for directories."""
+        environment = {**os.environ, "SWREPO_PREFIX": str(self.prefix)}
+        out = self.prefix / "export"
+        shutil.rmtree(out, ignore_errors=True)
+        words = [PROGRAMS / "swrepo", "export", "--key", self.places.keys.public, self.places.storage, out]
+        subprocess.run(words, env=environment, check=True, capture_output=True)
+        shutil.rmtree(out / ".swrepo-export")  # its own notes
+        return contents(out)
+
+    def lose_mounts(self):
+        for point in (self.tree, self.places.spool / "rdonly"):
+            while mounted_at(str(point)) is not None:
+                umount(str(point), lazy=True)
+
+
+def contents(top):
+    found = {}
+    for directory, names, files in os.walk(top):
+        for name in (*names, *files):
+            path = os.path.join(directory, name)
+            status, shown = os.lstat(path), os.path.relpath(path, top)
+            if stat.S_ISDIR(status.st_mode):
+                found[shown] = None
+            elif stat.S_ISLNK(status.st_mode):
+                found[shown] = f"-> {os.readlink(path)}"
+            else:
+                with open(path, encoding="utf-8") as file:
+                    found[shown] = f"{status.st_mode & 0o7777:o} {file.read()}"
+    return found
+
+
+@pytest.fixture
+def server(tmp_path):
+    require_fuse()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+    found = Server(disk)
+    try:
+        yield found
+    finally:
+        found.lose_mounts()
+        umount(str(disk), lazy=True)
+
+
+def test_what_is_done_in_a_transaction_is_what_clients_see(server):
+    server.run("transaction", FQRN)
+    tree = server.tree
+    (tree / "new").write_text("new\n")
+    (tree / "gone").unlink()
+    (tree / "kept").chmod(0o600)
+    shutil.move(tree / "directory", tree / "renamed")
+    (tree / "link").symlink_to("new")
+    (tree / "deep/er").mkdir(parents=True)
+    wanted = contents(tree)
+    server.run("publish", FQRN)
+    assert server.served() == wanted
+    assert contents(tree) == wanted
+    assert "no problems" in server.run("check", "-i", FQRN)
+
+
+def test_directories_that_are_replaced_hold_only_what_is_new(server):
+    server.run("transaction", FQRN)
+    shutil.rmtree(server.tree / "directory")
+    (server.tree / "directory").mkdir()
+    (server.tree / "directory/other").write_text("other\n")
+    wanted = contents(server.tree)
+    server.run("publish", FQRN)
+    assert server.served() == wanted
+    assert "directory/one" not in wanted
+
+
+def test_files_and_directories_change_places(server):
+    server.run("transaction", FQRN)
+    (server.tree / "gone").unlink()
+    (server.tree / "gone").mkdir()
+    (server.tree / "gone/inside").write_text("inside\n")
+    shutil.rmtree(server.tree / "directory")
+    (server.tree / "directory").write_text("a file now\n")
+    wanted = contents(server.tree)
+    server.run("publish", FQRN)
+    assert server.served() == wanted
+
+
+def test_hard_links_stay_together(server):
+    server.run("transaction", FQRN)
+    (server.tree / "directory/one").write_text("both\n")
+    server.run("publish", FQRN)
+    served = server.served()
+    assert served["directory/one"].endswith("both\n")
+    assert "no problems" in server.run("check", FQRN)
+
+
+def test_only_what_was_touched_is_looked_at(server):
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    shown = server.run("publish", "-v", FQRN)
+    assert "1 added" in shown
+    assert "directory" not in shown
+
+
+def test_outside_of_a_transaction_the_tree_cannot_be_written(server):
+    server.run("transaction", FQRN)
+    server.run("publish", FQRN)
+    with pytest.raises(OSError, match="Read-only") as caught:
+        (server.tree / "x").write_text("x")
+    assert caught.value.errno == errno.EROFS
+    assert "in no transaction" in server.run("publish", FQRN, code=errno.EINVAL)
+
+
+def test_a_second_transaction_is_refused_with_the_code_of_the_original(server):
+    server.run("transaction", FQRN)
+    assert "open already" in server.run("transaction", FQRN, code=errno.EEXIST)
+
+
+def test_an_aborted_transaction_leaves_nothing(server):
+    before = server.served()
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    shutil.rmtree(server.tree / "directory")
+    assert "-f says so" in server.run("abort", FQRN, code=2)
+    server.run("abort", "-f", FQRN)
+    assert contents(server.tree) == server.served() == before
+    assert not (server.places.spool / "scratch/current").exists()
+    assert "nothing to abort" in server.run("abort", "-f", FQRN, code=errno.EINVAL)
+
+
+def test_who_still_writes_is_named_and_nothing_is_published(server):
+    server.run("transaction", FQRN)
+    with (server.tree / "open").open("w") as file:
+        said = server.run("publish", FQRN, code=errno.EBUSY)
+        assert f"({os.getpid()})" in said
+        file.write("complete\n")
+    server.run("publish", FQRN)
+    assert server.served()["open"].endswith("complete\n")
+
+
+def test_after_a_reboot_a_transaction_goes_on(server):
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    server.lose_mounts()
+    assert "lost its mounts" in server.run("transaction", FQRN, code=errno.EEXIST)
+    assert "the open transaction" in server.run("mount", "-a")
+    assert (server.tree / "new").read_text() == "new\n"
+    server.run("publish", FQRN)
+    assert "new" in server.served()
+
+
+def test_after_a_reboot_a_transaction_can_be_given_up(server):
+    before = server.served()
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    server.lose_mounts()
+    server.run("abort", "-f", FQRN)
+    assert contents(server.tree) == before
+
+
+def test_a_publication_that_fails_leaves_the_transaction_open(server):
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    (server.tree / ".cvmfs").mkdir()  # this name is the repository's own
+    assert "reserved" in server.run("publish", FQRN, code=28)
+    (server.tree / ".cvmfs").rmdir()
+    server.run("publish", FQRN)
+    assert "new" in server.served()
+
+
+def test_the_first_transaction_hides_nothing_that_was_not_published(server):
+    (server.tree / "forgotten").write_text("work of a day\n")
+    assert "forgotten" in server.run("transaction", FQRN, code=28)
+    assert (server.tree / "forgotten").read_text() == "work of a day\n"
+    server.run("publish", FQRN)
+    server.run("transaction", FQRN)
