@@ -7,10 +7,13 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swrepo.errors import NotFound, UsageError
 from swrepo.format.paths import normalise
-from swrepo.publish.changed import Touched
+
+if TYPE_CHECKING:
+    from swrepo.publish.changed import Touched
 
 
 def add_changed_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +38,8 @@ def touched_by(args: argparse.Namespace, tree: Path) -> Touched | None:
     """What was named; None where nothing was, so that everything is compared. NotFound for a file that is missing."""
     if args.changed is None and args.changed_from is None:
         return None
+    from swrepo.publish.changed import Touched
+
     raw = [os.fsencode(path) for path in args.changed or ()]
     if args.changed_from is not None:
         raw += _lines(_read(args.changed_from))
