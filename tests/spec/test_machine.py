@@ -9,9 +9,11 @@ import subprocess
 import pytest
 
 from swrepo.errors import ConfigError
-from swrepo.machine import client, identity, server, settings, volume
+from swrepo.machine import client, identity, message, server, settings, volume
 from swrepo.machine.settings import MachineSettings
 from swrepo.machine.volume import Volume
+from swrepo.publish.create import CreateOptions, create_repository
+from swrepo.publish.layout import ServerLayout
 
 NEW_ID = "0123456789abcdef0123456789abcdef"
 
@@ -254,3 +256,21 @@ def test_a_worker_trusts_the_keys_that_user_data_bring(tmp_path):
     (tmp_path / "etc/swrepo/keys/a.example.org.pub").touch()
     first = next(client.steps(MachineSettings("worker", server="s1"), tmp_path))
     assert first[2:4] == ("--key", str(tmp_path / "etc/swrepo/keys/a.example.org.pub"))
+
+
+def test_whoever_logs_in_to_a_server_is_told_what_the_machine_serves(tmp_path):
+    layout = ServerLayout(tmp_path)
+    create_repository(layout, "a.example.org", CreateOptions())
+    text = message.for_server(layout, ["192.0.2.7"])
+    for words in ("a.example.org: revision 1", "key ", "192.0.2.7", "PointToCVMFS 192.0.2.7"):
+        assert words in text
+    assert "REFUSE" not in text
+
+
+def test_a_server_without_a_repository_says_what_makes_one(tmp_path):
+    assert "swrepo machine setup" in message.for_server(ServerLayout(tmp_path), [])
+
+
+def test_a_client_without_a_server_says_what_to_type():
+    assert "sudo PointToCVMFS" in message.for_client(None, "client")
+    assert "http://s/cvmfs" in message.for_client("http://s/cvmfs", "client")

@@ -17,9 +17,9 @@ def run(args: argparse.Namespace) -> None:
 
     found = settings.load(args.root)
     if found.role == "server":
-        from swrepo.cli import server_side
+        from swrepo.publish.layout import ServerLayout
 
-        text = message.for_server(server_side.layout(), message.addresses())
+        text = message.for_server(ServerLayout(args.root), message.addresses())
     else:
         from swrepo.cli.places import current
         from swrepo.cli.pointing import previous_server
