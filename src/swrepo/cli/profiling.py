@@ -16,8 +16,9 @@ from swrepo.format import opening, profile
 from swrepo.format.opening import Opening
 from swrepo.format.paths import normalise
 from swrepo.format.profile import Profile
-from swrepo.objects.directory import DirectoryObjects
+from swrepo.objects.store import Documents
 from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.storage import reading
 from swrepo.repository import profiles
 from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
@@ -27,7 +28,7 @@ class Published(NamedTuple):
     """The newest revision of a repository of this server, and its objects as they are stored."""
 
     revision: Revision
-    stored: DirectoryObjects
+    stored: Documents
 
 
 class Freshness(NamedTuple):
@@ -48,7 +49,7 @@ class Freshness(NamedTuple):
 def published(places: RepositoryPlaces) -> Iterator[Published]:
     """Open what clients see."""
     found = state(places)
-    stored = DirectoryObjects(places.storage)
+    stored = reading(places)
     with (
         closing(DiskCache(places.spool / "cache", stored)) as objects,
         Revision(found.manifest.root_catalog, objects, found.manifest.root_size) as revision,

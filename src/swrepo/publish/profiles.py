@@ -20,6 +20,7 @@ from swrepo.format.opening import Opening
 from swrepo.format.paths import parent
 from swrepo.format.profile import NotedCatalog, NotedChunk, Profile, ProfileFile
 from swrepo.objects import codec
+from swrepo.objects.directory import writing
 from swrepo.objects.store import Documents, Want
 from swrepo.repository.profiles import name_of_link, resolve
 from swrepo.repository.revision import Revision
@@ -126,6 +127,11 @@ def write(worktree: Path, name: str, made: Made) -> None:
     """Put a profile into a work tree, in the place of one of that name."""
     if not profile.is_name(name):
         raise UsageError(f"{name!r} cannot be a profile's name: letters, digits and ._+- make one")
+    with writing(worktree):
+        _write_all(worktree, name, made)
+
+
+def _write_all(worktree: Path, name: str, made: Made) -> None:
     directory = worktree / os.fsdecode(profile.DIRECTORY[1:]) / name
     links = worktree / os.fsdecode(profile.TRIGGERS[1:])
     for path in (directory, links):
@@ -147,8 +153,9 @@ def remove(worktree: Path, name: str) -> None:
     directory = worktree / os.fsdecode(profile.DIRECTORY[1:]) / name
     if not profile.is_name(name) or not directory.is_dir():
         raise NotFound(f"there is no profile {name} in {worktree}; 'swrepo profile list' shows those that there are")
-    _remove_links(worktree / os.fsdecode(profile.TRIGGERS[1:]), name)
-    shutil.rmtree(directory)
+    with writing(worktree):
+        _remove_links(worktree / os.fsdecode(profile.TRIGGERS[1:]), name)
+        shutil.rmtree(directory)
 
 
 def _used_chunks(offsets: Counter[int], enough: float) -> tuple[NotedChunk, ...]:
