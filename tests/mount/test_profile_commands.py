@@ -78,8 +78,10 @@ def test_a_trace_becomes_a_profile_that_is_kept_up(publisher: Publisher) -> None
     assert {line["repository"] for line in lines} == {FQRN}
     assert all(line["pid"] > 0 for line in lines)
 
+    (publisher.machine.tree / "unfinished").write_text("not to be published yet\n")
     said = publisher.run("profile", "add", FQRN, "prog", "--from", "t")
     assert "14 files, 13 of them in 1 pack" in said
+    assert "unfinished" in publisher.run("server", "sync", FQRN), "what else was changed stays as it is"
     assert "when /bin/prog is opened" in said
     assert "prog     14" in publisher.run("profile", "list", FQRN)
     (one,) = json.loads(publisher.run("profile", "list", FQRN, "--json"))

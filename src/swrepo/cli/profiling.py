@@ -10,15 +10,20 @@ from typing import Any, NamedTuple
 from swrepo.cache.disk import DiskCache
 from swrepo.cli.describe import printable
 from swrepo.cli.output import size_text
+from swrepo.cli.progress import Progress
 from swrepo.cli.published import state
+from swrepo.cli.publishing import collect_automatically
 from swrepo.errors import FormatError, NotFound, SwrepoError, UsageError
 from swrepo.format import opening, profile
 from swrepo.format.opening import Opening
 from swrepo.format.paths import normalise
 from swrepo.format.profile import Profile
 from swrepo.objects.store import Documents
-from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.changed import Touched
+from swrepo.publish.hooks import Hook, hooks_around
+from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.storage import reading
+from swrepo.publish.transaction import Outcome, Publisher
 from swrepo.repository import profiles
 from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
@@ -55,6 +60,16 @@ def published(places: RepositoryPlaces) -> Iterator[Published]:
         Revision(found.manifest.root_catalog, objects, found.manifest.root_size) as revision,
     ):
         yield Published(revision, stored)
+
+
+def publish(server: ServerLayout, fqrn: str) -> Outcome:
+    """Publish the profiles that are in the work tree, and nothing else of it."""
+    touched = Touched(frozenset({b"/" + profile.HOME}))
+    around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
+    with around, Progress("publishing", "files") as progress:
+        outcome = Publisher(server, progress).publish(fqrn, touched=touched)
+    collect_automatically(server, fqrn, quiet=True)
+    return outcome
 
 
 def traces(files: Sequence[str], fqrn: str) -> list[list[Opening]]:

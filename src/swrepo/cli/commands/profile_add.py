@@ -1,7 +1,7 @@
 """Make a profile of traces and publish it: then opening a program's first file fetches all that it opens next.
 
-The profile is written into the repository's work tree, below .swrepo, and the work tree is published, with whatever
-else was changed in it. Files that later change are found by their paths; 'swrepo profile update' packs them anew.
+The profile is written into the repository's work tree, below .swrepo, and that is published, without whatever else was
+changed in the work tree. Files that later change are found by their paths; 'swrepo profile update' packs them anew.
 """
 
 from __future__ import annotations
@@ -51,8 +51,6 @@ def run(args: argparse.Namespace) -> None:
         _write_for_a_node(args)
         return
     from swrepo.cli import server_side
-    from swrepo.cli.progress import Progress
-    from swrepo.publish.transaction import Publisher
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
@@ -68,8 +66,7 @@ def run(args: argparse.Namespace) -> None:
     making.write(places.worktree, args.profile, made)
     revision_number = None
     if not args.no_publish:
-        with Progress("publishing", "files") as progress:
-            revision_number = Publisher(server, progress).publish(fqrn).revision
+        revision_number = profiling.publish(server, fqrn).revision
     _tell(args, profiling.sentence(made.profile, made.packs), len(made.profile.files), len(made.packs), revision_number)
 
 

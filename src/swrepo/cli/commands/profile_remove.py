@@ -14,10 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from swrepo.cli import server_side
-    from swrepo.cli.progress import Progress
+    from swrepo.cli import profiling, server_side
     from swrepo.publish import profiles
-    from swrepo.publish.transaction import Publisher
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
@@ -25,6 +23,5 @@ def run(args: argparse.Namespace) -> None:
     if args.no_publish:
         print(f"{args.profile}: is gone with the next publication")
         return
-    with Progress("publishing", "files") as progress:
-        outcome = Publisher(server, progress).publish(fqrn)
+    outcome = profiling.publish(server, fqrn)
     print(f"{fqrn}: published revision {outcome.revision} without the profile {args.profile}")

@@ -17,9 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from swrepo.cli import profiling, server_side
-    from swrepo.cli.progress import Progress
     from swrepo.publish import profiles as making
-    from swrepo.publish.transaction import Publisher
     from swrepo.repository import profiles
 
     server = server_side.layout()
@@ -35,6 +33,5 @@ def run(args: argparse.Namespace) -> None:
             making.write(places.worktree, name, made)
             print(f"{name}: {profiling.sentence(made.profile, made.packs)}")
     if not args.no_publish:
-        with Progress("publishing", "files") as progress:
-            outcome = Publisher(server, progress).publish(fqrn)
+        outcome = profiling.publish(server, fqrn)
         print(f"{fqrn}: revision {outcome.revision} is the newest")
