@@ -97,7 +97,7 @@ def test_golden_hard_links_are_eliminated(tmp_path: Path) -> None:
 
 def test_old_revisions_go_by_themselves_but_not_more_often_than_wanted(server: Server, tmp_path: Path) -> None:
     conf, log = server.places.server_conf, tmp_path / "deleted"
-    text = conf.read_text().replace("CVMFS_AUTO_GC=false", "CVMFS_AUTO_GC=true")
+    text = f"{conf.read_text()}CVMFS_AUTO_GC=true\n"
     conf.write_text(
         f"{text}CVMFS_AUTO_GC_TIMESPAN='3 hours ago'\nCVMFS_AUTO_GC_LAPSE='2 hours ago'\nCVMFS_GC_DELETION_LOG={log}\n"
     )

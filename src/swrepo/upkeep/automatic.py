@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 from swrepo.config import moments
 from swrepo.format.object_id import ObjectId
-from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish import settings
 from swrepo.publish.progress import Progress, Silent
+from swrepo.publish.storage import reading
 from swrepo.upkeep import published_status
 from swrepo.upkeep.garbage import Collected, Collection, Keep
 from swrepo.upkeep.opening import Keeper
@@ -22,7 +22,7 @@ def collect_if_due(keeper: Keeper, fqrn: str, progress: Progress = _SILENT) -> C
     wanted, now = settings.load(places.server_conf), keeper.now()
     if not (wanted.garbage_collectable and wanted.auto_gc):
         return None
-    status = published_status.read(DirectoryObjects(places.storage))
+    status = published_status.read(reading(places))
     last = published_status.parse_moment(str(status.get("last_gc", "")))
     if last is not None and last >= moments.parse(wanted.auto_gc_lapse, now):
         return None

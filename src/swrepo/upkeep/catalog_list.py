@@ -15,11 +15,11 @@ from swrepo.format import manifest as manifests
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import MANIFEST
-from swrepo.objects.directory import DirectoryObjects
 from swrepo.objects.store import Want
 from swrepo.publish import checkout
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.plain import PlainObjects
+from swrepo.publish.storage import reading
 
 
 class Listed(NamedTuple):
@@ -35,7 +35,7 @@ class Listed(NamedTuple):
 def catalogs(layout: ServerLayout, fqrn: str) -> Iterator[Listed]:
     """Those of the newest revision, or of the one that was checked out; not those of snapshots."""
     places = layout.repository(fqrn)
-    storage = DirectoryObjects(places.storage)
+    storage = reading(places)
     current = manifests.parse(envelope.split(storage.read(MANIFEST)).body)
     checked_out = checkout.read(places)
     root = current.root_catalog if checked_out is None else checked_out.root

@@ -16,9 +16,9 @@ from swrepo.format import envelope
 from swrepo.format import manifest as manifests
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST
-from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.plain import PlainObjects
+from swrepo.publish.storage import reading
 from swrepo.repository.history import HistoryFile, Tag, open_history
 from swrepo.repository.revision import Revision
 from swrepo.repository.walk import Difference, diff
@@ -50,7 +50,7 @@ def compare(layout: ServerLayout, fqrn: str, old: str, new: str) -> Iterator[Com
     """Open two revisions: tags, `@` and a root catalog's hash, or dates. NotFound."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        storage = DirectoryObjects(layout.repository(fqrn).storage)
+        storage = reading(layout.repository(fqrn))
         objects = PlainObjects(storage, scratch)
         manifest = manifests.parse(envelope.split(storage.read(MANIFEST)).body)
         if manifest.history is None:

@@ -60,13 +60,13 @@ def _due(server: ServerLayout) -> list[str]:
     """Those that were not checked for a month, the one that waited longest first."""
     from datetime import UTC, datetime, timedelta
 
-    from swrepo.objects.directory import DirectoryObjects
+    from swrepo.publish.storage import reading
     from swrepo.upkeep import published_status
 
     oldest = datetime.now(UTC) - timedelta(days=_DAYS)
     found = []
     for fqrn in server.repositories():
-        status = published_status.read(DirectoryObjects(server.repository(fqrn).storage))
+        status = published_status.read(reading(server.repository(fqrn)))
         last = published_status.parse_moment(str(status.get("last_check", "")))
         if last is None or last < oldest:
             found.append((last or datetime.min.replace(tzinfo=UTC), fqrn))
