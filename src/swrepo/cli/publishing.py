@@ -63,7 +63,20 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
         print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest{called}")
     else:
         print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")
-    collect_automatically(server, fqrn, quiet=args.json)
+    after_change(server, fqrn, quiet=args.json)
+
+
+def after_change(server: ServerLayout, fqrn: str, *, quiet: bool) -> None:
+    """What follows on each change of revisions or tags, where the settings ask for it."""
+    from swrepo.publish import settings
+    from swrepo.upkeep.opening import Keeper
+    from swrepo.upkeep.snapshots import refresh
+
+    revision = refresh(Keeper(server), fqrn)
+    if revision is not None and not quiet:
+        wanted = settings.load(server.repository(fqrn).server_conf).virtual_dir
+        print(f"{fqrn}: revision {revision} {'shows' if wanted else 'does not show'} the tags in .cvmfs/snapshots")
+    collect_automatically(server, fqrn, quiet=quiet)
 
 
 def collect_automatically(server: ServerLayout, fqrn: str, *, quiet: bool) -> None:

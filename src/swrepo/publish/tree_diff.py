@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, basename, join
-from swrepo.format.wellknown import NESTED_MARKER
+from swrepo.format.wellknown import NESTED_MARKER, RESERVED_DIRECTORY
 from swrepo.publish import nesting
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
 from swrepo.publish.entries import EntryRules, same
@@ -24,6 +24,8 @@ from swrepo.publish.settled import Settled, note
 from swrepo.publish.siblings import Comparison, Found, Siblings
 
 _LINKS_OF_EMPTY_DIRECTORY = 2
+_SNAPSHOTS = join(ROOT, RESERVED_DIRECTORY)
+"""A hidden directory of the repository's own (upkeep.snapshots), in no work tree."""
 
 
 class _Descent(NamedTuple):
@@ -155,6 +157,8 @@ class TreeDiff:
 
     def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Put | Kept:
         links = _LINKS_OF_EMPTY_DIRECTORY + sum(item.is_directory for item in present)
+        if path == ROOT and self.last.lookup(_SNAPSHOTS) is not None:
+            links += 1
         if known and self.comparison.is_settled(found, links):
             return Kept(path, found.old, nested)
         entry = self.comparison.entry(path, found, links)

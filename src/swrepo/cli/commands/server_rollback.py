@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from swrepo.cli import server_side
     from swrepo.cli.confirming import confirm
+    from swrepo.cli.publishing import after_change
     from swrepo.upkeep.opening import Keeper
     from swrepo.upkeep.rollback import roll_back
 
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     done = roll_back(Keeper(server), fqrn, args.tag)
     removed = [tag.name for tag in done.removed]
+    after_change(server, fqrn, quiet=args.json)
     if args.json:
         write_json(
             {

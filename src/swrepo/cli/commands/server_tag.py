@@ -47,10 +47,13 @@ def run(args: argparse.Namespace) -> int:
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
-    if args.add is not None:
-        return _add(server, fqrn, args)
-    if args.remove:
-        return _remove(server, fqrn, args)
+    if args.add is not None or args.remove:
+        code = _add(server, fqrn, args) if args.add is not None else _remove(server, fqrn, args)
+        if code == 0:
+            from swrepo.cli.publishing import after_change
+
+            after_change(server, fqrn, quiet=args.json)
+        return code
     return _branches(server, fqrn, args) if args.branches else _list(server, fqrn, args)
 
 
