@@ -1,10 +1,11 @@
 # `make demo` is the place to start. Each target sets up what it needs (.venv, packages) by itself.
-.PHONY: demo test check bench bench-client stress docs deb image testdrive-vm clean
+.PHONY: demo test check bench bench-client bench-coldstart stress docs deb image testdrive-vm clean
 
 demo:  ; @.ci/setup && .venv/bin/python -m demo
 test:  ; @.ci/setup test && .venv/bin/python -m pytest $(ARGS)
 check: ; @.ci/setup && .venv/bin/ruff format --check -q . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: ; @.ci/setup && .venv/bin/python -m benchmarks $(ARGS)
+bench-coldstart: ; @.ci/setup test && .venv/bin/python -m benchmarks.coldstart $(ARGS)
 bench-client: ; @.ci/setup test && .venv/bin/python -m benchmarks.client $(ARGS)
 stress: ; @.ci/setup test && SWREPO_STRESS=long .venv/bin/python -m pytest tests/stress $(ARGS)
 docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs && .venv/bin/python -m swrepo.cli.shared_files packaging/share

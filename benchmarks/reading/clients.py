@@ -72,6 +72,13 @@ class OurMount:
         lines = (line.split(" ") for line in ask(self.socket, "counters").splitlines())
         return {words[1]: int(words[-1]) for words in lines if words[0] == "requests"}
 
+    def ahead(self) -> str:
+        """What was fetched ahead, and what of it was used."""
+        lines = ask(self.socket, "counters").splitlines()
+        return ", ".join(
+            line.removeprefix("ahead ") for line in lines if line.startswith("ahead ") and line.split()[2].isalpha()
+        )
+
     def memory(self) -> float:
         return _resident(self.pid())
 
@@ -83,13 +90,15 @@ class OurMount:
 
 
 class Ours:
-    """`swrepo mount`, as a person types it."""
+    """`swrepo mount`, as a person types it, with these options."""
 
-    name = "swrepo"
+    def __init__(self, name: str = "swrepo", options: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self._options = options
 
     def mount(self, tree: Tree, url: str, point: Path, cache: Path) -> None:
         program = str(Path(sys.executable).with_name("swrepo"))
-        options = ["--key", str(tree.key), "--cache", str(cache), "-o", "quota=40000"]
+        options = ["--key", str(tree.key), "--cache", str(cache), "-o", ",".join(("quota=40000", *self._options))]
         subprocess.run([program, "mount", f"{url}/{tree.fqrn}", str(point), *options], check=True)
 
     def running(self, tree: Tree, point: Path, cache: Path) -> OurMount:

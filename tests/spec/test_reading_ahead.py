@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 from swrepo.format.object_id import ObjectId
-from swrepo.mount.ahead import WINDOW, Ahead, Nearby
+from swrepo.mount.ahead import FIRST_CREDIT, MOST_CREDIT, WINDOW, Ahead, Nearby
+from swrepo.mount.ahead_account import Account
 from swrepo.objects.store import Want
 from tests.trees import MemoryObjects
 
@@ -47,7 +48,7 @@ class Reader:
 
     def __init__(self, line: Line) -> None:
         self.line = line
-        self.ahead = Ahead(line.walk_from)
+        self.ahead = Ahead(line.walk_from, Account(FIRST_CREDIT, MOST_CREDIT))
         self.cache: set[int] = set()
         self.fetched_ahead: list[int] = []
         self.misses = 0

@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "tags": Entry("list the named revisions of a repository", "tags"),
     "verify": Entry("fetch everything that a revision reaches and check it", "verify"),
     "preload": Entry("fetch a repository, or parts of it, into a cache before it is used", "preload"),
+    "prefetch": Entry("bring a directory of a repository into the cache that mounts use", "prefetch"),
     "status": Entry("show what is mounted and how it is doing", "status"),
     "doctor": Entry("say what is wrong and which command mends it", "doctor"),
     "talk": Entry("ask a running mount, or tell it what to do", "talk"),

@@ -20,6 +20,7 @@ from swrepo.client.target import Target, parse
 from swrepo.config.parameters import ClientParameters, LogParameters
 from swrepo.config.watching import WatchingParameters
 from swrepo.errors import ConfigError, MountFailed, PathNotFound, UsageError
+from swrepo.format.paths import normalise
 from swrepo.format.wellknown import is_fqrn
 from swrepo.mount import start
 from swrepo.mount.control import ask
@@ -153,6 +154,8 @@ def mount_request(mountpoint: str, options: MountOptions, parameters: ClientPara
         allow_other=options.allow_other or is_root(),
         suid=options.suid or parameters.suid,
         passthrough=options.passthrough,
+        prefetch=parameters.prefetch,
+        fill=tuple(normalise(path) for path in parameters.fill),
         dev=options.dev,
         validity=HOURS_24 if parameters.validity is None else parameters.validity,
         max_ttl=parameters.max_ttl,

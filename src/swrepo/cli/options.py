@@ -16,7 +16,12 @@ OF_MOUNT_8 = frozenset(_WORDS.split())
 
 _IGNORED_PREFIXES = ("x-", "comment=", "fsname=", "subtype=", "uid=", "gid=", "libfuse=")
 _SWITCHES = ("allow_other", "suid", "dev", "passthrough", "list")
-_PARAMETERS = {"quota": "CVMFS_QUOTA_LIMIT", "metrics": "CVMFS_METRICS"}
+_PARAMETERS = {
+    "quota": "CVMFS_QUOTA_LIMIT",
+    "metrics": "CVMFS_METRICS",
+    "prefetch": "CVMFS_PREFETCH",
+    "fill": "CVMFS_PREFETCH_BELOW",
+}
 """Options that are short for a parameter."""
 
 _REVISIONS = {
@@ -68,7 +73,7 @@ def parse(words: Iterable[str]) -> MountOptions:
         elif given and name.isupper():
             parameters.append(word)
         elif word not in OF_MOUNT_8 and not word.startswith(_IGNORED_PREFIXES):
-            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "metrics=HOST:PORT"]
+            values = ["tag=NAME", "date=TIME", "hash=HASH", "quota=MB", "metrics=HOST:PORT", "prefetch=no", "fill=PATH"]
             values += ["deadline=SECONDS", "idle=SECONDS"]
             known = ", ".join([*_SWITCHES, *values, "PARAMETER=VALUE"])
             raise UsageError(f"-o {word} is unknown; there are {known}")

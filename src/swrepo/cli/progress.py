@@ -13,12 +13,15 @@ from swrepo.cli.output import size_text
 
 PLAIN_INTERVAL = 5.0
 LIVE_INTERVAL = 0.1
+_BAR = 24
 
 
 class Progress:
     """Counts items and bytes. `advance` may be called from any thread. Says nothing about work that is over at once."""
 
     def __init__(self, verb: str, noun: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = 0
+        """Bytes that there will be, where that is known: then a bar is shown."""
         self._verb = verb
         self._noun = noun
         self._clock = clock
@@ -61,6 +64,10 @@ class Progress:
         line = f"{self._verb}: {self._items:,} {self._noun}"
         if self._bytes:
             line += f", {size_text(self._bytes)}"
+        if self.total:
+            part = min(1.0, self._bytes / self.total)
+            bar = "#" * int(part * _BAR)
+            line = f"{line} of {size_text(self.total)}  [{bar:<{_BAR}}] {part:4.0%}"
         if self._live:
             padded = f"{line:<{self._width}}"
             self._width = len(line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from glob import escape
 from itertools import starmap
 
 from swrepo.format.paths import normalise
@@ -39,6 +40,11 @@ class Parts:
             pattern = normalise(text.removeprefix(b"!").strip())
             (excluded if text.startswith(b"!") else included).append(_names(pattern))
         return cls(tuple(included) or ((),), tuple(excluded))
+
+    @classmethod
+    def below(cls, path: bytes) -> Parts:
+        """What is at that very path, whatever characters its names have, and below it."""
+        return cls((_names(escape(path)),))
 
     @property
     def unmet(self) -> list[bytes]:

@@ -74,6 +74,8 @@ class ClientParameters:
     repository_date: datetime | None = None
     root_hash: str | None = None
     suid: bool = False
+    prefetch: bool = True
+    fill: tuple[str, ...] = ()
     talk_socket: str | None = None
     repositories: tuple[str, ...] = ()
     default_domain: str = ""
@@ -122,6 +124,8 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         repository_date=values.time("CVMFS_REPOSITORY_DATE"),
         root_hash=values.text("CVMFS_ROOT_HASH"),
         suid=values.switch("CVMFS_SUID", default=False),
+        prefetch=values.switch("CVMFS_PREFETCH", default=True),
+        fill=tuple(values.items("CVMFS_PREFETCH_BELOW", ":")),
         talk_socket=values.text("CVMFS_TALK_SOCKET"),
         repositories=tuple(values.items("CVMFS_REPOSITORIES", ", ")),
         default_domain=values.text("CVMFS_DEFAULT_DOMAIN") or "",

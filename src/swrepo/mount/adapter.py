@@ -151,6 +151,7 @@ class Adapter:
                 raise SwrepoError("a directory lies below more catalogs than there can be")
             with self.deadlines.working_for(request):
                 missing.fetch()
+            self.ahead.catalog_loaded()
             with self.vfs.lock:
                 try:
                     payload = operation(request)
@@ -251,7 +252,7 @@ class Adapter:
             content = self.vfs.content(request.node)
             is_new = self.vfs.opened != count
         found = content.try_pread(offset, size)
-        self.ahead.is_used(content, offset, size)
+        self.ahead.is_used(request.node, content, offset, size)
         expected = self.ahead.expects(request.node)
         if found is None:
             later = self.session.defer(request)

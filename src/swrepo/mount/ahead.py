@@ -4,9 +4,7 @@ Programs that read a tree (`tar`, `cp -r`, `grep -r`, `cat *`) open its files in
 therefore taken for the start of a walk, and the files that such a walk opens next are noted. When one of them is opened
 indeed, the walk is believed, and files are fetched ahead of it: a few at first, twice as many each time.
 
-What was fetched in vain is bounded by an account: fetching ahead costs, a file that is then opened gives that back and
-three tenths more. So at most those three tenths of what was wanted, and what the account held at first, is fetched too
-much, whatever programs do.
+What was fetched in vain is bounded by an account (`mount.ahead_account`).
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from swrepo.mount.ahead_account import Account, cost
 from swrepo.objects.store import BringsAhead, Want
 
 WINDOW = 64
@@ -28,10 +27,8 @@ _NOTED = 3
 _WALKS = 8
 """Walks that are followed at a time."""
 
-_FIRST_CREDIT = 16.0
-_MOST_CREDIT = 2.5 * WINDOW
-_REWARD = 0.3
-_COST_UNIT = 64 << 10
+FIRST_CREDIT = 16.0
+MOST_CREDIT = 2.5 * WINDOW
 _MOST_UNUSED = 1.25 * WINDOW
 """What may be fetched ahead of one walk and not opened yet: about 4 MiB."""
 
@@ -49,7 +46,7 @@ class Nearby(NamedTuple):
     @property
     def cost(self) -> float:
         """What fetching it takes from the account: one for asking, and one for each 64 KiB."""
-        return 1 + (self.want.size or 0) / _COST_UNIT
+        return cost(self.want.size or 0)
 
 
 class Walk(Protocol):
@@ -74,10 +71,10 @@ class Ahead:
     `walk_from` gives the walk behind a file, None where there is none.
     """
 
-    def __init__(self, walk_from: Callable[[int], Walk | None]) -> None:
+    def __init__(self, walk_from: Callable[[int], Walk | None], account: Account) -> None:
         self.counters = AheadCounters()
         self._walk_from = walk_from
-        self._credit = _FIRST_CREDIT
+        self._account = account
         self._walks: OrderedDict[_Followed, None] = OrderedDict()
         self._expected: dict[int, _Expected] = {}
 
@@ -93,7 +90,7 @@ class Ahead:
             return []
         walk = found.walk
         self.counters.used += found.paid > 0
-        self._earn(found.paid + _REWARD * found.file.cost)
+        self._account.earn(found.paid, found.file.cost)
         self._forget(found)
         walk.position = max(walk.position, found.place)
         self._walks.move_to_end(walk)
@@ -104,7 +101,7 @@ class Ahead:
         found = self._expected.get(number)
         if found is not None and found.paid:
             self.counters.fetched -= 1
-            self._earn(found.paid)
+            self._account.refund(found.paid)
             found.walk.unused -= found.paid
             found.paid = 0.0
 
@@ -145,12 +142,12 @@ class Ahead:
             found = walk.expected.get(place)
             if found is None:
                 continue
-            cost = found.file.cost
-            if cost > self._credit or walk.unused + cost > _MOST_UNUSED:
+            price = found.file.cost
+            if not self._account.can_pay(price) or walk.unused + price > _MOST_UNUSED:
                 break
-            found.paid = cost
-            self._credit -= cost
-            walk.unused += cost
+            found.paid = price
+            self._account.pay(price)
+            walk.unused += price
             walk.reached = place
             chosen.append(found.file)
         self.counters.fetched += len(chosen)
@@ -167,9 +164,6 @@ class Ahead:
     def _forget(self, found: _Expected) -> None:
         del self._expected[found.file.number], found.walk.expected[found.place]
         found.walk.unused -= found.paid
-
-    def _earn(self, credit: float) -> None:
-        self._credit = min(_MOST_CREDIT, self._credit + credit)
 
 
 class _Followed:

@@ -4,38 +4,64 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import NamedTuple
 
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Session
-from swrepo.mount.ahead import Ahead
+from swrepo.mount.ahead import FIRST_CREDIT, MOST_CREDIT, Ahead
+from swrepo.mount.ahead_account import Account
+from swrepo.mount.ahead_around import opened as around
+from swrepo.mount.ahead_catalogs import CatalogsAhead
 from swrepo.mount.ahead_chunks import ChunksAhead
 from swrepo.mount.ahead_lanes import Lanes
 from swrepo.mount.ahead_ledger import Ledger, Origin
+from swrepo.mount.ahead_neighbours import Neighbours
 from swrepo.mount.ahead_walk import walk_from
 from swrepo.mount.reads import Reads
 from swrepo.objects.store import BringsAhead, Want
 from swrepo.repository.content import Content
+from swrepo.vfs.entries import volume_of
 from swrepo.vfs.tree import Vfs
+from swrepo.vfs.volume import Volume
 
 log = logging.getLogger(__name__)
 
+_FAR = 0.005
+"""Seconds that a small object takes, from which on neighbours are guessed."""
+
+_FAR_FIRST, _FAR_MOST = 320.0, 1024.0
+"""What may be fetched in vain at first over a long link: about 20 MiB, which pack to seven."""
+
 
 class ReadingAhead:
-    """`opened` and `chunk_read` are called by the loop's thread only, everything else by any."""
+    """`opened`, `is_used` and `chunk_read` are called by the loop's thread only, everything else by any.
+
+    `is_on`: otherwise nothing is fetched ahead, by whoever asks for it; see CVMFS_PREFETCH. `distance`: seconds that
+    a small object of the repository of that name takes. `on_opening` is told in which directories files are opened.
+    """
 
     def __init__(self, vfs: Vfs, pool: Executor, session: Session, reads: Reads) -> None:
         self._vfs = vfs
         self.ledger = Ledger()
         self._lanes = Lanes(pool, session, reads, self.ledger)
-        self._policy = Ahead(lambda number: walk_from(vfs, number))
+        self._account = Account(FIRST_CREDIT, MOST_CREDIT)
+        self._policy = Ahead(lambda number: walk_from(vfs, number), self._account)
+        self._shown: dict[tuple[str, int], _Shown] = {}
+        self._catalogs_seen: set[CatalogFile] = set()
+        self._is_far = False
         self._chunks = ChunksAhead()
         self._numbers: dict[ObjectId, int] = {}
         self._news: deque[Want | None] = deque()
         self._lanes.on_here = self._news.append
         self._lanes.on_stop = lambda _reason: self._news.append(None)
+        self._lanes.is_far = lambda: self._is_far
+        self.is_on = True
+        self.on_opening: Callable[[bytes], object] | None = None
+        self.distance: Callable[[str], float] = lambda _name: 0.0
         self.expects = self._policy.expects
 
     def fetch(self, wants: Sequence[Want], objects: BringsAhead, origin: Origin) -> None:
@@ -43,40 +69,137 @@ class ReadingAhead:
 
         What is here, or being fetched, is left out. `ledger` counts for `origin` what came, and what of it was used.
         """
-        self._lanes.fetch(wants, objects, origin)
+        if self.is_on:
+            self._lanes.fetch(wants, objects, origin)
+
+    def bring(self, wants: Sequence[Want], objects: BringsAhead) -> bool:
+        """Fetch these for the background fill, in the thread that calls; False where they cannot be kept."""
+        return self.is_on and self._lanes.bring(wants, objects, Origin.FILL)
 
     def is_fetching(self, origin: Origin) -> bool:
         """Whether some of what `origin` asked for is yet to be begun."""
         return self._lanes.is_fetching(origin)
 
-    def is_used(self, content: Content, offset: int = 0, size: int | None = None) -> None:
-        """Somebody reads these bytes, or opens the file: count it for those who guessed that."""
+    def is_used(self, number: int, content: Content, offset: int = 0, size: int | None = None) -> None:
+        """Somebody reads these bytes, or opens the file: count it for those who guessed that, and guess further."""
         if self.ledger.is_waiting:
             for want in content.wants(offset, size):
-                self.ledger.opened(want.id)
+                if self.ledger.opened(want.id) is Origin.NEIGHBOURS:
+                    self._look_around(number)
 
     def opened(self, number: int) -> None:
         """A file was opened that is not here, or that `expects` says is of interest."""
-        while self._news:
-            here = self._news.popleft()
-            if here is None:
-                self._policy.stop()
-            elif here.id in self._numbers:
-                self._policy.was_here(self._numbers[here.id])
+        if not self.is_on:
+            return
         try:
             with self._vfs.lock:
-                files = self._policy.opened(number)
+                self._hear_news()
+                span = self._vfs.nodes.span(number)
+                is_far = span is not None and self._goes_far(volume_of(span))
+                files = [] if is_far else self._policy.opened(number)
         except SwrepoError as error:
-            log.info("nothing is fetched ahead of node %d: %s", number, error)
-            self._policy.stop()
+            self._give_up(number, error)
             return
         if files:
             self._numbers = {file.want.id: file.number for file in files}
             self.fetch([file.want for file in files], files[0].objects, Origin.WALK)
+        self._look_around(number)
+
+    def catalog_loaded(self) -> None:
+        """Somebody waited for a catalog, or its opening: fetch those below it. From any thread."""
+        if not self.is_on:
+            return
+        with self._vfs.lock:
+            found = [
+                (volume, catalog) for volume in self._vfs.volumes.values() for catalog in volume.revision.tree.loaded()
+            ]
+            for volume, catalog in found:
+                if catalog not in self._catalogs_seen and self._goes_far(volume):
+                    self._below(volume, catalog)
+            self._catalogs_seen = {catalog for _, catalog in found}
+
+    def _below(self, volume: Volume, catalog: CatalogFile) -> None:
+        catalogs = self._of(volume).catalogs
+        fetched = catalogs.was_fetched_for(catalog.mountpoint)
+        if fetched is not None:
+            self.ledger.opened(fetched)
+        wants = catalogs.loaded(catalog.mountpoint, catalog.nested(), self.distance(volume.name))
+        objects = volume.revision.objects
+        if wants and isinstance(objects, BringsAhead):
+            self.fetch(wants, objects, Origin.CATALOGS)
+
+    def _of(self, volume: Volume) -> _Shown:
+        """The policies for the revision that a repository shows; those of an earlier one are forgotten."""
+        key = volume.name, volume.epoch
+        found = self._shown.get(key)
+        if found is None:
+            self._shown.pop((volume.name, volume.epoch - 1), None)
+            found = self._shown[key] = _Shown(Neighbours(self._account), CatalogsAhead(self._account))
+        return found
+
+    def _goes_far(self, volume: Volume) -> bool:
+        """Whether asking costs much more than bytes."""
+        if self.distance(volume.name) < _FAR:
+            return False
+        if not self._is_far:
+            self._is_far = True
+            self._account.widen(_FAR_FIRST, _FAR_MOST)
+        return True
+
+    def _look_around(self, number: int) -> None:
+        """Fetch what is near, where the link is long."""
+        try:
+            with self._vfs.lock:
+                self._hear_news()
+                span = self._vfs.nodes.span(number)
+                if span is None or not (self.on_opening or self._goes_far(volume_of(span))):
+                    return
+                found = around(self._vfs, number)
+                if found is None:
+                    return
+                if self.on_opening is not None:
+                    self.on_opening(found.file.package)
+                if not self._goes_far(found.volume):
+                    return
+                patience = self.distance(found.volume.name)
+                wants = self._of(found.volume).neighbours.opened(*found.file, patience)
+        except SwrepoError as error:
+            self._give_up(number, error)
+            return
+        if wants:
+            self.fetch(wants, found.file.around.objects, Origin.NEIGHBOURS)
+
+    def _hear_news(self) -> None:
+        while self._news:
+            here = self._news.popleft()
+            if here is None:
+                self._policy.stop()
+                self._shown.clear()
+                continue
+            for shown in self._shown.values():
+                shown.neighbours.was_here(here.id)
+                shown.catalogs.was_here(here.id)
+            if here.id in self._numbers:
+                self._policy.was_here(self._numbers[here.id])
+
+    def _give_up(self, number: int, error: SwrepoError) -> None:
+        log.info("nothing is fetched ahead of node %d: %s", number, error)
+        self._news.append(None)
 
     def chunk_read(self, number: int, content: Content, offset: int) -> None:
         """A file of many chunks is read, at this byte."""
+        if not self.is_on:
+            return
+        if not self._chunks.knows(number):
+            self._look_around(number)
         wants = self._chunks.read(number, content.chunk_at(offset), content.chunks)
         objects = content.objects
         if wants and isinstance(objects, BringsAhead):
             self.fetch(wants, objects, Origin.CHUNKS)
+
+
+class _Shown(NamedTuple):
+    """The policies for one revision of a repository."""
+
+    neighbours: Neighbours
+    catalogs: CatalogsAhead

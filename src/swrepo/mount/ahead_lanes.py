@@ -91,7 +91,7 @@ class Lanes:
             self._small_tasks += wanted
             more = max(0, min(_LARGE_TASKS, sum(map(len, self._large.values()))) - self._large_tasks)
             self._large_tasks += more
-        if wanted and not far:
+        if wanted and not far and origin is Origin.WALK:  # which is asked for by the thread of the loop
             self._processor.gather()
         for _ in range(wanted):
             self._submit(self._run_small)
@@ -102,6 +102,11 @@ class Lanes:
         """Whether something that was asked for by `origin` still waits for its turn."""
         with self._lock:
             return bool(self._small[origin] or self._large[origin])
+
+    def bring(self, wants: Sequence[Want], objects: BringsAhead, origin: Origin) -> bool:
+        """Fetch these in the thread that calls; False where they could not be had, or not be kept."""
+        new = self._ledger.ask(list(wants), origin)
+        return not new or self._fetch_from(objects, new)
 
     def stop(self, reason: str) -> None:
         """Give up what waits for its turn."""
@@ -171,7 +176,7 @@ class Lanes:
         except Exception:
             log.exception("fetching ahead failed")
 
-    def _fetch_from(self, objects: BringsAhead, wants: list[Want]) -> None:
+    def _fetch_from(self, objects: BringsAhead, wants: list[Want]) -> bool:
         activity = Activity("fetching ahead")
         mine = {want.id: want for want in self._reads.expect(wants, activity)}
         for want in wants:
@@ -193,14 +198,16 @@ class Lanes:
                 for want in objects.bring_many(list(mine.values()), arrived) if mine else ():
                     if not objects.bring(want):
                         self.stop("there is no room for it")
-                        break
+                        return False
                     arrived(want, False)  # noqa: FBT003
         except SwrepoError as error:
             self.stop(str(error))
             self._end(list(mine.values())[:1], error)
             mine = dict(list(mine.items())[1:])
+            return False
         finally:
             self._end(list(mine.values()))
+        return True
 
     def _end(self, wants: list[Want], error: SwrepoError | None = None) -> None:
         """These did not come."""

@@ -14,6 +14,7 @@ from swrepo.fuse import mount as mounting
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
 from swrepo.mount.adapter import WORKERS, Adapter
+from swrepo.mount.ahead_fill import Fill, wants_below
 from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.cache_commands import room
 from swrepo.mount.handover import Connection, Handover
@@ -24,7 +25,8 @@ from swrepo.mount.passthrough import OpenFiles
 from swrepo.mount.process import Process
 from swrepo.mount.refresh import Refresher
 from swrepo.mount.request import MountRequest
-from swrepo.objects.store import ObjectSource
+from swrepo.net.remote import RemoteRepository
+from swrepo.objects.store import BringsAhead, ObjectSource
 from swrepo.repository.revision import Revision
 from swrepo.system.memory import give_back
 from swrepo.system.user import is_root
@@ -33,6 +35,9 @@ from swrepo.vfs.journal import VolumeRecord
 from swrepo.vfs.tree import ROOT_NODE, Vfs
 
 log = logging.getLogger(__name__)
+
+_LEFT = 0.1
+"""Part of the cache that the background fill leaves free."""
 
 _NAMES_HOLD = 10.0
 """Seconds after which it is looked again which repositories are configured."""
@@ -43,6 +48,8 @@ class Mounted:
 
     failed = False
     learned: Learned | None = None
+    _fill: Fill | None = None
+    _names_due = 0.0
 
     def __init__(self, request: MountRequest, handover: Handover) -> None:
         """Open the repository, or make ready to open many; then mount, or go on with the mount that was left to us."""
@@ -89,10 +96,10 @@ class Mounted:
                 log.warning("no passthrough: only the machine's root can hand files to the kernel")
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
+        self._fill = self._fetch_ahead()
         self.make_room: Callable[[], object] = lambda: None
         """Has this process end in favour of a program that is started anew, soon."""
         self._idle = Idle(self.vfs, request.idle, give_back) if request.idle else None
-        self._names_due = 0.0
         self._refreshers: dict[str, Refresher] = {}
         # The kernel keeps the listing of the synthetic root too.
         self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
@@ -103,6 +110,35 @@ class Mounted:
         if self._access is not None:
             return {"": self._access}
         return dict(self.repositories.accesses) if self.repositories is not None else {}
+
+    def _distance(self, name: str) -> float:
+        """Seconds that a small object of a repository takes."""
+        access = self.accesses.get(name)
+        documents = None if access is None else access.documents
+        return documents.distance if isinstance(documents, RemoteRepository) else 0.0
+
+    def _fetch_ahead(self) -> Fill | None:
+        """Have it fetched ahead as the request says; what fills directories in the background, where some are named."""
+        access, ahead, request = self._access, self.adapter.ahead, self.request
+        ahead.is_on = request.prefetch
+        ahead.distance = self._distance
+        if access is None or not request.fill or not isinstance(access.cache, BringsAhead):
+            return None
+        cache = access.cache
+        found = Fill(
+            request.fill,
+            lambda path: wants_below(access.revision, path),
+            lambda wants: ahead.bring(wants, cache),
+            is_busy=lambda: bool(self.session.pending()),
+            has_room=self._has_room,
+        )
+        ahead.on_opening = found.opened
+        return found
+
+    def _has_room(self) -> bool:
+        """Whether nothing has to go from the cache for what comes."""
+        found = room(lambda: self.accesses)
+        return found is None or found[1] > _LEFT * found[0]
 
     def refreshers(self) -> list[Refresher]:
         """One for each repository in use."""
@@ -129,6 +165,8 @@ class Mounted:
         """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""
         if self.learned is not None:
             self.learned.local.close()
+        if self._fill is not None:
+            self._fill.close()
         for access in self.accesses.values():
             access.cache.settle()
         if self._access is not None:

@@ -53,7 +53,7 @@ class Opens:
             self._pool.submit(self._fetch, request, content)
         else:
             later = self._session.deliver(request, self._opened(node, descriptor))
-        self._ahead.is_used(content)
+        self._ahead.is_used(node, content)
         is_listed = is_new and self.seen(FileRead(node, request.pid, content, 0, content.size, is_new))
         if (descriptor is None or self._ahead.expects(node)) and not is_listed:
             self._ahead.opened(node)

@@ -36,7 +36,9 @@ class MountRequest:
     directory of the control socket (default: the repository's cache). `log`: the file that a daemon writes to;
     without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
     others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
-    reads files of the cache by itself, where it can. `service_manager`: the socket that is told when the mount answers.
+    reads files of the cache by itself, where it can. `prefetch`: what will likely be opened next is fetched ahead.
+    `fill`: directories that are fetched in the background once something in them was opened.
+    `service_manager`: the socket that is told when the mount answers.
     `watching`: how it may be watched. `listed`: names of repositories that are listed before somebody looks them up.
     `idle`: seconds after which one that nobody uses lets go of its memory; 0 for never. `again`: what is started to
     serve the mount with the code and configuration of another moment. `learned`: which lists of what programs open are
@@ -60,6 +62,8 @@ class MountRequest:
     logs: LogOptions = field(default_factory=LogOptions)
     owners: Owners | None = None
     passthrough: bool = False
+    prefetch: bool = True
+    fill: tuple[bytes, ...] = ()
     service_manager: str | None = None
     watching: WatchOptions = NOTHING_MORE
     listed: Callable[[], Sequence[str]] = tuple

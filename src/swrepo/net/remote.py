@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,10 @@ from swrepo.objects.store import DOCUMENT_LIMIT, Want
 from swrepo.system import activity
 
 log = logging.getLogger(__name__)
+
+_RECENT, _ENOUGH = 16, 3
+_SMALL = 64 << 10
+"""Answers of which `RemoteRepository.distance` is the shortest: so many at most, and at least; bytes of a small one."""
 
 UNESCAPED = "/:.@+-_~[],"
 _OK, _PARTIAL, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 206, 400, 404, 410, 429
@@ -109,6 +114,7 @@ class RemoteRepository:
         self._pause, self._uniform, self._clock = pause, uniform, clock
         self._lock = threading.Lock()
         self._traffic = Traffic()
+        self._recent: deque[float] = deque(maxlen=_RECENT)
 
     def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
         """See FetchesMany: over the routes of the moment; whether to leave one is for `fetch` to find out."""
@@ -159,6 +165,12 @@ class RemoteRepository:
     def traffic(self) -> Traffic:
         with self._lock:
             return self._traffic
+
+    @property
+    def distance(self) -> float:
+        """Seconds that a small object takes at least, of late; 0 where that is not known yet."""
+        recent = tuple(self._recent)
+        return min(recent) if len(recent) >= _ENOUGH else 0.0
 
     def _get(self, path: str, what: str, receive: Callable[..., None], part: Part | None = None) -> None:
         """Try the routes until one delivers what `receive` accepts."""
@@ -232,7 +244,10 @@ class RemoteRepository:
                 walk.heard = self._clock()
                 yield block
         finally:
-            self._note(1, count, self._clock() - begin)
+            seconds = self._clock() - begin
+            self._note(1, count, seconds)
+            if count <= _SMALL:
+                self._recent.append(seconds)
 
     def _note(self, responses: int, size: int, seconds: float) -> None:
         with self._lock:

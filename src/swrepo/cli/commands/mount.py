@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--foreground", action="store_true", help="stay until the mount ends, and log here")
     what = (
         "tag=NAME, date=TIME, hash=HASH, quota=MB, deadline=SECONDS, idle=SECONDS, allow_other, suid, dev, "
-        "passthrough, list, "
+        "passthrough, list, prefetch=no, fill=PATH, "
         "or PARAMETER=VALUE, commas between"
     )
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPT", help=what)

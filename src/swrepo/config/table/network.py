@@ -175,6 +175,19 @@ ROWS = (
         "When those are asked again; `0` for never.",
     ),
     Parameter(
+        "CVMFS_PREFETCH",
+        "switch",
+        "yes",
+        "Fetch ahead what programs are likely to open next; `no` on links that are paid by the byte.",
+    ),
+    Parameter(
+        "CVMFS_PREFETCH_BELOW",
+        "list of paths",
+        "",
+        "Directories of the repository, `:` between them, that are brought into the cache as a whole in the background "
+        "once a file in them was opened; for mounts of one repository.",
+    ),
+    Parameter(
         "CVMFS_PROFILES",
         "switch",
         "yes",

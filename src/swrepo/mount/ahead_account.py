@@ -1,0 +1,43 @@
+"""What may be fetched in vain: pure bookkeeping, shared by all who guess from what programs open.
+
+Fetching ahead costs; what is then opened gives that back and three tenths more, and what somebody had to wait for
+earns three tenths, too. So at most three tenths of what was wanted, and what the account held at first, is fetched too
+much, whatever programs do.
+"""
+
+from __future__ import annotations
+
+UNIT = 64 << 10
+REWARD = 0.3
+
+
+def cost(size: int) -> float:
+    """What fetching an object of so many plain bytes takes: one for asking, and one for each 64 KiB."""
+    return 1 + size / UNIT
+
+
+class Account:
+    """For one thread at a time. `first`: what it holds at first; `most`: what it ever holds."""
+
+    def __init__(self, first: float, most: float) -> None:
+        self.credit = first
+        self._most = most
+
+    def can_pay(self, price: float) -> bool:
+        return price <= self.credit
+
+    def pay(self, price: float) -> None:
+        self.credit -= price
+
+    def refund(self, price: float) -> None:
+        """It was not fetched after all."""
+        self.credit = min(self._most, self.credit + price)
+
+    def earn(self, paid: float, worth: float) -> None:
+        """Something that costs `worth` was wanted, for which `paid` had been paid (0: it was not fetched ahead)."""
+        self.refund(paid + REWARD * worth)
+
+    def widen(self, first: float, most: float) -> None:
+        """From now on it may hold more, and holds that much more now."""
+        self._most = most
+        self.refund(first)

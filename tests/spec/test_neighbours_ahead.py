@@ -1,0 +1,275 @@
+"""What is fetched of the files around an opened one, as the policy decides it: no threads, no files, no links."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from swrepo.catalog.reader import NestedRef
+from swrepo.format.object_id import Kind, ObjectId
+from swrepo.mount.ahead_account import REWARD, UNIT, Account
+from swrepo.mount.ahead_catalogs import CatalogsAhead
+from swrepo.mount.ahead_ledger import Ledger, Origin
+from swrepo.mount.ahead_neighbours import Directory, File, Neighbours, kind, package_of
+from swrepo.objects.store import Want
+
+FAR = 0.1
+FIRST = 320.0
+
+
+class Tree:
+    """Files by path, as the catalogs of a repository show them."""
+
+    def __init__(self, paths: Iterable[bytes], size: int = 5000) -> None:
+        self.sizes = dict.fromkeys(paths, size)
+        self.looks = 0
+
+    def want(self, path: bytes) -> Want:
+        return Want(ObjectId.of(path), size=self.sizes[path])
+
+    def directory(self, package: bytes, after: bytes | None) -> Directory | None:
+        self.looks += 1
+        files, directories = [], {}
+        for path in self.sizes:
+            directory, _, name = path.rpartition(b"/")
+            if package_of(directory) == package:
+                files.append(File(name, (self.want(path),), self.sizes[path]))
+            elif directory.startswith(package + b"/"):
+                directories[package + b"/" + directory[len(package) + 1 :].split(b"/")[0]] = None
+        return Directory(tuple(files), tuple(directories))
+
+
+class Program:
+    """Opens files of a tree; what was chosen for it is in its cache at once."""
+
+    def __init__(self, tree: Tree, patience: float = FAR, first: float = FIRST) -> None:
+        self.tree = tree
+        self.patience = patience
+        self.account = Account(first, 1024.0)
+        self.policy = Neighbours(self.account)
+        self.names = {tree.want(path).id: path for path in tree.sizes}
+        self.here: set[bytes] = set()
+        self.chosen: list[bytes] = []
+        self.opened: list[bytes] = []
+        self.misses = 0
+
+    def open(self, path: bytes) -> list[bytes]:
+        """What is chosen thereupon."""
+        directory, _, name = path.rpartition(b"/")
+        self.opened.append(path)
+        ours = path in self.here and path in self.chosen
+        self.misses += path not in self.here
+        if path in self.here and not ours:
+            return []
+        self.here.add(path)
+        size, want = self.tree.sizes[path], self.tree.want(path)
+        wants = self.policy.opened(package_of(directory), name, want, size, self.tree, self.patience)
+        found = [self.names[one.id] for one in wants]
+        self.chosen += found
+        self.here.update(found)
+        return found
+
+    def run(self, paths: Iterable[bytes]) -> Program:
+        for path in paths:
+            self.open(path)
+        return self
+
+    @property
+    def wasted_bytes(self) -> int:
+        return sum(self.tree.sizes[path] for path in set(self.chosen) - set(self.opened))
+
+    @property
+    def used_bytes(self) -> int:
+        return sum(self.tree.sizes[path] for path in set(self.opened))
+
+
+def package(path: bytes, count: int, ending: bytes = b".py") -> list[bytes]:
+    return [b"%s/m%02d%s" % (path, number, ending) for number in range(count)]
+
+
+def test_the_first_file_of_a_package_wants_all_of_its_kind_and_no_other() -> None:
+    files, texts = package(b"/lib/numpy", 20), package(b"/lib/numpy", 20, b".txt")
+    assert sorted(Program(Tree(files + texts)).open(files[3])) == sorted(set(files) - {files[3]})
+
+
+def test_what_follows_the_opened_file_comes_first() -> None:
+    files = package(b"/lib/numpy", 10)
+    assert Program(Tree(files)).open(files[6]) == files[7:] + files[:6]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"a.cpython-311.pyc", b".cpython-311.pyc"),
+        (b"a.cpython-311.opt-1.pyc", b".opt-1.pyc"),
+        (b"_c.cpython-311-x86_64-linux-gnu.so", b".so"),
+        (b"libstdc++.so.6.0.30", b".so"),
+        (b"libz.so", b".so"),
+        (b"jquery-3.1.min.js", b".min.js"),
+        (b"vector", b""),
+        (b".hidden", b""),
+        (b"1.2.3", b""),
+    ],
+)
+def test_kinds_of_files(name: bytes, expected: bytes) -> None:
+    assert kind(name) == expected
+
+
+def test_compiled_modules_belong_to_the_package_above() -> None:
+    compiled = package(b"/lib/pandas/__pycache__", 5, b".cpython-311.pyc")
+    inner = package(b"/lib/pandas/core/__pycache__", 5, b".cpython-311.pyc")
+    program = Program(Tree(compiled + inner)).run(compiled[:3])
+    assert set(program.chosen) >= set(compiled[1:] + inner), "a dense package is followed into what lies in it"
+    assert program.misses == 1
+
+
+def test_of_a_large_collection_a_few_are_fetched_and_more_where_they_are_used() -> None:
+    files = package(b"/include", 400, b".h")
+    program = Program(Tree(files))
+    assert len(program.open(files[0])) <= 16
+    for path in files[1:200]:
+        program.open(path)
+    assert program.misses <= 3
+    assert program.wasted_bytes <= REWARD * program.used_bytes + FIRST * UNIT
+
+
+def test_directories_that_programs_do_not_start_with_are_left_alone() -> None:
+    files, tests = package(b"/lib/pandas", 5), package(b"/lib/pandas/tests", 5)
+    assert not set(Program(Tree(files + tests)).run(files).chosen) & set(tests)
+
+
+def test_libraries_that_come_with_a_package_are_fetched_with_its_first_module() -> None:
+    modules, bundled = package(b"/sp/numpy/core", 3, b".so"), package(b"/sp/numpy.libs", 2, b".so.5")
+    other = package(b"/sp/numpy", 3)
+    program = Program(Tree(modules + bundled + other)).run([*other, modules[0]])
+    assert set(program.chosen) >= set(bundled)
+
+
+def test_the_file_that_begins_one_package_is_fetched_for_its_sisters() -> None:
+    sisters = [b"/sp/p%02d/index.js" % number for number in range(20)]
+    program = Program(Tree(sisters)).run(sisters[:3])
+    assert set(program.chosen) == set(sisters[2:]), "the second shows that it was no chance"
+
+
+def test_large_files_are_worth_a_guess_only_where_the_link_is_long() -> None:
+    files = package(b"/lib", 5)
+    near, far = Program(Tree(files, 1 << 20), patience=0.01), Program(Tree(files, 1 << 20), patience=0.1)
+    assert (len(near.open(files[0])), len(far.open(files[0]))) == (0, 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_readers_of_any_tree_waste_what_the_account_held_and_three_tenths_of_what_they_used(seed: int) -> None:
+    chance = random.Random(seed)
+    paths = [
+        path
+        for top in range(20)
+        for inner in range(10)
+        for path in package(b"/t%d/d%d" % (top, inner), chance.choice((3, 30, 80)))
+    ]
+    program = Program(Tree(paths, chance.choice((500, 20_000, 200_000))))
+    program.run(chance.sample(paths, len(paths) // 10))
+    assert program.wasted_bytes <= REWARD * program.used_bytes + FIRST * UNIT
+
+
+def test_an_empty_account_fetches_nothing_until_something_was_wanted() -> None:
+    files = package(b"/lib", 30)
+    program = Program(Tree(files, UNIT), first=0.0)
+    assert program.open(files[0]) == []
+    assert len(program.run(files[1:20]).chosen) >= 1
+
+
+def test_what_was_here_is_paid_back() -> None:
+    files = package(b"/lib", 30)
+    program = Program(Tree(files))
+    for path in program.open(files[0]):
+        program.policy.was_here(program.tree.want(path).id)
+    assert program.account.credit >= FIRST
+
+
+def test_nothing_is_guessed_where_the_catalog_is_not_loaded() -> None:
+    class Closed(Tree):
+        def directory(self, package: bytes, after: bytes | None) -> Directory | None:
+            return None
+
+    assert Program(Closed(package(b"/lib", 30))).open(b"/lib/m00.py") == []
+
+
+def test_after_stop_packages_are_looked_at_anew() -> None:
+    files = package(b"/lib", 10)
+    program = Program(Tree(files)).run(files[:1])
+    before = program.tree.looks
+    program.policy.stop()
+    program.run(files[1:2])
+    assert program.tree.looks > before
+
+
+# Catalogs
+
+
+def nested(count: int, size: int) -> list[NestedRef]:
+    return [
+        NestedRef(b"/c%d" % number, ObjectId.of(b"%d" % number, kind=Kind.CATALOG), size + number)
+        for number in range(count)
+    ]
+
+
+def test_small_catalogs_below_one_that_is_loaded_are_fetched_once() -> None:
+    policy = CatalogsAhead(Account(100.0, 100.0))
+    assert len(policy.loaded(b"", nested(3, 20_000), FAR)) == 3
+    assert policy.loaded(b"", nested(3, 20_000), FAR) == []
+
+
+def test_large_catalogs_wait_until_somebody_needs_them() -> None:
+    policy = CatalogsAhead(Account(100.0, 100.0))
+    assert policy.loaded(b"", nested(3, 50 << 20), FAR) == []
+    assert len(policy.loaded(b"/a", nested(300, 3000), FAR)) == 32
+
+
+def test_catalogs_that_are_used_pay_for_those_below_them() -> None:
+    account = Account(2.0, 100.0)
+    policy = CatalogsAhead(account)
+    policy.loaded(b"", nested(2, UNIT // 2), FAR)
+    left = account.credit
+    policy.loaded(b"/c1", (), FAR)
+    assert account.credit > left
+
+
+# The ledger
+
+
+def want(number: int) -> Want:
+    return Want(ObjectId.of(b"%d" % number), size=10)
+
+
+def test_the_ledger_tells_by_origin_what_came_and_what_was_used() -> None:
+    ledger = Ledger()
+    assert ledger.ask([want(1), want(2)], Origin.WALK) == [want(1), want(2)]
+    assert ledger.ask([want(2), want(3)], Origin.PROFILE) == [want(3)], "who asked first gets the praise"
+    for number in (1, 2, 3):
+        ledger.arrived(want(number).id)
+    assert ledger.opened(want(1).id) is Origin.WALK
+    assert ledger.opened(want(1).id) is None
+    assert ledger.opened(want(3).id) is Origin.PROFILE
+    walk = ledger.counters()[Origin.WALK]
+    assert (walk.fetched, walk.used, walk.wasted, walk.wasted_bytes) == (2, 1, 1, 10)
+    assert (ledger.total.fetched, ledger.total.used) == (3, 2)
+
+
+def test_what_was_opened_while_it_still_travelled_was_of_use() -> None:
+    ledger = Ledger()
+    ledger.ask([want(1)], Origin.CHUNKS)
+    assert ledger.opened(want(1).id) is Origin.CHUNKS
+    ledger.arrived(want(1).id)
+    assert ledger.total.used == 1
+
+
+def test_what_was_not_fetched_is_not_counted() -> None:
+    ledger = Ledger()
+    ledger.ask([want(1)], Origin.WALK)
+    ledger.drop(want(1).id)
+    ledger.arrived(want(1).id)
+    assert ledger.opened(want(1).id) is None
+    assert ledger.total.fetched == 0
+    assert not ledger.is_waiting
