@@ -7,7 +7,6 @@ time with an empty cache. `mount` and `run` are seconds; `MB` came over the link
 the program needs (what a mount that fetches nothing ahead brings). `limit` is what no client can beat: these bytes at
 that bandwidth, five round trips, and the run with everything in the cache. `x limit`: mount and run against that.
 With --place the repositories are kept there and used again by the next run. It prints, and never fails for a figure.
-With --plot FILE, a picture (SVG) of time against round trip of the first program.
 """
 
 from __future__ import annotations
