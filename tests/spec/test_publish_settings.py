@@ -13,6 +13,7 @@ from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.publish import settings
+from swrepo.publish.changed import Touched
 from swrepo.publish.settings import Choices
 from tests.publishing import Server, fast_options
 
@@ -104,6 +105,8 @@ def test_special_files_are_left_out_where_that_is_wanted(tmp_path):
     assert entry(server, b"/pipe") is None
     assert entry(server, b"/socket") is None
     assert entry(server, b"/f") is not None
+    os.mkfifo(server.tree / "another")
+    assert not server.publish(touched=Touched(frozenset((b"/another",)))).added
 
 
 def test_links_between_directories_are_an_error_where_that_is_wanted(tmp_path):

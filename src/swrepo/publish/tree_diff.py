@@ -91,7 +91,7 @@ class TreeDiff:
     def found(self, path: bytes) -> Found | None:
         """The same, with what the last revision has there."""
         status = self.status(path)
-        if status is None:
+        if status is None or self.comparison.rules.ignores(status.st_mode):
             return None
         return Found(basename(path), status, self.last.lookup(path), stat.S_ISDIR(status.st_mode))
 
