@@ -170,6 +170,15 @@ def test_a_repository_in_a_bucket_is_published_and_read_over_http(tmp_path: Path
     assert not server.publish(open_storage=storage.opened).published
 
 
+def test_a_repository_that_is_in_the_bucket_is_not_written_over(tmp_path: Path, port: int) -> None:
+    server, _ = published(tmp_path, port)
+    options = fast_options(upstream=server.places.upstream)
+    before = storage.reading(server.places).read(".cvmfspublished")
+    with pytest.raises(UsageError, match="holds a repository already"):
+        Server(tmp_path / "another", options)
+    assert storage.reading(server.places).read(".cvmfspublished") == before
+
+
 def test_what_is_in_the_bucket_is_not_sent_again(tmp_path: Path, port: int) -> None:
     server, _ = published(tmp_path, port)
     (server.tree / "a").write_text("the same content")

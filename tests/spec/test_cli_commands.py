@@ -149,6 +149,22 @@ def test_the_options_of_the_original_reach_what_they_are_for(server, tmp_path):
         assert repository.read_bytes("/f") == b"content"
 
 
+def test_replicas_are_refused_and_allowed(server):
+    marker = server.storage / ".cvmfs_master_replica"
+    assert server.run("alterfs", "-m", "off", FQRN, program=cvmfs_server) == f"{FQRN}: replicas are refused\n"
+    assert not marker.exists()
+    server.run("alterfs", "-m", "off", FQRN, program=cvmfs_server)
+    assert server.run("alterfs", "-m", "on", FQRN, program=cvmfs_server) == f"{FQRN}: replicas are allowed\n"
+    assert marker.exists()
+    server.run("alterfs", FQRN, program=cvmfs_server, code=UsageError.exit_code)
+
+
+def test_a_skeleton_is_a_storage_with_nothing_in_it(server, tmp_path):
+    server.run("skeleton", tmp_path / "srv/x.example.org", program=cvmfs_server)
+    assert len(list((tmp_path / "srv/x.example.org/data").iterdir())) == 257
+    server.run("skeleton", "-o", "nobody-here", tmp_path / "y", program=cvmfs_server, code=UsageError.exit_code)
+
+
 def test_commands_of_the_original_that_are_not_there_say_so(server):
     server.run("masterkeycard", "-a", program=cvmfs_server, code=UsageError.exit_code)
     assert "cvmfs_server masterkeycard is not there" in server.shown.err

@@ -22,7 +22,7 @@ from swrepo import __version__
 from swrepo.catalog import schema
 from swrepo.catalog.reader import NestedRef
 from swrepo.catalog.writer import CatalogWriter
-from swrepo.errors import FormatError, UsageError
+from swrepo.errors import FormatError, NotFound, UsageError
 from swrepo.format import servermeta
 from swrepo.format.compression import Compression
 from swrepo.format.dirent import Dirent, Flag
@@ -43,7 +43,7 @@ from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.seal import Sealer, TagRequest
 from swrepo.publish.settings import RepositorySettings
-from swrepo.publish.storage import OpenStorage, Storage, opened, prepare
+from swrepo.publish.storage import OpenStorage, Storage, opened, prepare, reading
 from swrepo.publish.upstream import Upstream
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.system.lock import exclusive
@@ -167,6 +167,12 @@ def _refuse_existing(layout: ServerLayout, places: RepositoryPlaces) -> None:
     for path in (places.server_conf, places.storage / MANIFEST, layout.served / places.fqrn / MANIFEST):
         if path.exists():
             raise UsageError(f"the repository {places.fqrn} exists already ({path}); choose another name or remove it")
+    if not places.is_local:
+        with suppress(NotFound):
+            reading(places).read(MANIFEST)
+            raise UsageError(
+                f"{places.place} holds a repository already; choose another name, or another ALIAS with -u"
+            )
 
 
 def owner_of(name: str | None) -> Owner:
