@@ -36,7 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    chosen = [args.add is not None, bool(args.remove), args.inspect is not None, args.list, args.branches]
+    chosen = [
+        args.add is not None,
+        bool(args.remove),
+        args.inspect is not None,
+        args.list and args.inspect is None,
+        args.branches,
+    ]
     if sum(chosen) > 1:
         raise UsageError("one thing at a time: -a adds, -r removes, -i inspects, -l lists tags, -b branches")
     if (args.hash is not None or args.revision is not None) and args.add is None:
