@@ -63,6 +63,8 @@ class RepositorySettings:
     auto_gc_lapse: str = "1 day ago"
     """The automatic collection runs where the last one was before that."""
     gc_deletion_log: str = ""
+    check_days: int = 30
+    """A check of all repositories passes over those that were checked since."""
     virtual_dir: bool = False
     """Every tag is shown as a directory below `.cvmfs/snapshots`."""
     xattrs: bool = True
@@ -185,6 +187,7 @@ def _settings(values: Values, path: Path) -> RepositorySettings:
         auto_gc_timespan=values.text("CVMFS_AUTO_GC_TIMESPAN") or "3 days ago",
         auto_gc_lapse=values.text("CVMFS_AUTO_GC_LAPSE") or "1 day ago",
         gc_deletion_log=values.text("CVMFS_GC_DELETION_LOG") or "",
+        check_days=values.number("CVMFS_CHECK_ALL_MIN_DAYS", 30),
         virtual_dir=values.switch("CVMFS_VIRTUAL_DIR", default=False),
         xattrs=values.switch("CVMFS_INCLUDE_XATTRS", default=False),
         mtime_ns=values.switch("CVMFS_ENABLE_MTIME_NS", default=False),

@@ -20,8 +20,6 @@ EXAMPLE = "swrepo server check -i dair.cvmfs.server"
 FAULTY = 1
 """Exit code for a repository with faults, the original's."""
 
-_DAYS = 30
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repository", nargs="?", metavar="NAME", help="default: as for the other commands")
@@ -31,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-s", dest="subtree", default="", metavar="PATH", help="from the nested catalog at PATH on")
     parser.add_argument("-r", dest="repair", action="store_true", help="repair the checksum of the reference log")
     parser.add_argument(
-        "-a", dest="all", action="store_true", help=f"all repositories that were not checked for {_DAYS} days"
+        "-a", dest="all", action="store_true", help="all repositories that were not checked for 30 days"
     )
     parser.add_argument("--json", action="store_true", help="a JSON document")
 
@@ -57,16 +55,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _due(server: ServerLayout) -> list[str]:
-    """Those that were not checked for a month, the one that waited longest first."""
+    """Those that were not checked for a month, or what their settings say, the one that waited longest first."""
     from datetime import UTC, datetime, timedelta
 
+    from swrepo.publish import settings
     from swrepo.publish.storage import reading
     from swrepo.upkeep import published_status
 
-    oldest = datetime.now(UTC) - timedelta(days=_DAYS)
     found = []
     for fqrn in server.repositories():
-        status = published_status.read(reading(server.repository(fqrn)))
+        places = server.repository(fqrn)
+        oldest = datetime.now(UTC) - timedelta(days=settings.load(places.server_conf).check_days)
+        status = published_status.read(reading(places))
         last = published_status.parse_moment(str(status.get("last_check", "")))
         if last is None or last < oldest:
             found.append((last or datetime.min.replace(tzinfo=UTC), fqrn))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet, refused
+from swrepo.config.parameter import Parameter, accepted, refused
 
 CONTENTS = (
     Parameter("CVMFS_HASH_ALGORITHM", "`sha1`, `rmd160`, `shake128`", "sha1", "How contents are named."),
@@ -106,5 +106,5 @@ CATALOGS = (
         "Like the limits, of older versions.",
         "`CVMFS_NESTED_KCATALOG_LIMIT` took its place",
     ),
-    not_yet("CVMFS_VIRTUAL_DIR", "switch", "no", "Show all tags below the hidden directory `/.cvmfs/snapshots`."),
+    Parameter("CVMFS_VIRTUAL_DIR", "switch", "no", "Show all tags below the hidden directory `/.cvmfs/snapshots`."),
 )

@@ -8,12 +8,14 @@ ROWS = (
     Parameter("CVMFS_AUTO_TAG", "switch", "yes", "Give every revision a tag (`generic-...`)."),
     Parameter("CVMFS_AUTO_TAG_TIMESPAN", "span (`4 weeks ago`)", "", "Automatic tags older than that go."),
     Parameter("CVMFS_GARBAGE_COLLECTION", "switch", "no", "Objects that no revision needs may be removed."),
-    not_yet("CVMFS_AUTO_GC", "switch", "no", "Collect garbage after publishing."),
-    not_yet("CVMFS_AUTO_GC_TIMESPAN", "span", "3 days ago", "Revisions that are younger stay."),
-    not_yet("CVMFS_AUTO_GC_LAPSE", "span", "1 day ago", "Not more often than that."),
+    Parameter("CVMFS_AUTO_GC", "switch", "no", "Collect garbage after publishing."),
+    Parameter(
+        "CVMFS_AUTO_GC_TIMESPAN", "span", "3 days ago", "Revisions that are younger stay, and the last one before them."
+    ),
+    Parameter("CVMFS_AUTO_GC_LAPSE", "span", "1 day ago", "Not more often than that."),
     Parameter("CVMFS_GC_DELETION_LOG", "file", "", "Where the names of removed objects are noted."),
     not_yet("CVMFS_EXTENDED_GC_STATS", "switch", "no", "Count the bytes of removed objects."),
-    not_yet("CVMFS_CHECK_ALL_MIN_DAYS", "days", "30", "How often `check -a` looks at a repository."),
+    Parameter("CVMFS_CHECK_ALL_MIN_DAYS", "days", "30", "How often `check -a` looks at a repository."),
     not_yet("CVMFS_PRINT_STATISTICS", "switch", "no", "Show figures after publishing."),
     not_yet("CVMFS_STATISTICS_DB", "file", "", "Where figures of publications are kept."),
     not_yet("CVMFS_STATS_DB_DAYS_TO_KEEP", "days", "365", "How long."),
