@@ -168,12 +168,14 @@ def test_who_opens_at_once_what_the_profile_brings_waits_for_it_and_nothing_trav
     assert len(objects) == len(set(objects))
 
 
+@pytest.mark.parametrize("switch", ["profiles", "prefetch"])
 def test_a_mount_that_is_told_to_uses_no_profiles(
+    switch: str,
     served: Served,
     server: Server,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    with mounted(tmp_path, profiles=False, **over_network(served, server, tmp_path)) as mount:
+    with mounted(tmp_path, **{switch: False}, **over_network(served, server, tmp_path)) as mount:
         assert read(mount, b"/bin/prog") == CONTENT[b"/bin/prog"]
         assert ahead(mount)["learned started"] == 0
 

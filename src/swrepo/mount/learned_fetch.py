@@ -58,6 +58,8 @@ class Learned:
 
     def seen(self, read: FileRead) -> bool:
         """A file is opened, or another chunk is read: start what that starts, and say whether a list has it."""
+        if not self._ahead.is_on:
+            return False
         for start in self._triggers.of(read.node, read.content) if read.is_new else ():
             self.started += 1
             with self._lock:
