@@ -168,8 +168,8 @@ def test_a_skeleton_is_a_storage_with_nothing_in_it(server, tmp_path):
 def test_commands_of_the_original_that_are_not_there_say_so(server):
     server.run("masterkeycard", "-a", program=cvmfs_server, code=UsageError.exit_code)
     assert "cvmfs_server masterkeycard is not there" in server.shown.err
-    server.run("transaction", program=cvmfs_server, code=UsageError.exit_code)
-    assert "change the work tree, and publish" in server.shown.err
+    server.run("serve", program=cvmfs_server, code=UsageError.exit_code)
+    assert "'swrepo serve' serves" in server.shown.err
 
 
 def test_publishing_tells_what_changed_and_then_that_nothing_did(server):
