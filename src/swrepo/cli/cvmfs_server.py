@@ -15,25 +15,25 @@ PROGRAM = "cvmfs_server"
 _CODES = {InTransaction.exit_code: errno.EEXIST, NotInTransaction.exit_code: errno.EINVAL, Busy.exit_code: errno.EBUSY}
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
+_WITHOUT_SENSE = {
+    "mount": "the work tree of a repository is a plain directory and needs no mount",
+    "migrate": "every layout that the server of CernVM-FS 2.x makes is used as it is: nothing is to be migrated",
+    "fix-permissions": "only files and directories that are open to all are written into the storage",
+    "eliminate-bulk-hashes": "whole-file copies of chunked files are not made here; 'gc' removes what nobody names",
+    "masterkeycard": "a master key is a file, which may be on a medium of its own: resign -k DIR",
+    "update-geodb": "servers here have no Geo API; clients measure which server is near",
+    "merge-stats": "no statistics database is kept; 'publish --json' and 'gc' tell what they did",
+    "print-stats": "no statistics database is kept; 'publish --json' and 'gc' tell what they did",
+}
+
 _NOT_YET = {
     "serve": "'swrepo serve' serves the repositories of this server",
     **dict.fromkeys(
         (
             "add-replica",
-            "eliminate-bulk-hashes",
             "enter",
-            "fix-permissions",
-            "import",
             "ingest",
-            "masterkeycard",
-            "merge-stats",
-            "migrate",
-            "print-stats",
-            "rmfs",
             "snapshot",
-            "update-geodb",
-            "update-info",
-            "update-repoinfo",
         ),
         "",
     ),
@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words and words[0] in _WITHOUT_SENSE:
+        raise UsageError(f"{PROGRAM} {words[0]} is not there: {_WITHOUT_SENSE[words[0]]}")
     if words and words[0] in _NOT_YET:
         hint = _NOT_YET[words[0]]
         raise UsageError(f"{PROGRAM} {words[0]} is not there yet{hint and f'; {hint}'}")

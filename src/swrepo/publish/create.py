@@ -13,24 +13,20 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from swrepo import __version__
 from swrepo.catalog import schema
 from swrepo.catalog.reader import NestedRef
 from swrepo.catalog.writer import CatalogWriter
-from swrepo.errors import FormatError, NotFound, UsageError
-from swrepo.format import servermeta
+from swrepo.errors import NotFound, UsageError
 from swrepo.format.compression import Compression
 from swrepo.format.dirent import Dirent, Flag
 from swrepo.format.manifest import DEFAULT_TTL, Manifest
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.paths import ROOT
-from swrepo.format.servermeta import Offer
-from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, REPOSITORIES_INFO, WHITELIST
+from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, WHITELIST
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.codec import DEFAULT_LEVEL
 from swrepo.objects.directory import writing
@@ -42,6 +38,7 @@ from swrepo.publish.keyring import Keyring
 from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.seal import Sealer, TagRequest
+from swrepo.publish.server_list import update_list
 from swrepo.publish.settings import RepositorySettings
 from swrepo.publish.storage import OpenStorage, Storage, opened, prepare, reading
 from swrepo.publish.upstream import Upstream
@@ -152,10 +149,9 @@ def create_repository(
         storage.documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
         storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm))
         _publish_empty_root(places, storage, settings, keys, owner, clock_ns(), volatile=options.volatile)
-        if places.is_local:
-            _announce(layout, places)
         make_directory(places.worktree)
-        _configure(places, settings)
+        configure(places, settings)
+        update_list(layout)
         _hand_over(places, owner)
         places.unfinished.unlink()
     return places
@@ -259,18 +255,8 @@ def _root_catalog(sealer: Sealer, file: Path, owner: Owner, now_ns: int, special
     return NestedRef(ROOT, sealer.save_file(file, Kind.CATALOG), size)
 
 
-def _announce(layout: ServerLayout, places: RepositoryPlaces) -> None:
-    """Put the repository on the server's list, which keeps what else it names."""
-    path = layout.served / REPOSITORIES_INFO
-    known: dict[str, Offer] = {}
-    with suppress(FileNotFoundError, FormatError):
-        known = {offer.name: offer for offer in servermeta.parse(path.read_bytes())}
-    known[places.fqrn] = Offer(places.fqrn, places.url_path)
-    make_directory(path.parent)
-    write_atomically(path, servermeta.encode(known.values(), __version__))
-
-
-def _configure(places: RepositoryPlaces, settings: RepositorySettings) -> None:
+def configure(places: RepositoryPlaces, settings: RepositorySettings) -> None:
+    """Write the repository's client.conf and server.conf."""
     make_directory(places.configuration)
     client = {
         "CVMFS_SERVER_URL": settings.url,

@@ -41,7 +41,7 @@ def prepare(files: KeyFiles, fqrn: str, now: datetime) -> Keyring:
     """The keys in `files`, the missing ones made. What is there is never overwritten: it may be the only copy."""
     make_directory(files.master.parent)
     master = _key(files.master)
-    _write(files.public, master.public_key.pem, PUBLIC, "the public key", files.master)
+    put(files.public, master.public_key.pem, PUBLIC, files.master, "the public key")
     signing = _key(files.signing)
     if not files.certificate.exists():
         write_atomically(files.certificate, signing.make_certificate(fqrn, now), PUBLIC)
@@ -61,7 +61,7 @@ def import_keys(origin: KeyFiles, files: KeyFiles) -> None:
     for source, target in pairs:
         if source != target:
             mode = SECRET if target in (files.master, files.signing) else PUBLIC
-            _write(target, source.read_bytes(), mode, "a key", source)
+            put(target, source.read_bytes(), mode, source, "a key")
 
 
 def master_key(files: KeyFiles, elsewhere: Path | None = None) -> SigningKey:
@@ -92,7 +92,8 @@ def _key(path: Path) -> SigningKey:
     return SigningKey.load(path.read_bytes())
 
 
-def _write(path: Path, data: bytes, mode: int, what: str, origin: Path) -> None:
+def put(path: Path, data: bytes, mode: int, origin: Path, what: str = "a copy") -> None:
+    """Write a key file. PublishError where another one is there: it may be the only one."""
     if not path.exists():
         write_atomically(path, data, mode)
     elif path.read_bytes().split() != data.split():

@@ -95,6 +95,11 @@ class RepositoryPlaces:
         return self.spool / "checkout"
 
     @property
+    def importing(self) -> Path:
+        """Is there until an imported repository has its work tree."""
+        return self.spool / "import-unfinished"
+
+    @property
     def unfinished(self) -> Path:
         """Is there from the first to the last step of the repository's creation."""
         return self.spool / "mkfs-unfinished"

@@ -54,7 +54,9 @@ class OpenRepository:
     base: Base
 
 
-def open_repository(places: RepositoryPlaces, open_storage: OpenStorage, now: datetime) -> OpenRepository:
+def open_repository(
+    places: RepositoryPlaces, open_storage: OpenStorage, now: datetime, *, unfinished: bool = False
+) -> OpenRepository:
     """Open the repository, whose lock the caller holds.
 
     Raises NotFound where it was never created, TrustError where nobody would believe what it publishes (expired
@@ -63,6 +65,8 @@ def open_repository(places: RepositoryPlaces, open_storage: OpenStorage, now: da
     found = settings.load(places.server_conf)
     if places.unfinished.exists():
         raise PublishError(f"the creation of {places.fqrn} was interrupted; run mkfs again before publishing")
+    if places.importing.exists() and not unfinished:
+        raise PublishError(f"the import of {places.fqrn} was interrupted; run import again before publishing")
     key = SigningKey.load(_read_key(places.keys.signing))
     certificate_pem = _read_key(places.keys.certificate)
     certificate = Certificate.parse(certificate_pem)

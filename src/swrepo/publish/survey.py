@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from swrepo.errors import NotFound
+from swrepo.errors import NotFound, PublishError
 from swrepo.format.object_id import ObjectId
+from swrepo.format.paths import ROOT
 from swrepo.publish import settled
 from swrepo.publish.changed import ChangedPaths, Touched
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
 from swrepo.publish.ingest import Ingest
 from swrepo.publish.last_revision import Published
+from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.limits import LimitCheck
 from swrepo.publish.nesting import CatalogPlaces, rules_in
 from swrepo.publish.opening import OpenRepository
@@ -76,6 +78,8 @@ def survey(
     with Revision(base.root, repository.objects, base.size) as revision:
         last = Published(revision)
         is_merged = touched is not None and touched.is_merged
+        if touched is None:
+            _refuse_to_lose_all(repository.places, source, last)
         is_partial = touched is not None and not touched.is_everything
         known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
@@ -90,3 +94,14 @@ def survey(
                 yield Survey(changes, revision, scan, faults, staged, source, start_ns, places, limits, is_partial)
         finally:
             staged.close()
+
+
+def _refuse_to_lose_all(places: RepositoryPlaces, source: Path, last: Published) -> None:
+    """A work tree that was never filled, as after taking over a repository, does not mean that everything shall go."""
+    if source != places.worktree or places.scan_record.exists() or os.listdir(source):
+        return
+    if last.listing(ROOT):
+        raise PublishError(
+            f"the work tree {source} is empty and was never published from, so publishing it would remove everything; "
+            f"'swrepo server import {places.fqrn}' fills it"
+        )

@@ -1,0 +1,37 @@
+"""Remove a repository from this server: configuration, spool area, storage and keys. The work tree stays.
+
+With -p its storage and keys stay too, so that 'import' brings it back. Without the keys nobody can ever publish to it
+again: back them up first ('keys backup').
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from swrepo.cli.output import note
+
+EXAMPLE = """
+swrepo server rmfs -p dair.cvmfs.server
+swrepo server rmfs -f dair.cvmfs.server
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repositories", nargs="+", metavar="NAME")
+    parser.add_argument("-f", dest="force", action="store_true", help="do not ask")
+    parser.add_argument("-p", dest="preserve", action="store_true", help="keep the storage and the keys")
+
+
+def run(args: argparse.Namespace) -> None:
+    from swrepo.cli import server_side
+    from swrepo.cli.confirming import confirm
+    from swrepo.publish.removal import remove_repository
+
+    server = server_side.layout()
+    for fqrn in [server_side.which(server, name) for name in args.repositories]:
+        what = "configuration" if args.preserve else "storage, keys and all"
+        if not args.force and not confirm(f"Remove the repository {fqrn}, {what}"):
+            note(f"{fqrn}: left as it is")
+            continue
+        left = remove_repository(server, server.repository(fqrn), preserve=args.preserve)
+        print(f"{fqrn} is removed" + (f"; left: {', '.join(map(str, left))}" if left else ""))

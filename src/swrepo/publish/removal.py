@@ -1,0 +1,40 @@
+"""Removes a repository from its server. What somebody put into the work tree is theirs, and stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from swrepo.errors import Busy, NotFound
+from swrepo.objects.directory import writing
+from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+from swrepo.publish.server_list import update_list
+from swrepo.system.lock import exclusive
+
+
+def remove_repository(layout: ServerLayout, places: RepositoryPlaces, *, preserve: bool) -> list[Path]:
+    """Remove configuration and spool area, and, unless `preserve`, the storage and the keys; what was left.
+
+    NotFound where there is no such repository, Busy while somebody publishes or the work tree is mounted. The
+    configuration goes first: what an interruption leaves is removed by the next call with the same name or `mkfs`.
+    """
+    if not places.server_conf.exists():
+        raise NotFound(f"there is no repository {places.fqrn} on this server ({places.server_conf} is missing)")
+    if os.path.ismount(places.worktree):
+        raise Busy(f"{places.worktree} is mounted; end the transaction or unmount it first")
+    keys = places.keys
+    with exclusive(places.lock, f"removing {places.fqrn}"), writing(places.configuration):
+        if not preserve:
+            if places.is_local:
+                shutil.rmtree(places.storage, ignore_errors=False)
+            for path in (keys.master, keys.public, keys.signing, keys.certificate, keys.previous_certificate):
+                path.unlink(missing_ok=True)
+        shutil.rmtree(places.configuration)
+        shutil.rmtree(places.spool)
+        update_list(layout)
+    with suppress(OSError):  # it holds something, or is not there
+        places.worktree.rmdir()
+    kept = [places.storage, keys.master] if preserve else []
+    return [path for path in (*kept, places.worktree) if path.exists()]

@@ -1,0 +1,57 @@
+"""What a server says of itself: `info/v1/repositories.json` and `info/v1/meta.json`. Source: format.md 13."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from swrepo import __version__
+from swrepo.errors import FormatError, UsageError
+from swrepo.format import servermeta
+from swrepo.format.servermeta import Offer
+from swrepo.format.wellknown import REPOSITORIES_INFO, SERVER_INFO
+from swrepo.objects.directory import writing
+from swrepo.publish.layout import ServerLayout
+from swrepo.system.atomic import make_directory, write_atomically
+
+META = {"administrator": "", "email": "", "organisation": "", "custom": {}}
+"""What the original's `meta.json` has, to be filled in."""
+
+
+def update_list(layout: ServerLayout) -> list[str]:
+    """Write the list of the repositories that this server has now; their names."""
+    names = [name for name in layout.repositories() if layout.repository(name).is_local]
+    places = [layout.repository(name) for name in names]
+    offers = [Offer(place.fqrn, place.url_path) for place in places]
+    _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, __version__))
+    return names
+
+
+def read_meta(layout: ServerLayout) -> bytes:
+    """What the server says of who runs it; a form to be filled in where it says nothing."""
+    try:
+        return (layout.served / SERVER_INFO).read_bytes()
+    except FileNotFoundError:
+        return json.dumps(META, indent=2).encode() + b"\n"
+
+
+def write_meta(layout: ServerLayout, raw: bytes) -> None:
+    """Say who runs it. UsageError where it is no JSON object."""
+    _write(layout.served / SERVER_INFO, json_object(raw, "meta.json"))
+
+
+def json_object(raw: bytes, what: str) -> bytes:
+    """`raw`, which is one JSON object in UTF-8. FormatError."""
+    try:
+        found = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{what} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{what} has to be a JSON object, with braces around it")
+    return raw
+
+
+def _write(path: Path, data: bytes) -> None:
+    with writing(path):
+        make_directory(path.parent)
+        write_atomically(path, data)
