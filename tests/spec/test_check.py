@@ -17,7 +17,7 @@ from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST, REFLOG
 from swrepo.objects.store import Want
 from swrepo.repository.history import HistoryWriter
-from swrepo.repository.reflog import ReflogWriter
+from swrepo.repository.reflog import ReflogFile, ReflogWriter
 from swrepo.upkeep import published_status
 from swrepo.upkeep.check import Checked, RepositoryCheck, Scope
 from swrepo.upkeep.opening import Keeper
@@ -256,6 +256,31 @@ def test_another_reference_log_is_named_and_can_be_made_the_right_one(server: Se
     assert repair(keeper, server.fqrn)
     assert check(server) == [second]
     assert not repair(keeper, server.fqrn)
+
+
+def test_a_lost_reference_log_is_made_anew_from_what_is_left(tmp_path: Path) -> None:
+    server = Server(tmp_path, fast_options(auto_tag=False))
+    for number in range(3):
+        (server.tree / "file").write_text(str(number))
+        server.publish()
+    log = server.places.storage / REFLOG
+    known = _references(log)
+    log.unlink()
+    assert check(server) == [".cvmfsreflog: it is missing, and the manifest names it"]
+    keeper = Keeper(server.layout, server.clock.nanoseconds)
+    assert "from 4 revisions" in repair(keeper, server.fqrn)
+    assert _references(log) == known
+    assert check(server) == []
+    (server.tree / "file").write_text("more")
+    server.publish()
+    server.check()
+
+
+def _references(log: Path) -> set[ObjectId]:
+    file = ReflogFile.open(log)
+    found = {reference.id for reference in file.references()}
+    file.close()
+    return found
 
 
 def test_a_manifest_that_clients_refuse_is_a_fault(server: Server) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from swrepo.cli.cvmfs_server import main as cvmfs_server
 from swrepo.cli.tagging import branch_lines
-from swrepo.errors import NotFound, UsageError
+from swrepo.errors import InTransaction, NotFound, UsageError
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish.plain import PlainObjects
@@ -184,6 +184,21 @@ def test_while_a_branch_is_checked_out_only_publishing_goes_on(server: Server) -
     with pytest.raises(UsageError, match="checked out to the branch fixes"):
         roll_back(keeper(server), server.fqrn)
     back_to_trunk(keeper(server), server.fqrn)
+    Tags(keeper(server)).add(server.fqrn, "name")
+
+
+def test_while_a_transaction_is_open_nothing_moves_under_it(server: Server) -> None:
+    flag = server.places.spool / "in_transaction"
+    flag.touch()
+    for attempt in (
+        lambda: Tags(keeper(server)).add(server.fqrn, "name"),
+        lambda: Tags(keeper(server)).remove(server.fqrn, ["v2"]),
+        lambda: roll_back(keeper(server), server.fqrn),
+        lambda: check_out(keeper(server), server.fqrn, "fixes", "v2"),
+    ):
+        with pytest.raises(InTransaction):
+            attempt()
+    flag.unlink()
     Tags(keeper(server)).add(server.fqrn, "name")
 
 

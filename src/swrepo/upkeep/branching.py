@@ -10,7 +10,7 @@ from swrepo.publish import checkout
 from swrepo.publish.checkout import Checkout
 from swrepo.publish.opening import OpenRepository
 from swrepo.repository.history import Tag, open_history
-from swrepo.upkeep.opening import Keeper
+from swrepo.upkeep.opening import Keeper, refuse_transaction
 
 _NAME = re.compile(r"[a-zA-Z0-9_@./-]+")
 
@@ -20,6 +20,7 @@ def check_out(keeper: Keeper, fqrn: str, branch: str, tag: str = "") -> Checkout
     if not _NAME.fullmatch(branch):
         raise UsageError(f"{branch!r} cannot be the name of a branch: letters, digits and _@./- can be in it")
     with keeper.open(fqrn, "checking out a branch of") as repository:
+        refuse_transaction(repository)
         tags = _tags(repository)
         on_branch = [found for found in tags if found.branch == branch]
         if tag:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from swrepo.errors import UsageError
+from swrepo.errors import InTransaction, UsageError
 from swrepo.objects.directory import writing
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
@@ -25,8 +25,16 @@ def collection_lock(places: RepositoryPlaces) -> Path:
     return places.spool / "collecting.lock"
 
 
-def refuse_checkout(repository: OpenRepository) -> None:
-    """UsageError while the next publication is to go to a branch."""
+def refuse_transaction(repository: OpenRepository) -> None:
+    """InTransaction while one is open: it changes a revision that must stay the newest until then."""
+    places = repository.places
+    if (places.spool / "in_transaction").exists():
+        raise InTransaction(f"a transaction of {places.fqrn} is open; publish or abort it first")
+
+
+def refuse_unfinished(repository: OpenRepository) -> None:
+    """The same, and UsageError while the next publication is to go to a branch."""
+    refuse_transaction(repository)
     if repository.checkout is not None:
         raise UsageError(
             f"{repository.places.fqrn} is checked out to the branch {repository.checkout.branch}; publish, or go back "

@@ -20,7 +20,7 @@ from swrepo.format.paths import ROOT
 from swrepo.objects.store import Want
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.seal import Sealer, TagRequest
-from swrepo.upkeep.opening import Keeper, refuse_checkout
+from swrepo.upkeep.opening import Keeper, refuse_unfinished
 
 Change = Callable[[CatalogWriter], int]
 """Changes rows of one catalog; how many."""
@@ -54,7 +54,7 @@ class _Frame:
 def rewrite(keeper: Keeper, fqrn: str, purpose: str, change: Change) -> Rewritten:
     """Apply `change` to every catalog but those of snapshots."""
     with keeper.open(fqrn, purpose) as repository:
-        refuse_checkout(repository)
+        refuse_unfinished(repository)
         current, sealer = repository.manifest, keeper.sealer(repository)
         pass_ = _Pass(repository, sealer, change)
         root = pass_.run(NestedRef(ROOT, current.root_catalog, current.root_size))

@@ -18,7 +18,7 @@ from swrepo.objects.store import Want
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.seal import Sealer
 from swrepo.repository.history import DEFAULT_BRANCH, HistoryWriter, Tag, open_history
-from swrepo.upkeep.opening import Keeper, refuse_checkout
+from swrepo.upkeep.opening import Keeper, refuse_unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def roll_back(keeper: Keeper, fqrn: str, name: str = "") -> RolledBack:
     NotFound where there is no such tag, UsageError where it is the newest revision or on a branch.
     """
     with keeper.open(fqrn, "rolling back") as repository:
-        refuse_checkout(repository)
+        refuse_unfinished(repository)
         current, sealer = repository.manifest, keeper.sealer(repository)
         target = _target(repository, name)
         if target.branch != DEFAULT_BRANCH:

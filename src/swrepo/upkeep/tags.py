@@ -17,7 +17,7 @@ from swrepo.objects.store import Want
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.seal import HistoryEdit
 from swrepo.repository.history import HistoryWriter, Tag
-from swrepo.upkeep.opening import Keeper, refuse_checkout
+from swrepo.upkeep.opening import Keeper, refuse_unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Tags:
         """
         _check_name(name)
         with self.keeper.open(fqrn, "tagging") as repository:
-            refuse_checkout(repository)
+            refuse_unfinished(repository)
             chosen = root or _by_number(repository, revision) or repository.manifest.root_catalog
             tag = _tag(repository, chosen, name, message)
             may_move = root is not None or revision is not None
@@ -63,7 +63,7 @@ class Tags:
                 raise UsageError(f"the tag {name} is kept by publications and cannot be removed")
         removed: list[Tag] = []
         with self.keeper.open(fqrn, "removing tags of") as repository:
-            refuse_checkout(repository)
+            refuse_unfinished(repository)
 
             def edit(writer: HistoryWriter, _: Manifest) -> None:
                 found = {name: writer.find(name) for name in names}

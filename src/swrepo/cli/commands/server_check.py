@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", dest="integrity", action="store_true", help="read every object and compare its hash")
     parser.add_argument("-t", dest="tag", default="", metavar="TAG", help="the revision of a tag")
     parser.add_argument("-s", dest="subtree", default="", metavar="PATH", help="from the nested catalog at PATH on")
-    parser.add_argument("-r", dest="repair", action="store_true", help="repair the checksum of the reference log")
+    parser.add_argument("-r", dest="repair", action="store_true", help="mend the reference log, or its checksum")
     parser.add_argument(
         "-a", dest="all", action="store_true", help="all repositories that were not checked for 30 days"
     )
