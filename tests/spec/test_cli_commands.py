@@ -487,3 +487,12 @@ def test_keys_are_shown_backed_up_replaced_and_restored(server):
     assert "go on in an hour" in server.run("server", "keys", "rotate", "--announce").lower()
     assert "signed with a new key" in server.run("server", "keys", "rotate", "--revoke")
     assert server.json("server", "info")["trusted"] == "yes"
+
+
+def test_a_whitelist_that_ends_soon_is_an_alarm(server):
+    server.run("server", "info")
+    assert server.shown.err == ""
+    server.run("server", "resign", "-d", "3")
+    server.run("server", "info")
+    assert "ALARM: the whitelist ends in 2 days" in server.shown.err
+    assert server.json("server", "info")["alarms"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -75,6 +76,9 @@ def test_a_directory_that_the_originals_mkfs_laid_out_is_used_as_it_is(machine):
     for name in ("rdonly", "cache", "tmp", "ofs_workdir", "scratch/current", "scratch/wastebin"):
         (places.spool / name).mkdir(parents=True)
     places.worktree.mkdir(parents=True)
+    machine.run("publish", found.fqrn, code=errno.EINVAL)
+    assert "is in no transaction" in machine.shown.err  # as with the original
+    shutil.rmtree(places.spool)
     machine.run("publish", found.fqrn, code=PublishError.exit_code)
     assert "publishing it would remove everything" in machine.shown.err
     machine.run("import", found.fqrn)
@@ -167,7 +171,7 @@ def test_what_was_kept_can_be_imported_again(described):
 
 
 def test_commands_that_have_no_sense_here_say_why(described):
-    for name in ("migrate", "masterkeycard", "mount", "fix-permissions"):
+    for name in ("migrate", "masterkeycard", "fix-permissions"):
         described.run(name, code=UsageError.exit_code)
         assert f"cvmfs_server {name} is not there: " in described.shown.err
     assert main(["server", "list"]) == 0

@@ -16,7 +16,6 @@ _CODES = {InTransaction.exit_code: errno.EEXIST, NotInTransaction.exit_code: err
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
 _WITHOUT_SENSE = {
-    "mount": "the work tree of a repository is a plain directory and needs no mount",
     "migrate": "every layout that the server of CernVM-FS 2.x makes is used as it is: nothing is to be migrated",
     "fix-permissions": "only files and directories that are open to all are written into the storage",
     "eliminate-bulk-hashes": "whole-file copies of chunked files are not made here; 'gc' removes what nobody names",

@@ -32,7 +32,7 @@ def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
     until = time.monotonic() + wait
     while True:
         try:
-            if not union.is_used:
+            if not union.is_used and _holds_something(union.places):
                 _check_that_nothing_is_lost(server, fqrn)
             with exclusive(union.places.lock, f"opening a transaction of {fqrn}"):
                 union.begin()
@@ -41,6 +41,11 @@ def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
             if time.monotonic() >= until:
                 raise
         time.sleep(_POLL)
+
+
+def _holds_something(places: RepositoryPlaces) -> bool:
+    """Not so where a repository was just taken over from another server, and its work tree is an empty mountpoint."""
+    return places.scan_record.exists() or bool(os.listdir(places.worktree))
 
 
 def _check_that_nothing_is_lost(server: ServerLayout, fqrn: str) -> None:

@@ -22,8 +22,9 @@ def remove_repository(layout: ServerLayout, places: RepositoryPlaces, *, preserv
     """
     if not places.server_conf.exists():
         raise NotFound(f"there is no repository {places.fqrn} on this server ({places.server_conf} is missing)")
-    if os.path.ismount(places.worktree):
-        raise Busy(f"{places.worktree} is mounted; end the transaction or unmount it first")
+    mounted = [str(path) for path in (places.worktree, places.spool / "rdonly") if os.path.ismount(path)]
+    if mounted:
+        raise Busy(f"{places.fqrn} is mounted; end its transaction, then unmount it: umount {' '.join(mounted)}")
     keys = places.keys
     with exclusive(places.lock, f"removing {places.fqrn}"), writing(places.configuration):
         if not preserve:

@@ -21,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     import os
 
     from swrepo.cli import server_side, transactions
+    from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.system.lock import exclusive
 
     server = server_side.layout()
@@ -32,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
         print("the transaction stays open")
         return 1
     os.chdir("/")
-    with exclusive(union.places.lock, f"aborting the transaction of {fqrn}"):
+    around = hooks_around(server, Hook.ABORT_BEFORE, Hook.ABORT_AFTER, fqrn)
+    with around, exclusive(union.places.lock, f"aborting the transaction of {fqrn}"):
         users = union.end(force=args.force)
     if users:
         note(f"{users}: still there, and sees the old state until it leaves {union.places.worktree}")

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from swrepo.cli.arguments import add_repository_argument
-from swrepo.cli.output import size_text, write_json
+from swrepo.cli.output import note, size_text, write_json
 
 EXAMPLE = "swrepo server info dair.cvmfs.server"
 
@@ -22,13 +22,18 @@ def run(args: argparse.Namespace) -> None:
         write_json(found)
         return
     found["size"] = size_text(found["size"])
+    for alarm in found.pop("alarms"):
+        note(f"ALARM: {alarm}")
     for name, value in found.items():
         print(f"{name.replace('_', ' ') + ':':<17} {value}")
 
 
 def _record(name: str | None) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
     from swrepo.cli import server_side
     from swrepo.cli.published import state
+    from swrepo.publish.key_report import whitelist_troubles
 
     server = server_side.layout()
     found = state(server.repository(server_side.which(server, name)))
@@ -44,6 +49,7 @@ def _record(name: str | None) -> dict[str, Any]:
         "catalogs": counters.nested + 1,
         "time_to_live": manifest.ttl,
         "trusted": found.refusal or "yes",
+        "alarms": list(whitelist_troubles(found.places.fqrn, found.whitelist, datetime.now(UTC))),
         "whitelist_ends": found.whitelist.expires.isoformat(),
         "work_tree": str(found.places.worktree),
         "storage": found.places.place,

@@ -19,8 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from swrepo.cli import server_side, transactions
+    from swrepo.publish.hooks import Hook, hooks_around
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
-    transactions.begin(server, fqrn, wait=args.wait)
+    with hooks_around(server, Hook.TRANSACTION_BEFORE, Hook.TRANSACTION_AFTER, fqrn):
+        transactions.begin(server, fqrn, wait=args.wait)
     print(f"{fqrn}: {server.repository(fqrn).worktree} can be written to; 'publish' or 'abort' ends that")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swrepo.cli.administration.tending import cache_directories
 from swrepo.cli.configured import general
-from swrepo.cli.diagnosis import caches, configuration, machine, mounts, repositories
+from swrepo.cli.diagnosis import caches, configuration, machine, mounts, repositories, served
 from swrepo.cli.diagnosis.finding import Finding
 from swrepo.cli.diagnosis.strands import Strand, run
 from swrepo.cli.diagnosis.subject import configured, subject
@@ -37,6 +37,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
         Strand("keys", "the trusted keys", partial(configuration.keys, places)),
         *_caches(given, places),
         Strand("mounts", "the mounts", partial(mounts.mounts, places)),
+        Strand("server", "the repositories of this server", partial(served.served, places)),
         Strand("sockets", "the control sockets", partial(mounts.control_sockets, places)),
     ]
     if about.server is not None:
