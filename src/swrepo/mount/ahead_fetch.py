@@ -30,7 +30,7 @@ from swrepo.vfs.volume import Volume
 
 log = logging.getLogger(__name__)
 
-_FAR = 0.005
+_FAR = 0.010
 """Seconds that a small object takes, from which on neighbours are guessed."""
 
 _FAR_FIRST, _FAR_MOST = 320.0, 1024.0
