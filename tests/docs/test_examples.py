@@ -18,6 +18,7 @@ DOCUMENTS = [
     "docs/containers-and-jobs.md",
     "docs/profiles.md",
     "docs/history.md",
+    "docs/year-of-a-repository.md",
 ]
 
 
