@@ -1,5 +1,5 @@
 # `make demo` is the place to start. Each target sets up what it needs (.venv, packages) by itself.
-.PHONY: demo test check bench bench-client bench-coldstart stress docs deb image testdrive-vm clean
+.PHONY: demo test check bench bench-client bench-coldstart bench-publish stress docs deb image testdrive-vm clean
 
 demo:  ; @.ci/setup && .venv/bin/python -m demo
 test:  ; @.ci/setup test && .venv/bin/python -m pytest $(ARGS)
@@ -7,6 +7,7 @@ check: ; @.ci/setup && .venv/bin/ruff format --check -q . && .venv/bin/ruff chec
 bench: ; @.ci/setup && .venv/bin/python -m benchmarks $(ARGS)
 bench-coldstart: ; @.ci/setup test && .venv/bin/python -m benchmarks.coldstart $(ARGS)
 bench-client: ; @.ci/setup test && .venv/bin/python -m benchmarks.client $(ARGS)
+bench-publish: ; @.ci/setup && .venv/bin/python -m benchmarks.publish $(ARGS)
 stress: ; @.ci/setup test && SWREPO_STRESS=long .venv/bin/python -m pytest tests/stress $(ARGS)
 docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs && .venv/bin/python -m swrepo.cli.shared_files packaging/share
 image: ; @.ci/setup && .venv/bin/python packaging/deb.py dist && .venv/bin/swrepo image build server client worker --package dist/swrepo_*.deb

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-_SHORT = {"client": ("--scale", "0.1")}
-"""Arguments of those that take long; `make bench-client` runs this one whole."""
+_SHORT = {"client": ("--scale", "0.1"), "publish": ("--scale", "0.1")}
+"""Arguments of those that take long; `make bench-client` and `make bench-publish` run these whole."""
 
 
 def main(names: list[str]) -> int:

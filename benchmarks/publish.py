@@ -1,132 +1,219 @@
-"""How long publishing a Python installation takes: the first time, again, with one changed file, with 5,000 new ones.
+"""The publisher: the table of its targets, beside named baselines of the same run on the same files.
 
-Each figure stands beside a named baseline of the same run on the same files. `tar | gzip -6` (pigz where it is
-installed) reads and compresses as we do; `find -ls` looks at every file as we do. The original takes part where the
-environment variable SWREPO_ORIGINAL_PUBLISH holds a command that publishes the directory that it is given.
+    python -m benchmarks.publish [--scale 0.1] [--row WORDS]... [--place DIR]
+
+Every publication is the command that people type, in a process of its own: `seconds` include its start, `cpu` is its
+processor time (on a busy machine it tells more than the clock), `MB` its largest resident memory. `tar | gzip -6` (pigz
+where it is installed) reads and compresses as we do; `find -ls` looks at every file as we do. The original takes part
+where SWREPO_ORIGINAL_PUBLISH holds a command that publishes the directory that it is given, and prints as its last line
+the seconds that this took. It prints, and never fails for a figure.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
 import subprocess
-import sysconfig
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
-from swrepo.publish.create import CreateOptions, create_repository
-from swrepo.publish.layout import ServerLayout
-from swrepo.publish.transaction import Outcome, Publisher
+from benchmarks.publishing.trees import files_of, installation, million, numbered, small_files
 
-FQRN = "bench.example.org"
-SMALL_FILES = 5000
+GRAIN = 1.1
+"""Seconds. What was written within the clock's grain is read once more; this is not what is measured."""
+
+
+class Cost(NamedTuple):
+    """What a command took."""
+
+    seconds: float
+    cpu: float
+    megabytes: float
 
 
 class Line(NamedTuple):
-    """A row of the table: seconds of ours, and of a baseline."""
+    """A row of the table."""
 
     what: str
-    ours: float
-    outcome: Outcome
+    target: str
+    ours: Cost
     baseline: str
-    theirs: float
+    theirs: Cost
 
 
-def timed(action: Callable[[], object]) -> float:
+class Repository:
+    """A repository in a place of its own, published to by the command."""
+
+    def __init__(self, place: Path, fqrn: str = "bench.example.org") -> None:
+        self._environment = {**os.environ, "SWREPO_PREFIX": str(place)}
+        self._fqrn = fqrn
+        self._run("server", "mkfs", fqrn)
+
+    def publish(self, tree: Path, *options: str) -> Cost:
+        return self._run("publish", str(tree), self._fqrn, *options)
+
+    def _run(self, *words: str) -> Cost:
+        return cost([sys.executable, "-m", "swrepo.cli.main", *words], self._environment)
+
+
+def cost(command: list[str], environment: dict[str, str] | None = None) -> Cost:
+    """Run a command that has to succeed."""
     start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    seconds = time.perf_counter() - start
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def installation(target: Path) -> None:
-    """The interpreter's standard library and the packages of this environment."""
-    paths = sysconfig.get_paths()
-    skip = shutil.ignore_patterns("site-packages", "__pycache__")
-    shutil.copytree(paths["stdlib"], target / "lib", symlinks=True, ignore=skip)
-    shutil.copytree(paths["purelib"], target / "site-packages", symlinks=True)
-
-
-def compress(directory: Path) -> float:
+def pack(tree: Path) -> tuple[str, Cost]:
     program = "pigz" if shutil.which("pigz") else "gzip"
-    return timed(lambda: shell(f"tar -cf - {shlex.quote(str(directory))} 2>/dev/null | {program} -6 | cat >/dev/null"))
+    command = f"tar -cf - {shlex.quote(str(tree))} 2>/dev/null | {program} -6 >/dev/null"
+    return f"tar | {program} -6", cost(["sh", "-c", command])
 
 
-def look(directory: Path) -> float:
-    return timed(lambda: shell(f"find {shlex.quote(str(directory))} -ls >/dev/null"))
+def look(tree: Path, times: int = 1) -> tuple[str, Cost]:
+    command = f"find {shlex.quote(str(tree))} -ls >/dev/null;" * times
+    return f"find -ls{f', {times} times' if times > 1 else ''}", cost(["sh", "-c", command])
 
 
-def shell(command: str) -> None:
-    subprocess.run(command, shell=True, check=True)  # noqa: S602 - a pipe of two programs with quoted names
+def original(tree: Path) -> tuple[str, Cost] | None:
+    command = os.environ.get("SWREPO_ORIGINAL_PUBLISH")
+    if not command:
+        return None
+    done = subprocess.run([*shlex.split(command), str(tree)], check=True, stdout=subprocess.PIPE, text=True)
+    return "the original", Cost(float(done.stdout.split()[-1]), 0.0, 0.0)
 
 
-def add_small_files(directory: Path) -> None:
-    directory.mkdir()
-    for number in range(SMALL_FILES):
-        (directory / f"f{number:04}").write_bytes(os.urandom(1000) + b"text " * 400)
+class Rows:
+    """The measurements. `place` is where trees and repositories are made."""
+
+    def __init__(self, place: Path, scale: float) -> None:
+        self._place = place
+        self._scale = scale
+
+    def installation(self) -> Iterator[Line]:
+        """A Python installation: the first time, again, again after a change."""
+        tree, repository = self._place / "installation", Repository(self._place / "server-installation")
+        count = installation(tree, round(50_000 * self._scale))
+        look(tree)
+        time.sleep(GRAIN)
+        what = f"first publication, {count:,} files"
+        yield from self._beside(what, "0.35 of the original", repository.publish(tree), tree, lambda: pack(tree))
+        again = repository.publish(tree)
+        yield Line(f"no change, {count:,} files", "1", again, *look(tree, times=2))
+
+    def small(self) -> Iterator[Line]:
+        """Many small files at once, then one of them."""
+        tree, repository = self._place / "small", Repository(self._place / "server-small")
+        tree.mkdir()
+        count = small_files(tree / "new", round(5_000 * self._scale))
+        time.sleep(GRAIN)
+        what = f"{count:,} new files of 2 KB"
+        yield from self._beside(what, "0.3 of the original", repository.publish(tree), tree, lambda: pack(tree))
+        (tree / "new" / "f00000").write_bytes(b"changed")
+        what = f"one changed file of {count:,}"
+        yield Line(what, "0.3 of the original", repository.publish(tree), *look(tree))
+
+    def catalogs(self) -> Iterator[Line]:
+        """Many small files in nested catalogs."""
+        tree, repository = self._place / "catalogs", Repository(self._place / "server-catalogs")
+        count = numbered(tree, directories=50, files=round(2_000 * self._scale))
+        time.sleep(GRAIN)
+        what = f"{count:,} files in 50 catalogs"
+        yield from self._beside(what, "0.3 of the original", repository.publish(tree), tree, lambda: pack(tree))
+
+    def million(self) -> Iterator[Line]:
+        """One file of very many, named."""
+        tree, repository = self._place / "million", Repository(self._place / "server-million")
+        count = million(tree, round(1_000_000 * self._scale))
+        time.sleep(GRAIN)
+        first = repository.publish(tree)
+        yield Line(f"{count:,} entries, first time", "300 MB", first, *look(tree))
+        few = self._place / "few"
+        (few / "d").mkdir(parents=True)
+        (few / "d" / "file").write_bytes(b"1")
+        alone = Repository(self._place / "server-few")
+        alone.publish(few)
+        path = files_of(tree)
+        path.write_bytes(b"changed")
+        (few / "d" / "file").write_bytes(b"changed")
+        ours = repository.publish(tree, "--changed", str(path.relative_to(tree)))
+        theirs = alone.publish(few, "--changed", "d/file")
+        yield Line(f"one named file of {count:,} entries", "1 s", ours, "the same, of 2 entries", theirs)
+
+    def large(self) -> Iterator[Line]:
+        """A large file: the memory is that of chunks."""
+        tree, repository = self._place / "large", Repository(self._place / "server-large")
+        tree.mkdir()
+        with (tree / "file").open("wb") as file:
+            for _ in range(max(1, round(2_000 * self._scale))):
+                file.write(os.urandom(500_000) + b"text " * 100_000)
+        time.sleep(GRAIN)
+        size = (tree / "file").stat().st_size
+        what = f"one file of {size / 1e9:.1f} GB"
+        yield from self._beside(what, "300 MB", repository.publish(tree), tree, lambda: pack(tree))
+
+    def _beside(
+        self, what: str, target: str, ours: Cost, tree: Path, baseline: Callable[[], tuple[str, Cost]]
+    ) -> Iterator[Line]:
+        yield Line(what, target, ours, *baseline())
+        theirs = original(tree)
+        if theirs is not None:
+            yield Line(what, target, ours, *theirs)
 
 
-def measure(tree: Path, publisher: Publisher) -> list[Line]:
-    """The four publications, each with its baseline."""
-    packer = "tar | pigz -6" if shutil.which("pigz") else "tar | gzip -6"
-    outcomes: list[Outcome] = []
-
-    def publish() -> float:
-        return timed(lambda: outcomes.append(publisher.publish(FQRN, tree)))
-
-    compress(tree)  # both find the files in the page cache
-    lines = [Line("first time", publish(), outcomes[-1], packer, compress(tree))]
-    time.sleep(1.1)  # what was written within the clock's grain is read once more; this is not what is measured
-    publish()
-    lines.append(Line("no change", publish(), outcomes[-1], "find -ls", look(tree)))
-    (tree / "lib" / "os.py").write_bytes(b"# changed\n")
-    lines.append(Line("one file changed", publish(), outcomes[-1], "find -ls", look(tree)))
-    add_small_files(tree / "small")
-    lines.append(Line(f"{SMALL_FILES:,} new files", publish(), outcomes[-1], packer, compress(tree / "small")))
-    return lines
-
-
-def show(lines: list[Line], tree: Path) -> None:
-    files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
-    size = sum(path.stat().st_size for path in files)
-    title = f"publish: {len(files):,} files, {size / 1e6:.0f} MB, {len(os.sched_getaffinity(0))} cores"
+def show(lines: list[Line], scale: float) -> None:
+    title = f"publish: scale {scale:g}, {len(os.sched_getaffinity(0))} cores"
     table = Table(title=title, title_justify="left")
-    for heading in ("publication", "seconds", "new objects", "new MB", "baseline", "its seconds", "ratio"):
-        table.add_column(heading, justify="left" if heading in ("publication", "baseline") else "right")
+    for heading in ("publication", "target", "seconds", "cpu", "MB", "baseline", "its s", "its cpu", "ratio"):
+        table.add_column(heading, justify="left" if heading in ("publication", "target", "baseline") else "right")
     for line in lines:
+        ours, theirs = line.ours, line.theirs
         table.add_row(
             line.what,
-            f"{line.ours:.2f}",
-            f"{line.outcome.new_objects:,}",
-            f"{line.outcome.new_bytes / 1e6:.1f}",
+            line.target,
+            f"{ours.seconds:.2f}",
+            f"{ours.cpu:.2f}",
+            f"{ours.megabytes:.0f}",
             line.baseline,
-            f"{line.theirs:.2f}",
-            f"{line.ours / line.theirs:.2f}",
+            f"{theirs.seconds:.2f}",
+            f"{theirs.cpu:.2f}" if theirs.cpu else "",
+            f"{ours.seconds / theirs.seconds:.2f}",
         )
-    Console(width=120).print(table)
+    Console(width=150).print(table)
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="swrepo-bench-") as directory:
-        tree = Path(directory) / "tree"
-        tree.mkdir()
-        installation(tree)
-        layout = ServerLayout(Path(directory) / "server")
-        create_repository(layout, FQRN, CreateOptions())
-        original = os.environ.get("SWREPO_ORIGINAL_PUBLISH")
-        theirs = timed(lambda: shell(f"{original} {shlex.quote(str(tree))}")) if original else None
-        lines = measure(tree, Publisher(layout))
-        show(lines, tree)
-        if theirs is not None:
-            ratio = lines[0].ours / theirs
-            print(f"the original's whole command, first time: {theirs:.2f} s; ours takes {ratio:.2f} of it")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the trees, 1 is that of the targets")
+    parser.add_argument("--row", action="append", choices=ROWS, help="only these (may be repeated)")
+    parser.add_argument("--place", type=Path, help="where trees and repositories are made (default: below /tmp)")
+    arguments = parser.parse_args()
+    lines: list[Line] = []
+    with tempfile.TemporaryDirectory(prefix="swrepo-bench-", dir=arguments.place) as directory:
+        rows = Rows(Path(directory), arguments.scale)
+        with suppress(KeyboardInterrupt):
+            for name in arguments.row or ROWS:
+                for line in getattr(rows, name)():
+                    lines.append(line)
+                    print(f"{line.what}: {line.ours.seconds:.2f} s", file=sys.stderr, flush=True)
+        show(lines, arguments.scale)
 
+
+ROWS = ("installation", "small", "catalogs", "million", "large")
 
 if __name__ == "__main__":
     main()
