@@ -26,9 +26,9 @@ _TXN = "data/txn"
 _PREFIX = "batch."
 _MODE = 0o644
 _BLOCK = 1 << 20
-_MAX_PENDING = 20_000
+_MAX_PENDING = 10_000
 """Objects that wait for their names: bounds the memory, and what a crash makes us do again."""
-_MAX_PENDING_BYTES = 512 << 20
+_MAX_PENDING_BYTES = 128 << 20
 
 
 class ObjectBatch:

@@ -40,13 +40,26 @@ def holds(file: Span, previous: Previous, source: ObjectSource) -> bool:
     pieces = previous.pieces
     if not pieces or previous.entry.is_external or any(size > _LARGEST_PIECE for size, _ in pieces):
         return False
-    return all(_is_next(file, size, name, previous.entry.compression, source) for size, name in pieces)
+    zeros: set[ObjectId] = set()
+    for size, name in pieces:
+        if name in zeros and file.skip_hole(size):
+            continue
+        if not _is_next(file, size, name, previous.entry.compression, source, zeros):
+            return False
+    return True
 
 
-def _is_next(file: Span, size: int, name: ObjectId, compression: Compression, source: ObjectSource) -> bool:
+def _is_next(
+    file: Span, size: int, name: ObjectId, compression: Compression, source: ObjectSource, zeros: set[ObjectId]
+) -> bool:
+    """Whether the object is what comes next in the file; if it is all zeros, it becomes one of `zeros`."""
     plain = BytesIO()
     try:
         source.fetch(Want(name, compression, size), plain)
     except SwrepoError:
         return False
-    return file.read_fully(size) == plain.getbuffer()
+    if file.read_fully(size) != plain.getbuffer():
+        return False
+    if plain.getvalue().count(0) == size:
+        zeros.add(name)
+    return True

@@ -15,12 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from swrepo.format.dirent import Dirent, Flag
+from swrepo.format.dirent import Chunk, Dirent, Flag
 from swrepo.publish.changes import Change, Identity, Left, Put
 from swrepo.publish.comparison import Previous
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
 from swrepo.publish.last_revision import LastRevision
+from swrepo.publish.pieces import Journal, NoJournal
 from swrepo.publish.progress import Progress
 from swrepo.publish.reader import FileReader, Stored, Submit, at_once
 from swrepo.publish.source_file import UnstableFileError
@@ -30,6 +31,8 @@ _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20
 _AHEAD = 5000
 """Changes that wait for the content of one before them."""
+
+_NO_JOURNAL = NoJournal()
 
 Outcome = Stored | OSError | UnstableFileError
 
@@ -59,6 +62,19 @@ class _Waiting(NamedTuple):
     batch: _Batch | None = None
     place: int = 0
     asked_at_ns: int = 0
+
+
+class _Journal(NamedTuple):
+    """A Journal in the table of stored contents, for a file that is read since `read_at_ns`."""
+
+    staged: Staged
+    read_at_ns: int
+
+    def begun(self, file: Identity) -> tuple[Chunk, ...]:
+        return self.staged.begun(file)
+
+    def note(self, file: Identity, chunk: Chunk) -> None:
+        self.staged.note(file, chunk, self.read_at_ns)
 
 
 class Ingest:
@@ -122,7 +138,8 @@ class Ingest:
         now = self._staged.now_ns()
         task = _Task(self._source + put.path, identity.size, self._previous(put))
         if identity.size > self._reader.whole_limit:
-            return _Waiting(put, _store_one(self._reader, task, self._submit_chunk), asked_at_ns=now)
+            journal = _Journal(self._staged, now)
+            return _Waiting(put, _store_one(self._reader, task, self._submit_chunk, journal), asked_at_ns=now)
         batch = self._open_batch
         batch.tasks.append(task)
         batch.size += identity.size
@@ -210,8 +227,8 @@ def _store_batch(reader: FileReader, tasks: list[_Task]) -> list[Outcome]:
     return [_store_one(reader, task) for task in tasks]
 
 
-def _store_one(reader: FileReader, task: _Task, submit: Submit = at_once) -> Outcome:
+def _store_one(reader: FileReader, task: _Task, submit: Submit = at_once, journal: Journal = _NO_JOURNAL) -> Outcome:
     try:
-        return reader.store_file(task.path, task.size, task.previous, submit)
+        return reader.store_file(task.path, task.size, task.previous, submit, journal)
     except (OSError, UnstableFileError) as error:
         return error

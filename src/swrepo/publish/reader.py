@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import takewhile
 from typing import BinaryIO, NamedTuple, cast
 
 from swrepo.format.compression import Compression
 from swrepo.format.dirent import Chunk, Flag, content_flags
-from swrepo.format.object_id import Kind
+from swrepo.format.object_id import Kind, ObjectId
 from swrepo.objects import codec
-from swrepo.objects.chunker import ChunkSizes, boundaries
+from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.store import ObjectSource, ObjectStore
+from swrepo.publish.changes import Identity
 from swrepo.publish.comparison import Previous, holds
 from swrepo.publish.encoder import Encoder
 from swrepo.publish.packing import SAMPLE, Packer, Packing
+from swrepo.publish.pieces import Journal, NoJournal, Pieces
 from swrepo.publish.source_file import ATTEMPTS, Span, UnstableFileError, read_whole, steady
 from swrepo.publish.staged import Content
+
+_NO_JOURNAL = NoJournal()
 
 
 class Stored(NamedTuple):
@@ -73,7 +78,14 @@ class FileReader:
         external = int(Flag.EXTERNAL) if self.external else 0
         return int(Flag.FILE) | content_flags(encoder.algorithm, encoder.compression) | external
 
-    def store_file(self, path: bytes, size: int, previous: Previous | None = None, submit: Submit = at_once) -> Stored:
+    def store_file(
+        self,
+        path: bytes,
+        size: int,
+        previous: Previous | None = None,
+        submit: Submit = at_once,
+        journal: Journal = _NO_JOURNAL,
+    ) -> Stored:
         """Store the content of a file of about `size` bytes, unless it still is `previous`.
 
         Raises OSError and UnstableFileError where the file cannot be read, and what the store raises.
@@ -93,7 +105,8 @@ class FileReader:
                     if self.sizes is None:
                         content, length = self._put_stream(encoder, file)
                     else:
-                        content, length = self._put_chunks(encoder, boundaries(file.read, self.sizes), submit)
+                        pieces = Pieces(file, self.sizes)
+                        content, length = self._put_chunks(encoder, pieces, submit, journal, Identity.of(status))
                 if length == status.st_size:
                     return Stored(content, status)
             except UnstableFileError:
@@ -124,20 +137,35 @@ class FileReader:
             self.store.put(name, stored)
         return name.digest
 
-    def _put_chunks(self, encoder: Encoder, pieces: Iterator[bytes], submit: Submit) -> tuple[Content, int]:
+    def _put_chunks(
+        self, encoder: Encoder, pieces: Pieces, submit: Submit, journal: Journal, file: Identity
+    ) -> tuple[Content, int]:
         """The format knows no file of exactly one chunk: that is a plain object. Source: format.md 6, "chunks"."""
         first = next(pieces, b"")
-        second = next(pieces, None)
         encoder = self._packer.for_content(encoder, first)
-        if second is None:
-            return self._put_whole(encoder, first), len(first)
-        placed: list[tuple[int, int, Future[bytes]]] = []
-        offset = 0
-        for piece in chain((first, second), pieces):
-            placed.append((offset, len(piece), submit(partial(self._put, encoder, piece, Kind.PARTIAL))))
-            offset += len(piece)
-        chunks = tuple(Chunk(start, size, future.result()) for start, size, future in placed)
-        return Content(None, chunks, self._flags(encoder) | int(Flag.CHUNKED)), offset
+        done = self._still_stored(encoder, journal.begun(file))
+        if done:
+            placing = _Placing(submit, partial(journal.note, file), list(done))
+            pieces.go_to(placing.end)
+        else:
+            second = next(pieces, None)
+            if second is None:
+                return self._put_whole(encoder, first), len(first)
+            placing = _Placing(submit, partial(journal.note, file))
+            for piece in (first, second):
+                placing.add(piece, partial(self._put, encoder, piece, Kind.PARTIAL))
+        for piece in pieces:
+            placing.add(piece, partial(self._put, encoder, piece, Kind.PARTIAL))
+        return Content(None, placing.finish(), self._flags(encoder) | int(Flag.CHUNKED)), placing.end
+
+    def _still_stored(self, encoder: Encoder, chunks: Sequence[Chunk]) -> tuple[Chunk, ...]:
+        """Those at the beginning that the store has. One alone is none: it may be all of the file."""
+
+        def is_stored(chunk: Chunk) -> bool:
+            return self.store.has(ObjectId(encoder.algorithm, chunk.digest, Kind.PARTIAL))
+
+        found = () if self.external else tuple(takewhile(is_stored, chunks))
+        return found if len(found) > 1 else ()
 
     def _put_stream(self, encoder: Encoder, plain: Span) -> tuple[Content, int]:
         """A file of any size as one object, in constant memory."""
@@ -155,6 +183,40 @@ class FileReader:
             if not self.external:
                 self.store.put(encoded.id, stored)
         return self._whole(encoder, encoded.id.digest), encoded.plain_size
+
+
+class _Placing:
+    """Chunks on their way to the store, in the order of the file; those that are there are noted."""
+
+    def __init__(self, submit: Submit, note: Callable[[Chunk], None], done: list[Chunk] | None = None) -> None:
+        self._submit = submit
+        self._note = note
+        self._done = done or []
+        self._under_way: deque[tuple[int, int, Future[bytes]]] = deque()
+        self._last: tuple[bytes, Future[bytes]] | None = None
+        self.end = self._done[-1].offset + self._done[-1].size if self._done else 0
+        """Bytes from the beginning of the file that have been placed."""
+
+    def add(self, piece: bytes, put: Callable[[], bytes]) -> None:
+        """Have the next piece stored by `put`; the very object that came before is not stored again."""
+        if self._last is None or self._last[0] is not piece:
+            self._last = (piece, self._submit(put))
+        self._under_way.append((self.end, len(piece), self._last[1]))
+        self.end += len(piece)
+        while self._under_way and self._under_way[0][2].done():
+            self._take()
+
+    def finish(self) -> tuple[Chunk, ...]:
+        """Wait for all of them."""
+        while self._under_way:
+            self._take()
+        return tuple(self._done)
+
+    def _take(self) -> None:
+        offset, size, future = self._under_way.popleft()
+        chunk = Chunk(offset, size, future.result())
+        self._done.append(chunk)
+        self._note(chunk)
 
 
 class _Begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Span:
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
+        self._size = size
         self._left = size
 
     def read(self, size: int) -> bytes:
@@ -41,6 +43,25 @@ class Span:
         while len(data) < size and (more := self.read(size - len(data))):
             data += more
         return data
+
+    def skip_hole(self, size: int) -> bool:
+        """Pass over the next `size` bytes, if the file has that many and none of them was ever written."""
+        if self._left < size:
+            return False
+        here = self._size - self._left
+        descriptor = self._file.fileno()
+        try:
+            data = os.lseek(descriptor, here, os.SEEK_DATA)
+        except OSError as error:  # ENXIO: nothing but a hole up to the end. Else the file system does not tell.
+            data = self._size if error.errno == errno.ENXIO else here
+        is_hole = data - here >= size
+        self.go_to(here + size if is_hole else here)
+        return is_hole
+
+    def go_to(self, offset: int) -> None:
+        """Read on from `offset`."""
+        os.lseek(self._file.fileno(), offset, os.SEEK_SET)
+        self._left = self._size - offset
 
 
 @contextmanager

@@ -24,9 +24,17 @@ CREATE TABLE IF NOT EXISTS contents (
     device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
     digest BLOB, chunks BLOB, flags INTEGER,
     PRIMARY KEY (device, inode)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pieces (
+    device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
+    offset INTEGER, length INTEGER, digest BLOB,
+    PRIMARY KEY (device, inode, offset)) WITHOUT ROWID;
 """
+_ADD = "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PIECE = "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_THIS = "WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ?"
 _CHUNK = struct.Struct("<QQ20s")
 _COMMIT_EVERY = 2000
+_COMMIT_PIECES_EVERY = 4
 _SIGN = 1 << 63
 
 
@@ -45,7 +53,8 @@ class Staged:
         self._path = path
         self._clock_ns = clock_ns
         self._database = self._open(signature)
-        self._uncommitted = 0
+        self._rows: list[tuple[object, ...]] = []
+        self._pieces: list[tuple[object, ...]] = []
         self._is_discarded = False
         self._is_empty = self._database.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
 
@@ -58,8 +67,7 @@ class Staged:
         if self._is_empty:
             return None
         row = self._database.execute(
-            "SELECT digest, chunks, flags FROM contents WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? "
-            "AND ctime_ns = ?",
+            f"SELECT digest, chunks, flags FROM contents {_THIS}",  # noqa: S608
             _signed(identity),
         ).fetchone()
         if row is None:
@@ -71,18 +79,40 @@ class Staged:
         if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
             return  # it may have been written to once more without any trace in its times
         chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks)
-        self._database.execute(
-            "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*_signed(identity), content.digest, chunks, content.flags),
+        self._rows.append((*_signed(identity), content.digest, chunks, content.flags))
+        if len(self._rows) >= _COMMIT_EVERY or content.chunks:
+            self.commit()
+
+    def begun(self, identity: Identity) -> tuple[Chunk, ...]:
+        """The chunks of the file that are noted, from its beginning without a gap."""
+        rows = self._database.execute(
+            f"SELECT offset, length, digest FROM pieces {_THIS} ORDER BY offset",  # noqa: S608
+            _signed(identity),
         )
-        self._uncommitted += 1
-        if self._uncommitted >= _COMMIT_EVERY:
+        found: list[Chunk] = []
+        end = 0
+        for offset, length, digest in rows:
+            if offset != end:
+                break
+            found.append(Chunk(offset, length, digest))
+            end += length
+        return tuple(found)
+
+    def note(self, identity: Identity, chunk: Chunk, read_at_ns: int) -> None:
+        """Keep a chunk of a file that is being read since `read_at_ns`."""
+        if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
+            return
+        self._pieces.append((*_signed(identity), chunk.offset, chunk.size, chunk.digest))
+        if len(self._pieces) >= _COMMIT_PIECES_EVERY:
             self.commit()
 
     def commit(self) -> None:
         """Let a successor find what was added."""
+        self._database.executemany(_ADD, self._rows)
+        self._database.executemany(_ADD_PIECE, self._pieces)
         self._database.commit()
-        self._uncommitted = 0
+        self._rows.clear()
+        self._pieces.clear()
 
     def close(self) -> None:
         """Commit and close; harmless after `discard`."""
@@ -112,6 +142,7 @@ def _open(path: Path, signature: str) -> sqlite3.Connection:
         database.executescript(_SCHEMA)
         if database.execute("SELECT signature FROM settings").fetchall() != [(signature,)]:
             database.execute("DELETE FROM contents")
+            database.execute("DELETE FROM pieces")
             database.execute("DELETE FROM settings")
             database.execute("INSERT INTO settings VALUES (?)", (signature,))
             database.commit()
