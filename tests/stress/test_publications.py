@@ -54,6 +54,11 @@ class Disk:
         self._contents = {inode for _, inode in self._names}
         return True
 
+    def keep(self, document: str) -> None:
+        """A document is durable once its writing has returned."""
+        path = self._root / document
+        self._names.add((path, path.stat().st_ino))
+
     def lose_power(self) -> None:
         """Names that were not synced may be gone, and contents cut short."""
         for path in self._files():
@@ -72,18 +77,21 @@ class Disk:
 class Trouble:
     """Comes at the n-th operation that changes the storage. One operation at a time."""
 
-    def __init__(self, at: int, strike: Callable[[], None], *, before: bool) -> None:
+    def __init__(self, disk: Disk, at: int, strike: Callable[[], None], *, before: bool) -> None:
+        self._disk = disk
         self._left = at
         self._strike = strike
         self._before = before
         self._lock = threading.RLock()
 
-    def guard(self, operation: Any, *arguments: Any) -> Any:
+    def guard(self, operation: Any, name: str, *arguments: Any) -> Any:
         with self._lock:
             self._left -= 1
             if self._left < 0 and self._before:
                 self._strike()
             result = operation(*arguments)
+            if name == "write":
+                self._disk.keep(arguments[0])
             if self._left < 0 and not self._before:
                 self._strike()
             return result
@@ -99,7 +107,7 @@ class Guarded:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
         if name in ("put", "flush", "write", "delete"):
-            return lambda *arguments: self._trouble.guard(found, *arguments)
+            return lambda *arguments: self._trouble.guard(found, name, *arguments)
         return found
 
 
@@ -140,7 +148,7 @@ class Attempt:
         disk = Disk(places.storage, self._dice)
         objects = DirectoryObjects(places.storage)
         objects.discard_unfinished()
-        trouble = Trouble(self._at, lambda: self._strike(disk, places), before=self._before)
+        trouble = Trouble(disk, self._at, lambda: self._strike(disk, places), before=self._before)
         batch = ObjectBatch(places.storage, objects, disk.sync)
         return Storage(objects, Guarded(batch, trouble), Guarded(objects, trouble))
 

@@ -25,6 +25,12 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-N", dest="external", action="store_false", help="contents are stored")
     parser.add_argument("-F", dest="readers", metavar="FILE", help="who may read from now on (VOMS), from FILE")
     add_changed_arguments(parser)
+    parser.add_argument(
+        "--skip-unreadable",
+        dest="skip_unreadable",
+        action="store_true",
+        help="leave what cannot be read as it was in the last revision, and name it, instead of publishing nothing",
+    )
     parser.add_argument("--json", action="store_true", help="a JSON document")
 
 
@@ -45,6 +51,7 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     choices = Choices(
         compression=None if args.compression is None else COMPRESSIONS[args.compression],
         external=args.external,
+        skip_unreadable=args.skip_unreadable,
         voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
     )
     around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)

@@ -101,6 +101,7 @@ def outcome_record(fqrn: str, outcome: Outcome) -> dict[str, Any]:
         "dissolved": [printable(path) for path in outcome.dissolved],
         "excesses": [{"path": printable(path) or "/", "reason": reason} for path, reason in outcome.excesses],
         "remarks": list(outcome.remarks),
+        "skipped": [{"path": printable(path) or "/", "reason": reason} for path, reason in outcome.skipped],
     }
 
 
@@ -123,6 +124,8 @@ def note_what_was_found(outcome: Outcome) -> None:
     for remark in outcome.remarks:
         note(remark)
     warn_of_links(outcome)
+    for path, reason in outcome.skipped:
+        note(f"skipped {printable(path) or '/'}, which is as it was in the last revision: {reason}")
     for path, excess in outcome.excesses[:_SHOWN]:
         note(f"{printable(path) or '/'} {excess}")
     if len(outcome.excesses) > _SHOWN:

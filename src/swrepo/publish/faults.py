@@ -13,13 +13,21 @@ class Faults:
     """Paths that cannot be published as they are, each with its reason. Written by one thread."""
 
     found: list[tuple[bytes, str]] = field(default_factory=list)
+    skip_unreadable: bool = False
+    """Paths that cannot be read are left as they were published, and are no faults."""
+    skipped: list[tuple[bytes, str]] = field(default_factory=list)
+    """Those paths."""
 
     def add(self, path: bytes, reason: str) -> None:
         self.found.append((path, reason))
 
     def add_os(self, path: bytes, error: OSError) -> None:
         """A system call that failed on `path`."""
-        self.add(path, error.strerror or str(error))
+        self.add_unreadable(path, error.strerror or str(error))
+
+    def add_unreadable(self, path: bytes, reason: str) -> None:
+        """What is at `path` cannot be told."""
+        (self.skipped if self.skip_unreadable else self.found).append((path, reason))
 
     def raise_any(self) -> None:
         """PublishError with every path, if there are any."""
@@ -29,5 +37,5 @@ class Faults:
         count = len(self.found)
         raise PublishError(
             f"{count} {'path' if count == 1 else 'paths'} cannot be published; nothing was changed in the repository."
-            f" Mend or remove and publish again:{lines}"
+            f" Mend or remove and publish again (--skip-unreadable leaves out what cannot be read):{lines}"
         )

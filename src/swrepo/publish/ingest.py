@@ -197,7 +197,7 @@ class Ingest:
             self._faults.add_os(put.path, outcome)
             return None
         if isinstance(outcome, UnstableFileError) or outcome is None:
-            self._faults.add(put.path, str(outcome))
+            self._faults.add_unreadable(put.path, str(outcome))
             return None
         entry = put.entry
         if isinstance(outcome, Content):

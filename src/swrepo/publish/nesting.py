@@ -128,7 +128,7 @@ def rules_in(source: bytes, faults: Faults) -> Dirtab:
     except FileNotFoundError:
         return Dirtab()
     except OSError as error:
-        faults.add_os(b"/" + DIRTAB, error)
+        faults.add(b"/" + DIRTAB, error.strerror or str(error))  # the catalogs of all the tree depend on it
         return Dirtab()
 
 

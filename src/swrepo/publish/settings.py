@@ -125,11 +125,15 @@ class RepositorySettings:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What is decided for one publication; None leaves it to the repository's settings."""
+    """What is decided for one publication; None leaves it to the repository's settings.
+
+    `skip_unreadable`: paths that cannot be read stay as they were published, instead of being an error.
+    """
 
     compression: Compression | None = None
     external: bool | None = None
     voms_authz: str | None = None
+    skip_unreadable: bool = False
 
     def applied(self, settings: RepositorySettings) -> RepositorySettings:
         chosen = {

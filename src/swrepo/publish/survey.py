@@ -10,7 +10,7 @@ from pathlib import Path
 
 from swrepo.errors import NotFound, PublishError
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import ROOT
+from swrepo.format.paths import ROOT, parent, path_key
 from swrepo.publish import settled
 from swrepo.publish.changed import ChangedPaths, Touched
 from swrepo.publish.changes import Change
@@ -50,6 +50,9 @@ class Survey:
     def save(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
         """Keep what the next pass may take on trust: this pass was published as `root_catalog`."""
         record, directories = repository.places.scan_record, self.scan.directories
+        for path, _ in self.faults.skipped:  # nobody has seen what is there
+            directories.pop(path_key(path)[0], None)
+            directories.pop(path_key(parent(path))[0], None)
         if self.is_partial:
             settled.carry(record, repository.base.root, root_catalog, self.source, directories)
         else:
@@ -64,6 +67,8 @@ def survey(
     clock_ns: Callable[[], int],
     threads: int | None,
     touched: Touched | None = None,
+    *,
+    skip_unreadable: bool = False,
 ) -> Iterator[Survey]:
     """Compare the directory `source`, or what is `touched` in it, with what is published.
 
@@ -72,7 +77,7 @@ def survey(
     if not source.is_dir():
         raise NotFound(f"the work tree {source} is not a directory; create it, or name another one")
     base, settings, storage = repository.base, repository.settings, repository.storage
-    start_ns, tree, faults = clock_ns(), os.fsencode(source), Faults()
+    start_ns, tree, faults = clock_ns(), os.fsencode(source), Faults(skip_unreadable=skip_unreadable)
     staged = Staged(repository.places.staged, settings.ways_of_storing, clock_ns)
     limits = LimitCheck(settings.limits, faults)
     with Revision(base.root, repository.objects, base.size) as revision:

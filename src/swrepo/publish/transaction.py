@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +52,8 @@ class Outcome:
     `entries` were looked at; `linked_elsewhere` are files with names in several directories, which were published as
     files of their own; `cut_out` are directories that got catalogs because those above had grown too large, `dissolved`
     those that need them no more; `excesses` are paths that exceed a limit that is not enforced, and how;
-    `remarks` are about settings that do nothing.
+    `remarks` are about settings that do nothing; `skipped` are paths that could not be read, and why, where that is
+    no error.
     """
 
     published: bool
@@ -69,6 +71,7 @@ class Outcome:
     dissolved: tuple[bytes, ...] = ()
     excesses: tuple[tuple[bytes, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    skipped: tuple[tuple[bytes, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,7 @@ class Publisher:
                     f"{fqrn} is checked out to the branch {repository.checkout.branch}, where each revision needs a "
                     "tag (publish -a TAG); 'checkout' without options goes back"
                 )
-            tree = source or places.worktree
-            with survey(repository, tree, self.progress, self.clock_ns, self.threads, touched) as found:
+            with self._survey(repository, source, touched) as found:
                 self.progress.phase(Phase.FILES)
                 return self._publish(repository, found, tag)
 
@@ -115,12 +117,25 @@ class Publisher:
         places = self.layout.repository(fqrn)
         with exclusive(places.lock, f"preparing {fqrn}", self._clock), writing(places.spool):
             repository = self._open(fqrn)
-            with survey(repository, source or places.worktree, self.progress, self.clock_ns, self.threads) as found:
+            with self._survey(repository, source) as found:
                 self.progress.phase(Phase.FILES)
                 count = self._go_through(found, None)
                 found.faults.raise_any()
                 repository.storage.store.flush()
                 return _outcome(repository, found, count, repository.manifest, 0, published=False)
+
+    def _survey(
+        self, repository: OpenRepository, source: Path | None, touched: Touched | None = None
+    ) -> AbstractContextManager[Survey]:
+        return survey(
+            repository,
+            source or repository.places.worktree,
+            self.progress,
+            self.clock_ns,
+            self.threads,
+            touched,
+            skip_unreadable=self.choices.skip_unreadable,
+        )
 
     def _clock(self) -> float:
         return self.clock_ns() / _NANOSECONDS
@@ -267,4 +282,5 @@ def _outcome(
         linked_elsewhere=tuple(found.scan.linked_elsewhere),
         excesses=tuple(found.limits.warnings),
         remarks=repository.settings.remarks,
+        skipped=tuple(found.faults.skipped),
     )
