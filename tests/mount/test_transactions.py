@@ -219,3 +219,21 @@ def test_the_first_transaction_hides_nothing_that_was_not_published(server):
     assert (server.tree / "forgotten").read_text() == "work of a day\n"
     server.run("publish", FQRN)
     server.run("transaction", FQRN)
+
+
+def test_on_a_branch_the_view_is_that_of_the_branch_and_after_a_rollback_the_old_one(server):
+    server.run("tag", "-a", "first", FQRN)
+    server.run("transaction", FQRN)
+    (server.tree / "kept").write_text("newer\n")
+    server.run("publish", FQRN)
+    server.run("checkout", "-t", "first", "-b", "fixes", FQRN)
+    server.run("transaction", FQRN)
+    assert (server.tree / "kept").read_text() == "kept\n"
+    (server.tree / "fix").write_text("fix\n")
+    assert "a transaction of sw.example.org is open" in server.run("rollback", "-t", "first", "-f", FQRN, code=30)
+    server.run("publish", "-a", "fixed", FQRN)
+    assert (server.tree / "kept").read_text() == "newer\n"
+    assert "A F /fix +4" in server.run("diff", "-m", "-s", "first", "-d", "fixed", FQRN).splitlines()
+    server.run("rollback", "-t", "first", "-f", FQRN)
+    assert (server.tree / "kept").read_text() == "kept\n"
+    assert not (server.tree / "fix").exists()

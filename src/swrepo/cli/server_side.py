@@ -136,11 +136,14 @@ def note_what_was_found(outcome: Outcome) -> None:
             note(f"{printable(paths[0])}{more} {what}")
 
 
-def tell_rewritten(fqrn: str, done: Rewritten) -> None:
+def tell_rewritten(server: ServerLayout, fqrn: str, done: Rewritten) -> None:
     """What a change of all catalogs came to."""
     if not done.catalogs:
         print(f"{fqrn}: nothing to change; revision {done.revision} is still the newest")
     else:
+        from swrepo.cli.transactions import renew_view
+
+        renew_view(server, fqrn)
         print(f"{fqrn}: revision {done.revision}: {done.rows:,} rows changed, {done.catalogs:,} catalogs written")
 
 

@@ -26,6 +26,11 @@ def union_of(places: RepositoryPlaces) -> Union:
     return Union(places, mount_by_command([sys.executable, *isolated, "-m", "swrepo.cli.main"]))
 
 
+def renew_view(server: ServerLayout, fqrn: str) -> None:
+    """Let the view, where there is one, show the revision that was made or chosen just now."""
+    union_of(server.repository(fqrn)).renew()
+
+
 def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
     """Open a transaction; for `wait` seconds try again while another one is open."""
     union = union_of(server.repository(fqrn))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from swrepo.errors import Busy, InTransaction, MountFailed, NotInTransaction, PermissionRefused
 from swrepo.fuse.mount import mounted_at, umount
+from swrepo.publish import checkout
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.system import mounts
 from swrepo.system.atomic import make_directory, write_atomically
@@ -136,6 +137,16 @@ class Union:
         self.show()
         return users
 
+    def renew(self) -> None:
+        """Show the revision that the next transaction starts from, which is another one now. Not while one is open."""
+        if not self.is_used or self.is_open:
+            return
+        self._check_root()
+        self._hide(lazy=True)
+        if mounted_at(str(self.lower)) is not None:
+            umount(str(self.lower), lazy=True)
+        self.show()
+
     def _mount_overlay(self) -> None:
         options = f"lowerdir={self.lower},upperdir={self.upper},workdir={self._work}"
         # Off: a renamed directory is copied, and so is a file with another owner. So the upper layer tells it all.
@@ -199,6 +210,9 @@ def mount_by_command(program: Sequence[str]) -> MountLower:
         cache = places.spool / "cache"
         make_directory(cache)
         words = [*program, "mount", "--key", str(places.keys.public), "--cache", str(cache)]
+        checked_out = checkout.read(places)
+        if checked_out is not None:
+            words += ["-o", f"hash={checked_out.root.text}"]
         words += [f"file://{places.storage}", str(directory)]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:

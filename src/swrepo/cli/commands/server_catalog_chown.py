@@ -28,4 +28,4 @@ def run(args: argparse.Namespace) -> None:
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
     uids, gids = (OwnerMap() if name is None else read_map(Path(name)) for name in (args.uids, args.gids))
-    server_side.tell_rewritten(fqrn, change_owners(Keeper(server), fqrn, uids, gids))
+    server_side.tell_rewritten(server, fqrn, change_owners(Keeper(server), fqrn, uids, gids))

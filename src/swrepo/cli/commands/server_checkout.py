@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     if args.tag and not args.branch:
         raise UsageError(f"-t {args.tag}: name the new branch with -b")
     from swrepo.cli import server_side
+    from swrepo.cli.transactions import renew_view
     from swrepo.upkeep.branching import back_to_trunk, check_out
     from swrepo.upkeep.opening import Keeper
 
@@ -30,8 +31,10 @@ def run(args: argparse.Namespace) -> None:
     fqrn = server_side.which(server, args.repository)
     if not args.branch:
         back_to_trunk(Keeper(server), fqrn)
+        renew_view(server, fqrn)
         print("Reset to trunk on default branch")
         return
     target = check_out(Keeper(server), fqrn, args.branch, args.tag)
+    renew_view(server, fqrn)
     onto = "onto new branch" if args.tag else "on branch"
     print(f"Checked out tag {target.tag} ({target.root.text}) {onto} {target.branch}")

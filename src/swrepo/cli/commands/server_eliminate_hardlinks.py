@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     fqrn = server_side.which(server, args.repository)
     if not args.force and not confirm(f"break up every hard link of {fqrn}"):
         return 1
-    server_side.tell_rewritten(fqrn, eliminate_hardlinks(Keeper(server), fqrn))
+    server_side.tell_rewritten(server, fqrn, eliminate_hardlinks(Keeper(server), fqrn))
     return 0

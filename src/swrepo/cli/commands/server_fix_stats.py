@@ -21,4 +21,4 @@ def run(args: argparse.Namespace) -> None:
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
-    server_side.tell_rewritten(fqrn, fix_counters(Keeper(server), fqrn))
+    server_side.tell_rewritten(server, fqrn, fix_counters(Keeper(server), fqrn))

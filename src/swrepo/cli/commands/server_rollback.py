@@ -21,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     from swrepo.cli import server_side
     from swrepo.cli.confirming import confirm
     from swrepo.cli.publishing import after_change
+    from swrepo.cli.transactions import renew_view, union_of
     from swrepo.upkeep.opening import Keeper
     from swrepo.upkeep.rollback import roll_back
 
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     done = roll_back(Keeper(server), fqrn, args.tag)
     removed = [tag.name for tag in done.removed]
     after_change(server, fqrn, quiet=args.json)
+    renew_view(server, fqrn)
     if args.json:
         write_json(
             {
@@ -45,5 +47,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"{fqrn}: revision {done.revision} is like revision {done.target.revision}")
     if removed:
         print(f"removed tags: {', '.join(removed)}")
-    note("the work tree was not touched: what stands there is what 'publish' publishes next")
+    if not union_of(server.repository(fqrn)).is_used:
+        note("the work tree was not touched: what stands there is what 'publish' publishes next")
     return 0
