@@ -46,6 +46,15 @@ def test_everything_is_where_the_original_has_it(tmp_path):
     assert not (tmp_path / "var/spool/cvmfs" / FQRN / "mkfs-unfinished").exists()
 
 
+def test_the_original_finds_what_it_needs_to_mount_the_repository(tmp_path):
+    places = Server(tmp_path).places
+    client = dict(line.split("=", 1) for line in places.client_conf.read_text().splitlines() if "=" in line)
+    assert client["CVMFS_SERVER_CACHE_MODE"] == "yes"
+    assert client["CVMFS_TALK_SOCKET"] == f"{places.spool}/cvmfs_io"
+    assert client["CVMFS_MOUNT_DIR"] == f"{tmp_path}/cvmfs"
+    assert client["CVMFS_AUTO_UPDATE"] == "no"
+
+
 def test_the_first_revision_is_an_empty_directory(tmp_path):
     server = Server(tmp_path)
     manifest = server.manifest()

@@ -259,12 +259,26 @@ def _root_catalog(sealer: Sealer, file: Path, owner: Owner, now_ns: int, special
 def configure(places: RepositoryPlaces, settings: RepositorySettings) -> None:
     """Write the repository's client.conf and server.conf."""
     make_directory(places.configuration)
-    client = {
+    cache = str(places.spool / "cache")
+    client = {  # what the original's has, so that it can mount the repository for its transactions
+        "CVMFS_CACHE_BASE": cache,
+        "CVMFS_RELOAD_SOCKETS": cache,
+        "CVMFS_QUOTA_LIMIT": "4000",
+        "CVMFS_MOUNT_DIR": str(places.worktree.parent),
         "CVMFS_SERVER_URL": settings.url,
         "CVMFS_HTTP_PROXY": settings.proxy or "DIRECT",
         "CVMFS_PUBLIC_KEY": str(places.keys.public),
-        "CVMFS_CACHE_BASE": str(places.spool / "cache"),
-        "CVMFS_QUOTA_LIMIT": "4000",
+        "CVMFS_CHECK_PERMISSIONS": "yes",
+        "CVMFS_IGNORE_SIGNATURE": "no",
+        "CVMFS_AUTO_UPDATE": "no",
+        "CVMFS_NFS_SOURCE": "no",
+        "CVMFS_MAGIC_XATTRS_VISIBILITY": "never",
+        "CVMFS_FOLLOW_REDIRECTS": "yes",
+        "CVMFS_SERVER_CACHE_MODE": "yes",
+        "CVMFS_NFILES": "65536",
+        "CVMFS_TALK_SOCKET": str(places.spool / "cvmfs_io"),
+        "CVMFS_TALK_OWNER": settings.owner,
+        "CVMFS_USE_SSL_SYSTEM_CA": "true",
     }
     lines = "".join(f"{key}={value}\n" for key, value in client.items())
     write_atomically(places.client_conf, f"# Made by swrepo: how this server mounts the repository.\n{lines}".encode())
