@@ -166,9 +166,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from swrepo.publish.layout import ServerLayout
+from swrepo.publish.progress import Silent
 from swrepo.publish.transaction import Publisher
 
-class Told:
+class Told(Silent):
     def phase(self, phase):
         print(phase.name, flush=True)
     def advance(self, files, size):

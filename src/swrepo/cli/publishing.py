@@ -31,7 +31,9 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave what cannot be read as it was in the last revision, and name it, instead of publishing nothing",
     )
-    parser.add_argument("--json", action="store_true", help="a JSON document")
+    parser.add_argument(
+        "--json", action="store_true", help="a JSON document; the progress as lines of JSON on standard error"
+    )
 
 
 def publish(args: argparse.Namespace, repository: str | None, source: Path | None) -> None:
@@ -55,7 +57,7 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
         voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
     )
     around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
-    with around, Progress("publishing", "files") as progress:
+    with around, Progress("publishing", "files", as_events=args.json) as progress:
         publisher = Publisher(server, progress, listing, choices=choices)
         tag = TagRequest(args.tag, args.message)
         if source is None and transactions.union_of(places).is_used:

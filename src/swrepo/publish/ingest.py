@@ -29,7 +29,7 @@ from swrepo.publish.staged import Content, Staged
 
 _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20
-_AHEAD = 5000
+_AHEAD = 20_000
 """Changes that wait for the content of one before them."""
 
 _NO_JOURNAL = NoJournal()
@@ -62,19 +62,25 @@ class _Waiting(NamedTuple):
     batch: _Batch | None = None
     place: int = 0
     asked_at_ns: int = 0
+    told: int = 0
 
 
-class _Journal(NamedTuple):
-    """A Journal in the table of stored contents, for a file that is read since `read_at_ns`."""
+@dataclass(slots=True)
+class _Journal:
+    """A Journal in the table of stored contents, for a file that is read since `read_at_ns`. Tells the progress."""
 
     staged: Staged
+    progress: Progress
     read_at_ns: int
+    told: int = 0
 
     def begun(self, file: Identity) -> tuple[Chunk, ...]:
         return self.staged.begun(file)
 
     def note(self, file: Identity, chunk: Chunk) -> None:
         self.staged.note(file, chunk, self.read_at_ns)
+        self.progress.advance(0, chunk.size)
+        self.told += chunk.size
 
 
 class Ingest:
@@ -117,6 +123,7 @@ class Ingest:
             queue.append(self._begin(change))
             while queue and (len(queue) > _AHEAD or _is_ready(queue[0])):
                 yield from self._finish(queue.popleft())
+        self._progress.expect_no_more()
         while queue:
             yield from self._finish(queue.popleft())
 
@@ -124,8 +131,9 @@ class Ingest:
         """Start to read the content, if there is any to read."""
         if not isinstance(change, Put) or change.read is None:
             return _Waiting(change)
+        self._progress.expect(1, change.read.size)
         if change.group is not None and change.group == self._leader.change.path:
-            return self._leader._replace(change=change)
+            return self._leader._replace(change=change, told=0)
         waiting = self._begin_file(change, change.read)
         if change.group is not None:
             self._leader = waiting  # the other names of this file come right behind it
@@ -138,8 +146,9 @@ class Ingest:
         now = self._staged.now_ns()
         task = _Task(self._source + put.path, identity.size, self._previous(put))
         if identity.size > self._reader.whole_limit:
-            journal = _Journal(self._staged, now)
-            return _Waiting(put, _store_one(self._reader, task, self._submit_chunk, journal), asked_at_ns=now)
+            journal = _Journal(self._staged, self._progress, now)
+            outcome = _store_one(self._reader, task, self._submit_chunk, journal)
+            return _Waiting(put, outcome, asked_at_ns=now, told=journal.told)
         batch = self._open_batch
         batch.tasks.append(task)
         batch.size += identity.size
@@ -185,12 +194,12 @@ class Ingest:
                 self._send()
             assert waiting.batch.future is not None  # noqa: S101 - the line above
             outcome = waiting.batch.future.result()[waiting.place]
-        complete = self._completed(put, put.read, outcome, waiting.asked_at_ns)
+        complete = self._completed(put, put.read, outcome, waiting)
         if complete is not None and not self._is_as_before(complete):
             yield complete
 
     def _completed(
-        self, put: Put, identity: Identity, outcome: Outcome | Content | None, asked_at_ns: int
+        self, put: Put, identity: Identity, outcome: Outcome | Content | None, waiting: _Waiting
     ) -> Put | None:
         """The change with its content; None where there is a fault."""
         if isinstance(outcome, OSError):
@@ -206,8 +215,8 @@ class Ingest:
             content, now = outcome.content, Identity.of(outcome.status)
             if now != identity:
                 entry = self._rules.restamp(entry, outcome.status)
-            self._staged.add(now, content, asked_at_ns)
-        self._progress.advance(1, entry.size)
+            self._staged.add(now, content, waiting.asked_at_ns)
+        self._progress.advance(1, entry.size - waiting.told)
         entry = entry._replace(digest=content.digest, flags=content.flags)
         return put._replace(entry=entry, chunks=content.chunks, read=None)
 

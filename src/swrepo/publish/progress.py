@@ -26,6 +26,14 @@ class Progress(Protocol):
         """The next part of the work begins."""
         ...
 
+    def expect(self, files: int, size: int) -> None:
+        """So many more files, of so many plain bytes, are to be read."""
+        ...
+
+    def expect_no_more(self) -> None:
+        """All that is to be read has been told by `expect`."""
+        ...
+
     def advance(self, files: int, size: int) -> None:
         """So many more files, of so many plain bytes, have been read and stored."""
         ...
@@ -36,6 +44,12 @@ class Silent:
 
     def phase(self, phase: Phase) -> None:
         del phase
+
+    def expect(self, files: int, size: int) -> None:
+        del files, size
+
+    def expect_no_more(self) -> None:
+        """See Progress."""
 
     def advance(self, files: int, size: int) -> None:
         del files, size
