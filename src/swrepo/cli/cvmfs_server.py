@@ -21,8 +21,6 @@ _WITHOUT_SENSE = {
     "eliminate-bulk-hashes": "whole-file copies of chunked files are not made here; 'gc' removes what nobody names",
     "masterkeycard": "a master key is a file, which may be on a medium of its own: resign -k DIR",
     "update-geodb": "servers here have no Geo API; clients measure which server is near",
-    "merge-stats": "no statistics database is kept; 'publish --json' and 'gc' tell what they did",
-    "print-stats": "no statistics database is kept; 'publish --json' and 'gc' tell what they did",
 }
 
 _NOT_YET = {

@@ -129,6 +129,8 @@ COMMANDS: dict[str, Entry] = {
             "rmfs": Entry("remove a repository from this server", "server_rmfs"),
             "update-info": Entry("write the list of repositories, and who runs the server", "server_update_info"),
             "update-repoinfo": Entry("publish what a repository tells of itself", "server_update_repoinfo"),
+            "print-stats": Entry("print what publications and collections did", "server_print_stats"),
+            "merge-stats": Entry("make one statistics database of two", "server_merge_stats"),
             "tag": Entry("name revisions, and list, inspect or remove their names", "server_tag"),
             "rollback": Entry("make an old revision the newest one again", "server_rollback"),
             "checkout": Entry("continue an old revision on a branch", "server_checkout"),

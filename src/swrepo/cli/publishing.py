@@ -13,6 +13,7 @@ from swrepo.errors import Busy
 
 if TYPE_CHECKING:
     from swrepo.publish.layout import ServerLayout
+    from swrepo.publish.settings import Choices
 
 
 def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +40,10 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
 def publish(args: argparse.Namespace, repository: str | None, source: Path | None) -> None:
     """Publish the directory `source`, or the work tree, and say what that made."""
     from swrepo.cli import server_side, transactions
+    from swrepo.cli.recording import recorded
     from swrepo.cli.touched import touched_by
     from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.publish.seal import TagRequest
-    from swrepo.publish.settings import COMPRESSIONS, Choices
     from swrepo.publish.transaction import Publisher
 
     server = server_side.layout()
@@ -50,20 +51,19 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     places = server.repository(fqrn)
     touched = touched_by(args, source or places.worktree)
     listing = server_side.Listing(everything=True) if args.verbose and not args.json else None
-    choices = Choices(
-        compression=None if args.compression is None else COMPRESSIONS[args.compression],
-        external=args.external,
-        skip_unreadable=args.skip_unreadable,
-        voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
-    )
     around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
-    with around, Progress("publishing", "files", as_events=args.json) as progress:
-        publisher = Publisher(server, progress, listing, choices=choices)
+    with (
+        around,
+        recorded(places, listing, quiet=args.json) as recorder,
+        Progress("publishing", "files", as_events=args.json) as progress,
+    ):
+        publisher = Publisher(server, progress, recorder, choices=_choices(args))
         tag = TagRequest(args.tag, args.message)
         if source is None and transactions.union_of(places).is_used:
             outcome = transactions.publish(publisher, fqrn, tag)
         else:
             outcome = publisher.publish(fqrn, source, tag, touched)
+        recorder.outcome = outcome
     server_side.note_what_was_found(outcome)
     if args.json:
         write_json(server_side.outcome_record(fqrn, outcome))
@@ -73,6 +73,18 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
     else:
         print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")
     after_change(server, fqrn, quiet=args.json)
+
+
+def _choices(args: argparse.Namespace) -> Choices:
+    """What is decided for this publication alone."""
+    from swrepo.publish.settings import COMPRESSIONS, Choices
+
+    return Choices(
+        compression=None if args.compression is None else COMPRESSIONS[args.compression],
+        external=args.external,
+        skip_unreadable=args.skip_unreadable,
+        voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
+    )
 
 
 def after_change(server: ServerLayout, fqrn: str, *, quiet: bool) -> None:

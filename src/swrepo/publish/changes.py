@@ -78,18 +78,24 @@ class Verb(StrEnum):
 
 
 class Difference(NamedTuple):
-    """One line of a report."""
+    """One line of a report. `mode` is that of the new entry, or of the one that goes; sizes are of regular files."""
 
     verb: Verb
     path: bytes
     size: int
+    mode: int = 0
+    size_before: int = 0
 
 
 def difference(change: Change) -> Difference | None:
     """How a change reads in a report; None for those that only structure the stream."""
     if isinstance(change, Removed):
-        return Difference(Verb.REMOVED, change.path, 0)
+        return Difference(Verb.REMOVED, change.path, 0, change.old.mode, _size(change.old))
     if isinstance(change, Put):
-        size = change.entry.size if change.entry.is_regular else 0
-        return Difference(Verb.ADDED if change.old is None else Verb.CHANGED, change.path, size)
+        verb = Verb.ADDED if change.old is None else Verb.CHANGED
+        return Difference(verb, change.path, _size(change.entry), change.entry.mode, _size(change.old))
     return None
+
+
+def _size(entry: Dirent | None) -> int:
+    return entry.size if entry is not None and entry.is_regular else 0

@@ -95,6 +95,9 @@ def _agreed(names: list[str], args: argparse.Namespace) -> bool:
 
 
 def _collect(server: ServerLayout, fqrn: str, keep: Keep, args: argparse.Namespace) -> Collected:
+    from datetime import UTC, datetime
+
+    from swrepo.cli.recording import record_collection
     from swrepo.format.object_id import ObjectId
     from swrepo.publish import settings
     from swrepo.upkeep.garbage import Collection
@@ -111,7 +114,21 @@ def _collect(server: ServerLayout, fqrn: str, keep: Keep, args: argparse.Namespa
                 print(name)
 
         progress = stack.enter_context(Progress("collecting", "objects"))
-        return Collection(Keeper(server), keep, progress, deleted, args.dry_run).run(fqrn)
+        started = datetime.now(UTC)
+        found = Collection(Keeper(server), keep, progress, deleted, args.dry_run).run(fqrn)
+    if not args.dry_run:
+        record_collection(server.repository(fqrn), _row(found), started)
+    return found
+
+
+def _row(found: Collected) -> dict[str, int]:
+    return {
+        "n_preserved_catalogs": found.kept_catalogs,
+        "n_condemned_catalogs": found.swept_catalogs,
+        "n_condemned_objects": found.objects,
+        "sz_condemned_bytes": found.size,
+        "n_duplicate_delete_requests": 0,
+    }
 
 
 def _record(fqrn: str, found: Collected, *, dry_run: bool) -> dict[str, Any]:

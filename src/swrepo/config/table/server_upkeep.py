@@ -14,11 +14,18 @@ ROWS = (
     ),
     Parameter("CVMFS_AUTO_GC_LAPSE", "span", "1 day ago", "Not more often than that."),
     Parameter("CVMFS_GC_DELETION_LOG", "file", "", "Where the names of removed objects are noted."),
-    not_yet("CVMFS_EXTENDED_GC_STATS", "switch", "no", "Count the bytes of removed objects."),
+    accepted(
+        "CVMFS_EXTENDED_GC_STATS", "switch", "no", "Count the bytes of removed objects.", "they are always counted"
+    ),
     Parameter("CVMFS_CHECK_ALL_MIN_DAYS", "days", "30", "How often `check -a` looks at a repository."),
-    not_yet("CVMFS_PRINT_STATISTICS", "switch", "no", "Show figures after publishing."),
-    not_yet("CVMFS_STATISTICS_DB", "file", "", "Where figures of publications are kept."),
-    not_yet("CVMFS_STATS_DB_DAYS_TO_KEEP", "days", "365", "How long."),
+    Parameter("CVMFS_PRINT_STATISTICS", "switch", "no", "Show figures after publishing."),
+    Parameter(
+        "CVMFS_STATISTICS_DB",
+        "file",
+        "",
+        "Where figures of publications and collections are kept; `stats.db` in the spool directory.",
+    ),
+    Parameter("CVMFS_STATS_DB_DAYS_TO_KEEP", "days", "365", "How long."),
     not_yet("CVMFS_UPLOAD_STATS_DB", "switch", "no", "Store them with the repository."),
     not_yet("CVMFS_UPLOAD_STATS_PLOTS", "switch", "no", "Draw them, and store the pictures."),
     not_yet("CVMFS_PUBLISH_VERSIONS_IN_META_FILE", "switch", "yes", "Name versions in `repositories.json`."),
