@@ -217,3 +217,18 @@ def change(tree, dice):
     elif path.exists():
         path.unlink()
     return f"/{path.relative_to(tree)}"
+
+
+def test_a_work_tree_that_is_empty_because_another_directory_is_published_does_not_empty_the_repository(tmp_path):
+    server = Server(tmp_path / "server")
+    other = tmp_path / "other"
+    other.mkdir()
+    fill(other)
+    server.publisher().publish(server.fqrn, other)
+    with pytest.raises(PublishError, match="would remove everything"):
+        server.publish()
+    (server.tree / "own").write_bytes(b"1")
+    server.publish()
+    (server.tree / "own").unlink()
+    server.publish()
+    server.check()

@@ -9,7 +9,7 @@ import time
 from swrepo.cli.output import note
 from swrepo.errors import Busy, InTransaction, PublishError
 from swrepo.format.paths import ROOT
-from swrepo.publish import overlay
+from swrepo.publish import overlay, settled
 from swrepo.publish.changed import Touched
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.seal import TagRequest
@@ -49,8 +49,10 @@ def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
 
 
 def _holds_something(places: RepositoryPlaces) -> bool:
-    """Not so where a repository was just taken over from another server, and its work tree is an empty mountpoint."""
-    return places.scan_record.exists() or bool(os.listdir(places.worktree))
+    """Not so where a repository was just taken over from another server, or is published from another directory, and
+    its work tree is an empty mountpoint.
+    """
+    return settled.is_of(places.scan_record, places.worktree) or bool(os.listdir(places.worktree))
 
 
 def _check_that_nothing_is_lost(server: ServerLayout, fqrn: str) -> None:

@@ -72,6 +72,15 @@ def carry(path: Path, old_root: ObjectId, root_catalog: ObjectId, source: Path, 
     write_atomically(path, json.dumps(head).encode() + b"\n" + rest + _pairs(more))
 
 
+def is_of(path: Path, source: Path) -> bool:
+    """Whether the record is that of a publication of `source`, whatever the revision."""
+    try:
+        with path.open("rb") as file:
+            return bool(json.loads(file.readline()).get("source") == os.fspath(source))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def load(path: Path, root_catalog: ObjectId, source: Path) -> Settled:
     """The record for `root_catalog` and `source`; one that trusts nothing where there is none that fits."""
     try:

@@ -103,7 +103,7 @@ def survey(
 
 def _refuse_to_lose_all(places: RepositoryPlaces, source: Path, last: Published) -> None:
     """A work tree that was never filled, as after taking over a repository, does not mean that everything shall go."""
-    if source != places.worktree or places.scan_record.exists() or os.listdir(source):
+    if source != places.worktree or settled.is_of(places.scan_record, source) or os.listdir(source):
         return
     if last.listing(ROOT):
         raise PublishError(
