@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pwd
 import shutil
 
 import pytest
@@ -175,3 +176,18 @@ def test_commands_that_have_no_sense_here_say_why(described):
         described.run(name, code=UsageError.exit_code)
         assert f"cvmfs_server {name} is not there: " in described.shown.err
     assert main(["server", "list"]) == 0
+
+
+@needs_root
+def test_a_repository_is_imported_for_its_owner(machine):
+    found = imported(machine, "rmd160", "-o", "nobody", "-g")
+    places, owner = machine.layout.repository(found.fqrn), pwd.getpwnam("nobody").pw_uid
+    for path in (places.keys.signing, places.keys.master, places.storage / "data", places.spool):
+        assert path.stat().st_uid == owner
+
+
+def test_a_broken_configuration_keeps_no_other_repository_from_the_list(described):
+    broken = described.layout.configurations / "broken.example.org"
+    broken.mkdir()
+    (broken / "server.conf").write_text("if\n")
+    assert "1 repositories are listed" in described.run("update-info", "-e")

@@ -21,7 +21,7 @@ from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, REFLOG
 from swrepo.objects.directory import DirectoryObjects, writing
 from swrepo.objects.store import CATALOG_LIMIT
 from swrepo.publish import keyring
-from swrepo.publish.create import REPLICABLE, configure, give_to, owner_of
+from swrepo.publish.create import REPLICABLE, configure, give_keys_to, give_to, owner_of
 from swrepo.publish.keyring import PUBLIC, SECRET
 from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
 from swrepo.publish.opening import open_repository
@@ -87,6 +87,7 @@ def adopt_repository(
         _check(places, now)
         if options.replicable:
             DirectoryObjects(places.storage).write(MASTER_REPLICA, REPLICABLE)
+        give_keys_to(owner, places.keys)
         for top in (places.spool, *([places.storage] if options.give_storage else [])):
             give_to(owner, top)
         update_list(layout)

@@ -289,12 +289,17 @@ def _hand_over(places: RepositoryPlaces, owner: Owner) -> None:
     """Give everything to the owner, where root creates a repository for somebody else."""
     if os.geteuid() == owner.uid:
         return
-    keys = (places.keys.master, places.keys.public, places.keys.signing, places.keys.certificate)
-    for path in keys:
-        os.chown(path, owner.uid, owner.gid)
+    give_keys_to(owner, places.keys)
     for top in (places.storage, places.spool) if places.is_local else (places.spool,):
         give_to(owner, top)
     os.chown(places.worktree, owner.uid, owner.gid)
+
+
+def give_keys_to(owner: Owner, keys: KeyFiles) -> None:
+    """Have the key files belong to somebody; the master key may be elsewhere."""
+    for path in (keys.master, keys.public, keys.signing, keys.certificate):
+        if path.exists():
+            os.chown(path, owner.uid, owner.gid)
 
 
 def give_to(owner: Owner, top: Path) -> None:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from swrepo import __version__
-from swrepo.errors import FormatError, UsageError
+from swrepo.errors import FormatError, SwrepoError, UsageError
 from swrepo.format import servermeta
 from swrepo.format.servermeta import Offer
-from swrepo.format.wellknown import REPOSITORIES_INFO, SERVER_INFO
+from swrepo.format.wellknown import MANIFEST, REPOSITORIES_INFO, SERVER_INFO, URL_PREFIX
 from swrepo.objects.directory import writing
 from swrepo.publish.layout import ServerLayout
 from swrepo.system.atomic import make_directory, write_atomically
@@ -20,9 +20,8 @@ META = {"administrator": "", "email": "", "organisation": "", "custom": {}}
 
 def update_list(layout: ServerLayout) -> list[str]:
     """Write the list of the repositories that this server has now; their names."""
-    names = [name for name in layout.repositories() if layout.repository(name).is_local]
-    places = [layout.repository(name) for name in names]
-    offers = [Offer(place.fqrn, place.url_path) for place in places]
+    names = [name for name in layout.repositories() if _is_served(layout, name)]
+    offers = [Offer(name, URL_PREFIX + name) for name in names]
     _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, __version__))
     return names
 
@@ -49,6 +48,14 @@ def json_object(raw: bytes, what: str) -> bytes:
     if not isinstance(found, dict):
         raise UsageError(f"{what} has to be a JSON object, with braces around it")
     return raw
+
+
+def _is_served(layout: ServerLayout, name: str) -> bool:
+    """Whether its storage is a directory here. One whose configuration is broken keeps none from being listed."""
+    try:
+        return layout.repository(name).is_local
+    except SwrepoError:
+        return (layout.new_repository(name).storage / MANIFEST).exists()
 
 
 def _write(path: Path, data: bytes) -> None:
