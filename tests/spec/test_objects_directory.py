@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from swrepo.errors import CacheFull, ObjectNotFound, PermissionRefused, UsageError
 from swrepo.format.object_id import Kind, ObjectId
-from swrepo.format.wellknown import MANIFEST
+from swrepo.format.wellknown import MANIFEST, REFLOG
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.objects.store import Want
 from tests.simulator import RepositorySimulator
@@ -268,3 +269,14 @@ def test_it_serves_a_repository_that_was_saved(tmp_path: Path) -> None:
     repository = RepositorySimulator()
     served = DirectoryObjects(repository.save(tmp_path))
     assert {name.path for name in served.list()} == set(repository.stored)
+
+
+def test_a_small_document_takes_little_memory_however_large_it_might_be(served: DirectoryObjects) -> None:
+    """A machine with 1 GB could not read a reference log of a few KB, for it may have up to one."""
+    served.write(REFLOG, b"small")
+    tracemalloc.start()
+    try:
+        assert served.read(REFLOG, limit=1 << 40) == b"small"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -84,7 +84,8 @@ class DirectoryObjects:
         """See Documents."""
         path = self._document(name)
         with _opened(path) as file, _reading(path):
-            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size  # what is asked for is allocated at once, however little there is
+            data = file.read(min(size, limit) + 1)
         if len(data) > limit:
             raise ObjectTooLarge(f"{path} is larger than the {limit} bytes that are accepted of such a document")
         return data
