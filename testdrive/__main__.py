@@ -17,6 +17,13 @@ from demo.terminal import StepFailed, Terminal
 from swrepo.errors import SwrepoError
 from testdrive import story
 
+_HEAD = """\
+# The test drive in virtual machines
+
+Written by `make testdrive-vm ARGS='--transcript docs/testdrive.md'`: what was typed, and what it printed. Machines that
+start together are waited for one after another, so the time of the second is what it took longer than the first.
+"""
+
 
 def main() -> int:
     """Exit code 0 only where every step printed what it must."""
@@ -52,7 +59,7 @@ def _show_times(terminal: Terminal, images: dict[str, Path], seconds: float) -> 
 
 def _page(text: str) -> str:
     lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
-    return f"# The test drive in virtual machines\n\nWritten by `make testdrive-vm`.\n\n```text\n{lines}\n```\n"
+    return f"{_HEAD}\n```text\n{lines}\n```\n"
 
 
 def _arguments() -> argparse.Namespace:
