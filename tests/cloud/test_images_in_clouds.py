@@ -12,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import requests
 import yaml
+from openstack.exceptions import HttpException
 
 from swrepo.cloud import images
 from swrepo.cloud.connection import connect
@@ -104,6 +107,45 @@ def test_an_upload_that_breaks_leaves_nothing(image):
     with pytest.raises(KeyboardInterrupt):
         images.upload(connection, image, ImagePlan("broken"), breaks)
     assert "broken" not in names(connection)
+
+
+class Busy:
+    """A connection whose image service is busy with what is to be deleted for the first `times` that it is asked."""
+
+    def __init__(self, times: int, status: int) -> None:
+        self.image = self
+        self.asked = 0
+        self._times, self._response = times, requests.Response()
+        self._response.status_code = status
+
+    def delete_image(self, _id: str) -> None:
+        self.asked += 1
+        if self.asked <= self._times:
+            raise HttpException("busy", response=self._response)
+
+
+SOME = SimpleNamespace(name="some", id="4711")
+
+
+@pytest.mark.parametrize("status", [409, 500, 503])
+def test_an_image_that_the_cloud_is_busy_with_is_removed_when_it_no_longer_is(status):
+    busy, pauses = Busy(3, status), []
+    images.remove(busy, SOME, "the image", pauses.append)
+    assert (busy.asked, len(pauses)) == (4, 3)
+
+
+def test_an_image_that_can_not_be_removed_is_named_by_its_id():
+    busy, pauses = Busy(100, 500), []
+    with pytest.raises(CloudRefused, match="4711.*may be left"):
+        images.remove(busy, SOME, "the image", pauses.append)
+    assert busy.asked == len(pauses) + 1
+
+
+def test_a_removal_that_is_forbidden_is_not_tried_again():
+    busy = Busy(100, 403)
+    with pytest.raises(PermissionRefused):
+        images.remove(busy, SOME, "the image", ignore)
+    assert busy.asked == 1
 
 
 def test_what_a_killed_upload_left_is_cleared_away_by_the_next(image):

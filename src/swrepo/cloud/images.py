@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,11 @@ UNFINISHED = ("queued", "saving", "uploading", "importing")
 _KEPT = ("hw_", "os_", "img_", "swrepo_", "architecture")
 _SET_BY_THE_CLOUD = ("os_hash_algo", "os_hash_value", "os_hidden")
 _BLOCK = 1 << 20
-_PARTIAL_CONTENT = 206
+_PARTIAL_CONTENT, _CONFLICT, _SERVER_ERRORS = 206, 409, 500
 _QCOW2 = b"QFI\xfb"
 _BACKING = slice(8, 16)
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between the tries to remove an image that its cloud is still busy with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +111,32 @@ def upload(connection: Connection, file: Path, plan: ImagePlan, advance: Advance
             image = connection.image.get_image(image.id)
         _check_sum(image, counted.digest.hexdigest())
     except BaseException:
-        with refusals(f"removing what there is of the image {plan.name}"):
-            connection.image.delete_image(image.id)
+        remove(connection, image, "what there is of the image")
         raise
     for one in old:
-        with refusals(f"removing the image {one.name} that was there before"):
-            connection.image.delete_image(one.id)
+        remove(connection, one, "the image that was there before:")
     return image
+
+
+def remove(connection: Connection, image: Any, what: str, pause: Callable[[float], None] = time.sleep) -> None:
+    """Delete an image; one that is gone already is as good.
+
+    A service that has just lost the sender of an image tidies up after it at the same time, and answers a deletion that
+    meets it with 409 or even 500. So those are asked again; the last refusal names the image, which is left there.
+    """
+    import openstack.exceptions as sdk
+
+    with refusals(f"removing {what} {image.name} ({image.id}), which may be left"):
+        for seconds in _PAUSES:
+            try:
+                connection.image.delete_image(image.id)
+            except sdk.HttpException as error:
+                status = error.status_code or _SERVER_ERRORS
+                if status != _CONFLICT and status < _SERVER_ERRORS:
+                    raise
+            pause(seconds)
+        connection.image.delete_image(image.id)
+    return None
 
 
 def download(connection: Connection, image: Any, file: Path, advance: Advance) -> None:
@@ -165,7 +187,7 @@ def _same_name(connection: Connection, name: str, *, replace: bool) -> list[Any]
         found = [image for image in connection.image.images(name=name) if image.owner in (None, mine)]
         for image in found:
             if image.status in UNFINISHED:
-                connection.image.delete_image(image.id)
+                remove(connection, image, "the unfinished image")
     complete = [image for image in found if image.status not in UNFINISHED]
     if complete and not replace:
         raise UsageError(f"there is an image {name} already ({complete[0].id}); --replace exchanges it")
