@@ -136,7 +136,7 @@ def test_an_image_that_the_cloud_is_busy_with_is_removed_when_it_no_longer_is(st
 
 def test_an_image_that_can_not_be_removed_is_named_by_its_id():
     busy, pauses = Busy(100, 500), []
-    with pytest.raises(CloudRefused, match="4711.*may be left"):
+    with pytest.raises(CloudRefused, match=r"4711.*may be left"):
         images.remove(busy, SOME, "the image", pauses.append)
     assert busy.asked == len(pauses) + 1
 

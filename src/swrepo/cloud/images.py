@@ -134,9 +134,10 @@ def remove(connection: Connection, image: Any, what: str, pause: Callable[[float
                 status = error.status_code or _SERVER_ERRORS
                 if status != _CONFLICT and status < _SERVER_ERRORS:
                     raise
+            else:
+                return
             pause(seconds)
         connection.image.delete_image(image.id)
-    return None
 
 
 def download(connection: Connection, image: Any, file: Path, advance: Advance) -> None:
