@@ -1,91 +1,53 @@
 """How long a program takes that was never run here, over links of every length; `make bench-coldstart`.
 
-    python -m benchmarks.coldstart [--program NAME]... [--rtt MS]... [--mbit N]... [--scale 0.1] [--place DIR]
+    python -m benchmarks.coldstart [--full] [--program NAME]... [--client NAME]... [--rtt MS]... [--mbit N]...
 
-Each program is published, served on loopback and mounted behind a relay that has a round trip and a bandwidth, each
-time with an empty cache. `mount` and `run` are seconds; `MB` came over the link; `waste` is what of it was more than
-the program needs (what a mount that fetches nothing ahead brings). `limit` is what no client can beat: these bytes at
-that bandwidth, five round trips, and the run with everything in the cache. `x limit`: mount and run against that.
-With --place the repositories are kept there and used again by the next run. It prints, and never fails for a figure.
+Each program is published with a profile, served on loopback and mounted behind a relay that has a round trip and a
+bandwidth, each time with an empty cache; the best of up to three counts. Clients: `original` (where it is there, see
+`benchmarks.coldstart.clients`); ours with `no prefetch`; with `no profile`; with the `profile` and its packs.
+`mount` and `run` are seconds, `MB` came over the link; `waste` is what of it was more than the program needs (what a
+mount that fetches nothing ahead brings). `limit` is what no client can beat: these bytes at that bandwidth, five round
+trips, and the run with everything in the cache. `busy` is the seconds of processor time that the whole machine used
+meanwhile, and `load` its load: where they are high, others were at work.
+
+The quick mode measures what the table of targets needs, 100 ms with 100 Mbit/s and 1 ms with 1 Gbit/s, and prints it;
+--full all round trips and bandwidths. Results are added to a JSON file (--json), the plot (--plot) is made from it.
+What is published is kept (--place) and used again by the next run.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.coldstart import clients as them
+from benchmarks.coldstart import measure
+from benchmarks.coldstart.plot import plot
 from benchmarks.coldstart.programs import PROGRAMS, Published, publish
-from benchmarks.coldstart.relay import link
-from benchmarks.reading.clients import Client, Original, Ours, mounted
+from benchmarks.coldstart.results import Results, Row
+from benchmarks.coldstart.verdicts import FAR, LAN, verdicts
+from benchmarks.reading.clients import Client
 from benchmarks.reading.serving import served
 
-ROUND_TRIPS = 5
 RTTS = (1.0, 14.0, 84.0, 100.0, 200.0)
 MBITS = (100.0, 1000.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Seconds of mounting and running, seconds of running again, and what came over the link for that."""
-
-    mount: float
-    run: float
-    warm: float
-    requests: int
-    received: int
-    ahead: str = ""
-
-    @property
-    def seconds(self) -> float:
-        return self.mount + self.run
-
-
-def run_once(client: Client, published: Published, server: str, rtt: float, mbit: float, scratch: Path) -> Run:
-    """Mount with an empty cache, run, and run again."""
-    cache, point = scratch / "cache", scratch / "mnt"
-    try:
-        with link(server, rtt, mbit) as over:
-            begin = time.perf_counter()
-            with mounted(client, published, f"http://127.0.0.1:{over.port}/cvmfs", point, cache) as running:  # type: ignore[arg-type]
-                mount = time.perf_counter() - begin
-                cold = _run(published, point)
-                carried = over.carried()
-                warm = min(_run(published, point) for _ in range(2))
-                ahead = getattr(running, "ahead", lambda: "")()
-        return Run(mount, cold, warm, carried.requests, carried.received, ahead)
-    finally:
-        shutil.rmtree(cache, ignore_errors=True)
-
-
-def _run(published: Published, point: Path) -> float:
-    program = published.program
-    command, environment = program.command(point), {**os.environ, **program.environment(point)}
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, cwd="/", stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin
-
-
-def clients(arguments: argparse.Namespace) -> list[Client]:
-    """Ours, ours without fetching ahead, and the original where the environment says how it mounts."""
-    command = os.environ.get("SWREPO_ORIGINAL_MOUNT")
-    found: list[Client] = [Ours()]
-    if arguments.without:
-        found.append(Ours("swrepo, no prefetch", ("CVMFS_PREFETCH=no",)))
-    return [*found, Original(command)] if command else found
+_BUILD = Path("build/coldstart")
+_QUICK, _FULL = 12.0, 90.0
+"""Seconds up to which a cold start is measured once more."""
 
 
 def main() -> None:
     arguments = _arguments()
+    start = time.perf_counter()
+    results = Results.read(arguments.json)
+    place = arguments.place.absolute()
+    (place / "srv" / "cvmfs").mkdir(parents=True, exist_ok=True)
+    measured = Results()
     with tempfile.TemporaryDirectory(prefix="swrepo-bench-") as folder:
         scratch = Path(folder)
-        place = arguments.place.absolute() if arguments.place else scratch / "server"
-        (place / "srv" / "cvmfs").mkdir(parents=True, exist_ok=True)
         for name in arguments.program or PROGRAMS:
             print(f"{name}: {PROGRAMS[name].title}", flush=True)
             published = publish(PROGRAMS[name], place, arguments.scale)
@@ -93,37 +55,72 @@ def main() -> None:
                 print("  left out: this machine has not got what it is made of")
                 continue
             with served(published.storage.parent, scratch / "http") as (url, _):
-                _measure(published, url.split("/")[2], arguments, scratch)
+                _measure(published, url.split("/")[2], arguments, scratch, (results, measured))
+            results.write(arguments.json)
+    arguments.plot.write_text(plot(results), "utf-8")
+    print(
+        f"targets, at {FAR[0]:.0f} ms with {FAR[1]:.0f} Mbit/s, on a LAN at {LAN[0]:.0f} ms with {LAN[1]:.0f} Mbit/s:"
+    )
+    for verdict in verdicts(measured):
+        print(verdict)
+    print(f"{arguments.json} has the figures, {arguments.plot} the plot; {time.perf_counter() - start:.0f} s in all")
 
 
-def _measure(published: Published, server: str, arguments: argparse.Namespace, scratch: Path) -> None:
-    needed = run_once(Ours("swrepo, no prefetch", ("CVMFS_PREFETCH=no",)), published, server, 0.1, 10_000, scratch)
+def _measure(
+    published: Published, server: str, arguments: argparse.Namespace, scratch: Path, into: tuple[Results, Results]
+) -> None:
+    needed = measure.needs(published, server, scratch)
+    for results in into:
+        results.needs[published.name] = needed
     print(f"  needs {needed.received / 1e6:.1f} MB in {needed.requests} requests; warm {needed.warm:.2f} s")
     print(
-        f"  {'rtt':>5} {'Mbit/s':>6} {'client':20} {'mount':>6} {'run':>7} {'requests':>8} {'MB':>6} "
-        f"{'waste':>6} {'limit':>6} {'x limit':>7}"
+        f"  {'rtt':>5} {'Mbit/s':>6} {'client':12} {'mount':>6} {'run':>7} {'requests':>8} {'MB':>6} "
+        f"{'waste':>6} {'limit':>6} {'x limit':>7} {'busy':>5} {'load':>5}"
     )
-    for mbit in arguments.mbit or MBITS:
-        for rtt in arguments.rtt or RTTS:
-            limit = needed.received * 8 / mbit / 1e6 + ROUND_TRIPS * rtt / 1000 + needed.warm
-            for client in clients(arguments):
-                run = run_once(client, published, server, rtt, mbit, scratch)
-                waste = run.received / needed.received - 1
-                print(
-                    f"  {rtt:5.0f} {mbit:6.0f} {client.name:20} {run.mount:6.2f} {run.run:7.2f} {run.requests:8} "
-                    f"{run.received / 1e6:6.1f} {waste:6.0%} {limit:6.2f} {run.seconds / limit:7.2f}  {run.ahead}",
-                    flush=True,
-                )
+    for rtt, mbit, client in _cells(published, arguments):
+        row, _ = measure.best(client, published, server, rtt, mbit, scratch, _FULL if arguments.full else _QUICK)
+        for results in into:
+            results.add(row)
+        _show(row, into[0])
+
+
+def _cells(published: Published, arguments: argparse.Namespace) -> Iterator[tuple[float, float, Client]]:
+    """What is measured: of links, clients and how they go together."""
+    is_chosen = arguments.rtt or arguments.mbit
+    if arguments.full or is_chosen:
+        links = [(rtt, mbit) for mbit in arguments.mbit or MBITS for rtt in arguments.rtt or RTTS]
+    else:
+        links = [FAR, LAN]
+    for rtt, mbit in links:
+        names = list(them.NAMES)
+        if not arguments.full and not is_chosen:
+            # Reading one after another takes as long as the original; it is measured where no target has that.
+            names.remove(them.ORIGINAL if published.program.is_guesswork and (rtt, mbit) == FAR else them.PLAIN)
+        for client in them.clients([name for name in arguments.client or names if name in names]):
+            yield rtt, mbit, client
+
+
+def _show(row: Row, results: Results) -> None:
+    limit = results.needs[row.program].limit(row.rtt, row.mbit)
+    print(
+        f"  {row.rtt:5.0f} {row.mbit:6.0f} {row.client:12} {row.mount:6.2f} {row.run:7.2f} {row.requests:8} "
+        f"{row.received / 1e6:6.1f} {results.waste(row):6.0%} {limit:6.2f} {results.to_limit(row):7.2f} "
+        f"{row.processor:5.1f} {row.load:5.1f}  {row.ahead}",
+        flush=True,
+    )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", action="append", choices=PROGRAMS, help="only this program (may be repeated)")
+    parser.add_argument("--client", action="append", choices=them.NAMES, help="only this client (may be repeated)")
     parser.add_argument("--rtt", action="append", type=float, metavar="MS", help="only this round trip (repeatable)")
     parser.add_argument("--mbit", action="append", type=float, metavar="N", help="only this bandwidth (repeatable)")
+    parser.add_argument("--full", action="store_true", help="all links and clients (two hours), not what targets need")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the trees, 1 is the real one")
-    parser.add_argument("--without", action="store_true", help="measure without fetching ahead, too")
-    parser.add_argument("--place", type=Path, help="keep the repositories in this directory")
+    parser.add_argument("--place", type=Path, default=_BUILD / "server", help="where repositories are kept")
+    parser.add_argument("--json", type=Path, default=_BUILD / "results.json", help="results, added to what is there")
+    parser.add_argument("--plot", type=Path, default=_BUILD / "cold-start.svg", help="where the plot is written")
     return parser.parse_args()
 
 

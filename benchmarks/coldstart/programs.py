@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,17 @@ MARKER = ".cvmfscatalog"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program. `command`: the words that run it from a mountpoint; `environment`: in which it runs."""
+    """One program. `command`: the words that run it from a mountpoint; `environment`: in which it runs.
+
+    `is_guesswork`: nothing tells which files it reads next, so that guessing is to do no harm, and no more.
+    """
 
     name: str
     title: str
     make: Callable[[Path, float], bool]
     command: Callable[[Path], list[str]]
     environment: Callable[[Path], dict[str, str]] = lambda _point: {}
+    is_guesswork: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,10 @@ class Published:
 
 
 def publish(program: Program, place: Path, scale: float) -> Published | None:
-    """Publish it below `place`, unless that has been done; None where this machine has not got what it is made of."""
+    """Publish it and its profile below `place`, unless that has been done; None where its parts are not to be had."""
     layout = ServerLayout(place)
     places = layout.repository(f"{program.name}.coldstart.example.org")
+    published = Published(program, places)
     done = places.spool / f"bench-done-{scale}"
     if not done.exists():
         for old in (places.worktree, places.storage, places.spool, places.configuration):
@@ -66,8 +72,23 @@ def publish(program: Program, place: Path, scale: float) -> Published | None:
         if not program.make(places.worktree, scale):
             return None
         Publisher(layout).publish(places.fqrn)
+        _add_profile(published, place)
         done.touch()
-    return Published(program, places)
+    return published
+
+
+def _add_profile(published: Published, place: Path) -> None:
+    """With the commands that a publisher types."""
+    program, swrepo = published.program, str(Path(sys.executable).with_name("swrepo"))
+    mounted = Path("/cvmfs") / published.fqrn
+    environment = {**os.environ, "SWREPO_PREFIX": str(place), **program.environment(mounted)}
+    with tempfile.TemporaryDirectory(prefix="swrepo-bench-") as folder:
+        trace = f"{folder}/trace"
+        options = ["--key", str(published.key), "--cache", f"{folder}/cache", "--output", trace]
+        run = [swrepo, "trace", str(published.storage), *options, "--", *program.command(mounted)]
+        add = [swrepo, "profile", "add", published.fqrn, program.name, "--from", trace]
+        for command in (run, add):
+            subprocess.run(command, check=True, env=environment, capture_output=True)
 
 
 # Python
@@ -208,6 +229,28 @@ def _make_tree(target: Path, scale: float) -> bool:
     return True
 
 
+# A huge directory of which one file in a hundred is read
+
+
+ENTRIES, SMALL = 20_000, 4000
+
+
+def _make_directory(target: Path, scale: float) -> bool:
+    source = random.Random(7)
+    entries = max(200, int(ENTRIES * scale))
+    (target / "events").mkdir()
+    for number in range(entries):
+        text = source.randbytes(source.randrange(SMALL // 2) + 1).hex()
+        (target / "events" / f"{number:06d}.dat").write_text(text, "ascii")
+    chosen = source.sample(range(entries), entries // 100)
+    (target / "list").write_text("".join(f"events/{number:06d}.dat\n" for number in chosen))
+    return True
+
+
+def _read_listed(point: Path) -> list[str]:
+    return ["sh", "-c", f"cd {point} && xargs cat < list > /dev/null"]
+
+
 PROGRAMS = {
     program.name: program
     for program in (
@@ -235,7 +278,15 @@ PROGRAMS = {
             "tree",
             f"{FILES // PART} files in no order, of {FILES:,} with {MEGABYTES:,} MB",
             _make_tree,
-            lambda point: ["sh", "-c", f"cd {point} && xargs cat < list > /dev/null"],
+            _read_listed,
+            is_guesswork=True,
+        ),
+        Program(
+            "directory",
+            f"{ENTRIES // 100} files in no order, of {ENTRIES:,} in one directory",
+            _make_directory,
+            _read_listed,
+            is_guesswork=True,
         ),
     )
 }
