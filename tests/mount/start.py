@@ -18,7 +18,7 @@ from swrepo.config.files import Setting
 from swrepo.errors import PathNotFound, SwrepoError
 from swrepo.mount.learned import LearnedOptions
 from swrepo.mount.start import MountRequest, mount
-from swrepo.mount.watching import Telemetry, Visibility, WatchOptions
+from swrepo.mount.watching import Telemetry, TraceOptions, Visibility, WatchOptions
 from swrepo.net.http import Timeouts
 
 
@@ -58,7 +58,8 @@ def watching(given: dict) -> WatchOptions:
         given.get("listings", "rootonly"), frozenset(given.get("protected", ())), frozenset(given.get("privileged", ()))
     )
     telemetry = Telemetry(**given["telemetry"]) if "telemetry" in given else None
-    return WatchOptions(visibility, given.get("metrics"), Path(records) if records else None, telemetry)
+    trace = TraceOptions(**given["trace"]) if "trace" in given else None
+    return WatchOptions(visibility, given.get("metrics"), Path(records) if records else None, telemetry, trace)
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ from swrepo.mount.logs import LogOptions
 from swrepo.mount.records import recorded_sockets
 from swrepo.mount.renewal import VARIABLE as TAKES_OVER
 from swrepo.mount.request import HOURS_24, IDLE, MountRequest, Program
-from swrepo.mount.watching import Telemetry, Visibility, WatchOptions
+from swrepo.mount.watching import Telemetry, TraceOptions, Visibility, WatchOptions
 from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
 from swrepo.vfs.owners import owners_of
@@ -187,7 +187,9 @@ def _watching(parameters: WatchingParameters) -> WatchOptions:
     visibility = Visibility(parameters.listings, parameters.protected, parameters.privileged)
     sent = parameters.telemetry
     telemetry = Telemetry(sent.host, sent.port, sent.name, sent.rate, sent.tags, sent.fields) if sent else None
-    return WatchOptions(visibility, parameters.metrics, telemetry=telemetry)
+    kept = parameters.trace
+    trace = TraceOptions(kept.file, kept.size, kept.threshold) if kept else None
+    return WatchOptions(visibility, parameters.metrics, telemetry=telemetry, trace=trace)
 
 
 def find_socket(text: str, cache: str | None, places: Places) -> Path:

@@ -26,6 +26,15 @@ class TelemetryParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceParameters:
+    """Requests are written to `file`, when there are more than `threshold`; up to `size` of them wait for that."""
+
+    file: str
+    size: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class WatchingParameters:
     """`listings`: where the client's own attributes are listed. Only the groups `privileged` read what is `protected`.
 
@@ -37,6 +46,7 @@ class WatchingParameters:
     privileged: frozenset[int] = frozenset()
     metrics: str | None = None
     telemetry: TelemetryParameters | None = None
+    trace: TraceParameters | None = None
 
 
 def watching_parameters(values: Values) -> WatchingParameters:
@@ -51,6 +61,7 @@ def watching_parameters(values: Values) -> WatchingParameters:
         privileged=frozenset(map(int, groups)),
         metrics=_address(values),
         telemetry=_telemetry(values),
+        trace=_trace(values),
     )
 
 
@@ -72,6 +83,16 @@ def _address(values: Values) -> str | None:
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < _PORTS:
         raise values.refuse("CVMFS_METRICS", "HOST:PORT, or the path of a socket")
     return text
+
+
+def _trace(values: Values) -> TraceParameters | None:
+    file = values.text("CVMFS_TRACEFILE")
+    if file is None:
+        return None
+    size = values.number("CVMFS_TRACEBUFFER", 8192, least=2)
+    if "CVMFS_TRACEBUFFER_THRESHOLD" not in values.settings:
+        return TraceParameters(file, size, min(7000, size - 1))
+    return TraceParameters(file, size, values.number("CVMFS_TRACEBUFFER_THRESHOLD", 7000, most=size - 1))
 
 
 def _telemetry(values: Values) -> TelemetryParameters | None:

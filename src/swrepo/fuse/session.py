@@ -61,6 +61,7 @@ class Session:
         self.device = device
         self._inflight = inflight or InFlight()
         self._passthrough: tuple[Handler, Handler] | None = None
+        self._hears_of_opening = False
         self.agreement: wire.Agreement | None = None
         self.ready = threading.Event()
         self.counts = [0] * _HIGHEST_OPCODE
@@ -90,6 +91,10 @@ class Session:
     def ask_for_passthrough(self, opened: Handler, released: Handler) -> None:
         """Agree on passthrough, if the kernel has it: only then are OPEN and RELEASE sent to these. Before `run`."""
         self._passthrough = opened, released
+
+    def hear_of_opening(self) -> None:
+        """Have each OPEN and OPENDIR sent to us, which costs every program that opens something; before `run`."""
+        self._hears_of_opening = True
 
     def exchange(self, opcode: Opcode, change: Callable[[Handler], Handler]) -> Handler:
         """Put what `change` makes of the handler of an opcode in its place, at any time; the one before."""
@@ -278,10 +283,10 @@ class Session:
         """Where the kernel does not take ENOSYS to OPEN for "cache everything", say so to every OPEN."""
         if agreement.passes_through and self._passthrough is not None:
             self._handlers[Opcode.OPEN], self._handlers[Opcode.RELEASE] = self._passthrough
-        elif not agreement.may_refuse_open:
+        elif self._hears_of_opening or not agreement.may_refuse_open:
             self._handlers[Opcode.OPEN] = open_cached
             self._handlers[Opcode.RELEASE] = nothing
-        if not agreement.may_refuse_opendir:
+        if self._hears_of_opening or not agreement.may_refuse_opendir:
             self._handlers[Opcode.OPENDIR] = open_cached
             self._handlers[Opcode.RELEASEDIR] = nothing
 

@@ -18,18 +18,21 @@ from swrepo.mount.network_commands import NetworkCommands
 from swrepo.mount.refresh import Refresher, Timer
 from swrepo.mount.renewal import attempt
 from swrepo.mount.report import report
+from swrepo.mount.trace_file import TraceFile
 from swrepo.mount.watch_commands import watch_commands
 
 RELOADING = "a program that was started anew takes over"
 
 
-def commands(mounted: Mounted, timer: Timer, history: Sequence[str] = ()) -> dict[str, Command]:
+def commands(
+    mounted: Mounted, timer: Timer, history: Sequence[str] = (), trace: TraceFile | None = None
+) -> dict[str, Command]:
     """The commands by name. `in NAME COMMAND` is about one of many repositories.
 
     `history`: the programs that have served the mount.
     """
     network = NetworkCommands()
-    watching = watch_commands(mounted, timer, history)
+    watching = watch_commands(mounted, timer, history, trace)
 
     def about(wanted: str | None) -> dict[str, Command]:
         def accesses() -> Mapping[str, Access]:

@@ -84,6 +84,8 @@ class Mounted:
         )
         self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
+        if request.watching.trace is not None:
+            self.session.hear_of_opening()
         self.openings = Openings(self.vfs, self.session, self._fqrn_of, is_tracing=request.trace)
         self.learned = self._learned()
         self.adapter.seen = self._seen

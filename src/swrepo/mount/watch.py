@@ -18,6 +18,7 @@ from swrepo.mount.records import record, withdraw
 from swrepo.mount.refresh import Timer
 from swrepo.mount.scraping import Scraping
 from swrepo.mount.telemetry import Sender
+from swrepo.mount.trace_file import TraceFile
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class Watch:
         self._mounted = mounted
         mounted.process.expires_in = lambda: timer.expires_in
         logging.getLogger().addHandler(RECENT)
-        self._control = _control(mounted, timer, history)
+        self._trace = _trace(mounted)
+        self._control = _control(mounted, timer, history, self._trace)
         self._scraping = _scraping(mounted)
         self._sender = _sender(mounted)
         self._record: Path | None = None
@@ -49,20 +51,35 @@ class Watch:
             self._scraping.close()
         if self._sender is not None:
             self._sender.stop()
+        if self._trace is not None:
+            self._trace.close()
 
 
-def _control(mounted: Mounted, timer: Timer, history: Sequence[str]) -> ControlSocket | None:
+def _control(mounted: Mounted, timer: Timer, history: Sequence[str], trace: TraceFile | None) -> ControlSocket | None:
     path = mounted.request.control_socket(next((a.fqrn for a in mounted.accesses.values()), None))
     if path is None:
         return None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return ControlSocket(path, commands(mounted, timer, history))
+        return ControlSocket(path, commands(mounted, timer, history, trace))
     except OSError as error:
         if error.errno not in _NO_WRITING:
             raise
         log.warning("no control socket at %s: %s", path, error.strerror)
         return None
+
+
+def _trace(mounted: Mounted) -> TraceFile | None:
+    options = mounted.request.watching.trace
+    if options is None:
+        return None
+    try:
+        trace = TraceFile(options)
+    except OSError as error:
+        log.warning("cannot write the trace %s: %s", options.file, error.strerror)
+        return None
+    trace.attach(mounted.vfs, mounted.session)
+    return trace
 
 
 def _scraping(mounted: Mounted) -> Scraping | None:

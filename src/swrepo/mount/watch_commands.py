@@ -14,6 +14,7 @@ from swrepo.mount.logs import log_level
 from swrepo.mount.metrics import metrics
 from swrepo.mount.mounted import Mounted
 from swrepo.mount.refresh import Timer
+from swrepo.mount.trace_file import TraceFile
 
 DONE = "OK"
 _MINUTE = 60
@@ -25,12 +26,13 @@ NOT_HERE = {
     "nameserver set": "set CVMFS_DNS_SERVER and mount again",
     "send mount fd": "the mount's descriptor is not handed out",
     "tear down to read-only": "the cache stays as it is; 'swrepo umount' ends the mount",
-    "tracebuffer flush": "there is no trace buffer; 'accesses start' counts what is used",
 }
 """Commands that name what this client does not have, and what to do in its place."""
 
 
-def watch_commands(mounted: Mounted, timer: Timer, history: Sequence[str]) -> dict[str, Command]:
+def watch_commands(
+    mounted: Mounted, timer: Timer, history: Sequence[str], trace: TraceFile | None = None
+) -> dict[str, Command]:
     """The commands, by name. `history`: the programs that have served the mount."""
     accesses = Accesses(mounted.vfs, mounted.session)
     return {
@@ -51,6 +53,7 @@ def watch_commands(mounted: Mounted, timer: Timer, history: Sequence[str]) -> di
         "pid cachemgr": lambda _rest: str(os.getpid()),
         "pid watchdog": lambda _rest: str(os.getppid()),
         "version patchlevel": lambda _rest: "0",
+        "tracebuffer flush": lambda _rest: _flush(trace),
         "hotpatch history": lambda _rest: "\n".join(history),
         **{name: _refusal(sentence) for name, sentence in NOT_HERE.items()},
     }
@@ -61,6 +64,13 @@ def _refusal(sentence: str) -> Command:
         raise UsageError(sentence)
 
     return answer
+
+
+def _flush(trace: TraceFile | None) -> str:
+    """With or without a trace, as in the original."""
+    if trace is not None:
+        trace.flush()
+    return DONE
 
 
 def _max_ttl(timer: Timer) -> str:

@@ -30,6 +30,15 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """Requests are written to `file`, when there are more than `threshold`; up to `size` of them wait for that."""
+
+    file: str
+    size: int = 8192
+    threshold: int = 7000
+
+
+@dataclass(frozen=True, slots=True)
 class WatchOptions:
     """`metrics`: HOST:PORT or the path of a socket. `records`: a directory for the records of all mounts of a user."""
 
@@ -37,6 +46,7 @@ class WatchOptions:
     metrics: str | None = None
     records: Path | None = None
     telemetry: Telemetry | None = None
+    trace: TraceOptions | None = None
 
 
 NOTHING_MORE = WatchOptions()

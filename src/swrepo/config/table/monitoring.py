@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet
+from swrepo.config.parameter import Parameter, accepted
 
 ROWS = (
     Parameter("CVMFS_USYSLOG", "file", "", "Log to this file.", otherwise="to syslog"),
@@ -29,9 +29,15 @@ ROWS = (
         "Measure how long answers take.",
         "those that wait for something are always measured, the others take microseconds",
     ),
-    not_yet("CVMFS_TRACEFILE", "file", "", "Where requests are recorded."),
-    not_yet("CVMFS_TRACEBUFFER", "number", "8192", "Requests that are kept in memory before."),
-    not_yet("CVMFS_TRACEBUFFER_THRESHOLD", "number", "7000", "From how many on they are written."),
+    Parameter(
+        "CVMFS_TRACEFILE",
+        "file",
+        "",
+        "Append a line of CSV to this file for each request about a path, as the original does; it holds from the next "
+        "mount on.",
+    ),
+    Parameter("CVMFS_TRACEBUFFER", "number", "8192", "How many such lines may wait in memory."),
+    Parameter("CVMFS_TRACEBUFFER_THRESHOLD", "number", "7000", "From how many on they are written."),
     Parameter("CVMFS_TELEMETRY_SEND", "switch", "no", "Send counters to an InfluxDB, over UDP."),
     Parameter("CVMFS_TELEMETRY_RATE", "seconds", "300", "How often, 5 at least."),
     Parameter("CVMFS_INFLUX_HOST", "name", "", "Its host."),
