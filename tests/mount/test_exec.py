@@ -140,6 +140,10 @@ def test_a_command_that_cannot_be_run_is_126_or_127_as_in_a_shell(caller) -> Non
     caller.run(FQRN, "--", "/nowhere/nothing", code=127)
     assert caller.shown.stderr == "swrepo exec: /nowhere/nothing: No such file or directory\n"
     caller.run(FQRN, "--", "no-such-command-here", code=127)
+    closed = caller.machine.prefix / "closed"
+    closed.mkdir(mode=0)
+    searched = caller.environment(PATH=f"{closed}:{os.environ['PATH']}")
+    caller.run(FQRN, "--", "no-such-command-here", code=127, env=searched)
     caller.run(FQRN, "--", HELLO, code=126)
     assert "Permission denied" in caller.shown.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -69,8 +70,16 @@ def become(command: Sequence[str]) -> int:
     try:
         os.execvp(command[0], list(command))  # noqa: S606 - that is what it is for
     except OSError as error:
+        if isinstance(error, PermissionError) and "/" not in command[0] and not _is_in_path(command[0]):
+            # The system says so, too, where a directory of the PATH is one that one may not look into.
+            error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         print(f"swrepo exec: {command[0]}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else NOT_EXECUTABLE
+
+
+def _is_in_path(command: str) -> bool:
+    """Whether one can see a file of that name in the PATH."""
+    return any(os.path.exists(os.path.join(place, command)) for place in os.get_exec_path())
 
 
 def _request(

@@ -84,18 +84,12 @@ class Mounted:
         )
         self.adapter.room = lambda: room(lambda: self.accesses)
         self.session = self.adapter.session
-        if request.watching.trace is not None:
-            self.session.hear_of_opening()
         self.openings = Openings(self.vfs, self.session, self._fqrn_of, is_tracing=request.trace)
         self.learned = self._learned()
         self.adapter.seen = self._seen
         self.process = Process(self.vfs, self.session, lambda: self.accesses)
         self.adapter.magic = MagicAttributes(self.vfs, self.process, lambda: self.accesses, request.watching.visibility)
-        if request.passthrough:
-            if knows_root and is_root():
-                self.adapter.pass_through(OpenFiles(self.device, handover.opens))
-            else:
-                log.warning("no passthrough: only the machine's root can hand files to the kernel")
+        self._hear_of_opening(handover, knows_root=knows_root)
         if handover.connection is not None:
             self.session.go_on(handover.connection.agreement)
         self._fill = self._fetch_ahead()
@@ -105,6 +99,16 @@ class Mounted:
         self._refreshers: dict[str, Refresher] = {}
         # The kernel keeps the listing of the synthetic root too.
         self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
+
+    def _hear_of_opening(self, handover: Handover, *, knows_root: bool) -> None:
+        """Have the kernel tell when files are opened, where the request wants something that needs it."""
+        if self.request.watching.trace is not None:
+            self.session.hear_of_opening()
+        if self.request.passthrough:
+            if knows_root and is_root():
+                self.adapter.pass_through(OpenFiles(self.device, handover.opens))
+            else:
+                log.warning("no passthrough: only the machine's root can hand files to the kernel")
 
     @property
     def accesses(self) -> dict[str, Access]:

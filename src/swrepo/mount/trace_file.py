@@ -1,8 +1,8 @@
-"""CVMFS_TRACEFILE: a line of CSV for each request about a path, in the original's format, written by a thread of its own.
+"""CVMFS_TRACEFILE: a line of CSV for each request about a path, as the original writes it, by a thread of its own.
 
-A line is `"milliseconds.microseconds","kind","path","name()"` and ends in CR LF; quotes within are doubled. Lines wait in
-memory until there are more of them than a threshold, somebody flushes, or the mount ends: what a killed process had in
-memory is lost. What the kernel answers by itself is not seen.
+A line is `"milliseconds.microseconds","kind","path","name()"`, ends in CR LF, and quotes in it are doubled. Lines wait
+in memory until there are more of them than a threshold, somebody flushes, or the mount ends: what a killed process had
+is lost. What the kernel answers by itself is not seen.
 """
 
 from __future__ import annotations
