@@ -317,3 +317,10 @@ class NotInTransaction(SwrepoError):
 
     errno = _errno.EINVAL
     exit_code = 31
+
+
+class TemplateRefused(SwrepoError):
+    """A directory cannot be cloned to where it was asked for."""
+
+    errno = _errno.EINVAL
+    exit_code = 32

@@ -239,3 +239,47 @@ def test_on_a_branch_the_view_is_that_of_the_branch_and_after_a_rollback_the_old
     server.run("rollback", "-t", "first", "-f", FQRN)
     assert (server.tree / "kept").read_text() == "kept\n"
     assert not (server.tree / "fix").exists()
+
+
+def lay_out_a_release(server):
+    v1 = server.tree / "releases/v1"
+    (v1 / "nested/deep").mkdir(parents=True)
+    for directory in (v1, v1 / "nested"):
+        (directory / ".cvmfscatalog").touch()
+    (v1 / "hello").write_text("hello\n")
+    (v1 / "nested/x").write_text("x\n")
+    os.link(v1 / "nested/x", v1 / "nested/y")
+    (v1 / "link").symlink_to("hello")
+    server.run("publish", FQRN)
+
+
+def stored(server):
+    return {path.name for path in server.places.storage.glob("data/??/*")}
+
+
+def test_a_template_is_a_directory_once_more_without_its_contents_being_stored(server):
+    lay_out_a_release(server)
+    before = stored(server)
+    server.run("transaction", "-T", "/releases/v1=/releases/v2", FQRN)
+    v2 = server.tree / "releases/v2"
+    (v2 / "hello").write_text("hello again\n")
+    (v2 / "nested/x").unlink()
+    wanted = contents(server.tree)
+    assert all(name.endswith("C") for name in stored(server) - before), "only catalogs are new"
+    server.run("publish", "-a", "v2", FQRN)
+    assert server.served() == wanted
+    assert wanted["releases/v2/hello"].endswith("hello again\n")
+    assert "no problems" in server.run("check", "-i", FQRN)
+    assert {"/releases/v2", "/releases/v2/nested"} < set(server.run("list-catalogs", FQRN).split())
+
+
+def test_an_aborted_template_leaves_nothing_and_one_that_cannot_be_opens_no_transaction(server):
+    before = server.served()
+    for template, reason in [("/nothing=/new", "/nothing does not exist"), ("/directory=/kept", "exists already")]:
+        assert reason in server.run("transaction", "-T", template, FQRN, code=errno.EINVAL)
+    assert "nothing to abort" in server.run("abort", "-f", FQRN, code=errno.EINVAL)
+    server.run("transaction", "-T", "directory=new", FQRN)
+    assert (server.tree / "new/one").read_text() == "one\n"
+    server.run("abort", "-f", FQRN)
+    server.run("transaction", FQRN)
+    assert contents(server.tree) == server.served() == before

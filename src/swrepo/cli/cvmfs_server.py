@@ -8,11 +8,16 @@ from collections.abc import Sequence
 
 from swrepo.cli.exits import guarded
 from swrepo.cli.main import COMMANDS, Entry, dispatch
-from swrepo.errors import Busy, InTransaction, NotInTransaction, UsageError
+from swrepo.errors import Busy, InTransaction, NotInTransaction, TemplateRefused, UsageError
 
 PROGRAM = "cvmfs_server"
 
-_CODES = {InTransaction.exit_code: errno.EEXIST, NotInTransaction.exit_code: errno.EINVAL, Busy.exit_code: errno.EBUSY}
+_CODES = {
+    InTransaction.exit_code: errno.EEXIST,
+    NotInTransaction.exit_code: errno.EINVAL,
+    Busy.exit_code: errno.EBUSY,
+    TemplateRefused.exit_code: errno.EINVAL,
+}
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
 _WITHOUT_SENSE = {

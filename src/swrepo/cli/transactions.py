@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
+from datetime import UTC, datetime
 
 from swrepo.cli.output import note
+from swrepo.cli.progress import Progress
 from swrepo.errors import Busy, InTransaction, PublishError
 from swrepo.format.paths import ROOT
+from swrepo.objects.directory import writing
 from swrepo.publish import overlay, settled
 from swrepo.publish.changed import Touched
+from swrepo.publish.cloning import CloneRequest, clone
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+from swrepo.publish.opening import open_repository
 from swrepo.publish.seal import TagRequest
+from swrepo.publish.storage import opened
+from swrepo.publish.template import Template
 from swrepo.publish.transaction import Outcome, Publisher
 from swrepo.publish.union import Union, mount_by_command
 from swrepo.system.lock import exclusive
@@ -31,8 +38,8 @@ def renew_view(server: ServerLayout, fqrn: str) -> None:
     union_of(server.repository(fqrn)).renew()
 
 
-def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
-    """Open a transaction; for `wait` seconds try again while another one is open."""
+def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0, request: CloneRequest | None = None) -> int:
+    """Open a transaction; for `wait` seconds try again while another one is open. How many entries were cloned."""
     union = union_of(server.repository(fqrn))
     until = time.monotonic() + wait
     while True:
@@ -40,12 +47,25 @@ def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0) -> None:
             if not union.is_used and _holds_something(union.places):
                 _check_that_nothing_is_lost(server, fqrn)
             with exclusive(union.places.lock, f"opening a transaction of {fqrn}"):
-                union.begin()
-                return
+                start, entries = _cloned(union, request)
+                union.begin(start)
+                return entries
         except (InTransaction, Busy):
             if time.monotonic() >= until:
                 raise
         time.sleep(_POLL)
+
+
+def _cloned(union: Union, request: CloneRequest | None) -> tuple[Template | None, int]:
+    """What the transaction starts from, where that is no published revision."""
+    union.check_free()
+    if request is None:
+        return None, 0
+    now_ns = time.time_ns()
+    now = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
+    with writing(union.places.spool), Progress("cloning", "entries") as progress:
+        repository = open_repository(union.places, opened, now)
+        return clone(repository, request, now_ns, progress.advance)
 
 
 def _holds_something(places: RepositoryPlaces) -> bool:

@@ -95,6 +95,16 @@ class RepositoryPlaces:
         return self.spool / "checkout"
 
     @property
+    def in_transaction(self) -> Path:
+        """Is there from the beginning of a transaction to its end."""
+        return self.spool / "in_transaction"
+
+    @property
+    def template(self) -> Path:
+        """What a template transaction starts from."""
+        return self.spool / "template"
+
+    @property
     def importing(self) -> Path:
         """Is there until an imported repository has its work tree."""
         return self.spool / "import-unfinished"

@@ -16,7 +16,7 @@ from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import ObjectId
 from swrepo.format.wellknown import WHITELIST
 from swrepo.objects.store import Want
-from swrepo.publish import checkout, settings
+from swrepo.publish import checkout, settings, template
 from swrepo.publish.checkout import Checkout
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
@@ -32,11 +32,20 @@ from swrepo.trust.signer import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The revision that the next one is made from: the newest, or the one that was checked out."""
+    """The revision that the next one is made from: the newest, or the one that was checked out.
+
+    In a template transaction `root` has the clone too, and is not the revision `replaces` that was published.
+    """
 
     root: ObjectId
     size: int | None
     revision: int
+    replaces: ObjectId
+
+    @property
+    def is_template(self) -> bool:
+        """Whether there is more in it than what was published."""
+        return self.root != self.replaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +88,32 @@ def open_repository(
     _empty(places.scratch)
     objects = PlainObjects(storage.source, places.scratch)
     checked_out = checkout.read(places)
-    base = _base(trusted.manifest, checked_out, objects)
+    base = _with_template(_base(trusted.manifest, checked_out, objects), places)
     return OpenRepository(places, found, storage, objects, key, certificate_pem, trusted.manifest, checked_out, base)
 
 
 def _base(manifest: Manifest, checked_out: Checkout | None, objects: PlainObjects) -> Base:
     if checked_out is None:
-        return Base(manifest.root_catalog, manifest.root_size, manifest.revision)
+        return Base(manifest.root_catalog, manifest.root_size, manifest.revision, manifest.root_catalog)
     descriptor = objects.open(Want(checked_out.root))
     try:
         with closing(CatalogFile.open(descriptor)) as catalog:
-            return Base(checked_out.root, None, catalog.revision)
+            return Base(checked_out.root, None, catalog.revision, checked_out.root)
     finally:
         os.close(descriptor)
+
+
+def _with_template(base: Base, places: RepositoryPlaces) -> Base:
+    """What the open transaction starts from. PublishError where another publication overtook a template."""
+    found = template.read(places)
+    if found is None:
+        return base
+    if found.replaces != base.root:
+        raise PublishError(
+            f"{places.fqrn} was published while a transaction with a template (-T) was open, which holds for the "
+            "revision before only; abort it, and clone anew"
+        )
+    return Base(found.root, found.size, base.revision, base.root)
 
 
 def _check_listed(certificate: Certificate, storage: Storage) -> None:

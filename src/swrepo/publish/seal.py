@@ -86,10 +86,12 @@ class Sealer:
             now_ms=now_ms,
         )
 
-    def seal(self, draft: Manifest, root: NestedRef, tag: TagRequest, *, auto_tag: bool) -> Manifest:
+    def seal(
+        self, draft: Manifest, root: NestedRef, tag: TagRequest, *, auto_tag: bool, also: Iterable[ObjectId] = ()
+    ) -> Manifest:
         """Make `root` current. `draft` has the new revision and the ids of the last one; the new manifest comes back.
 
-        Where `root` is the current root already, only the tag is new.
+        Where `root` is the current root already, only the tag is new. `also`: see `amend`.
         """
         is_new = root.id != draft.root_catalog
 
@@ -102,7 +104,7 @@ class Sealer:
             if name:
                 writer.add(Tag(name, root.id, size, manifest.revision, timestamp, tag.message))
 
-        return self.amend(draft, root, edit)
+        return self.amend(draft, root, edit, also)
 
     def amend(
         self, draft: Manifest, root: NestedRef, edit: HistoryEdit | None, also: Iterable[ObjectId] = ()

@@ -150,7 +150,7 @@ class Publisher:
         base, sealer = repository.base, self._sealer(repository)
         editor = CatalogEditor(
             found.revision.tree,
-            base.root,
+            base.replaces,
             repository.places.scratch,
             lambda file: sealer.save_file(file, Kind.CATALOG),
             self.clock_ns() // _NANOSECONDS,
@@ -159,7 +159,7 @@ class Publisher:
         try:
             count = self._go_through(found, editor)
             found.faults.raise_any()
-            if repository.checkout is None and _settings_changed(repository, found):
+            if base.is_template or (repository.checkout is None and _settings_changed(repository, found)):
                 editor.touch()
             self.progress.phase(Phase.CATALOGS)
             root = editor.finish(_root_properties(repository.settings, base.revision + 1))
@@ -203,7 +203,8 @@ class Publisher:
             garbage_collectable=settings.garbage_collectable,
             alt_catalog_path=old.alt_catalog_path or settings.has_alternative_paths,
         )
-        return sealer.seal(draft, root, tag, auto_tag=settings.auto_tag)
+        also = [repository.base.root] if repository.base.is_template else []  # garbage collections find it there
+        return sealer.seal(draft, root, tag, auto_tag=settings.auto_tag, also=also)
 
     def _seal_on_branch(
         self, repository: OpenRepository, target: Checkout, sealer: Sealer, root: NestedRef | None, tag: TagRequest

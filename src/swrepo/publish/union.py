@@ -22,8 +22,9 @@ from pathlib import Path
 
 from swrepo.errors import Busy, InTransaction, MountFailed, NotInTransaction, PermissionRefused
 from swrepo.fuse.mount import mounted_at, umount
-from swrepo.publish import checkout
+from swrepo.publish import checkout, template
 from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.template import Template
 from swrepo.system import mounts
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.system.user import is_root
@@ -57,10 +58,6 @@ class Union:
         return self.places.spool / "ofs_workdir"
 
     @property
-    def _flag(self) -> Path:
-        return self.places.spool / "in_transaction"
-
-    @property
     def is_used(self) -> bool:
         """Whether there was a transaction once, so that the work tree is a view."""
         return self.upper.parent.exists()
@@ -68,25 +65,33 @@ class Union:
     @property
     def is_open(self) -> bool:
         """Whether a transaction is under way, mounted or not."""
-        return self._flag.exists()
+        return self.places.in_transaction.exists()
 
     @property
     def is_mounted(self) -> bool:
         """Whether its view is there to be written to."""
         return mounted_at(str(self.places.worktree)) == _OVERLAY
 
-    def begin(self) -> None:
-        """Open a transaction. InTransaction where one is open."""
-        if self.is_open:
-            where = "is mounted" if self.is_mounted else "lost its mounts; 'cvmfs_server mount' brings them back"
-            raise InTransaction(f"a transaction of {self.places.fqrn} is open already and {where}; publish or abort it")
+    def begin(self, start: Template | None = None) -> None:
+        """Open a transaction, on the last revision or on `start`. InTransaction where one is open."""
+        self.check_free()
         self._check_root()
+        if start is not None or self.places.template.exists():  # one that a crash left
+            self._let_go_of_lower()
         self._clear()
+        if start is not None:
+            template.write(self.places, start)
         for directory in (self.upper, self._work):
             make_directory(directory)
         os.chmod(self.upper, 0o755)  # noqa: S103 - it is the top directory of what everybody may read
-        write_atomically(self._flag, f"{os.getpid()}\n".encode())
+        write_atomically(self.places.in_transaction, f"{os.getpid()}\n".encode())
         self.show()
+
+    def check_free(self) -> None:
+        """InTransaction where a transaction is open."""
+        if self.is_open:
+            where = "is mounted" if self.is_mounted else "lost its mounts; 'cvmfs_server mount' brings them back"
+            raise InTransaction(f"a transaction of {self.places.fqrn} is open already and {where}; publish or abort it")
 
     def show(self) -> None:
         """Mount what belongs there now: the open transaction, else the last revision. Can be called at any time."""
@@ -130,10 +135,11 @@ class Union:
         if users and not force:
             raise Busy(f"{self.places.worktree} is in use ({users}); let them end, or force it (-f)")
         self._hide(lazy=True)
-        self._flag.unlink(missing_ok=True)  # a crash after this leaves a scratch directory that the next one clears
+        self.places.in_transaction.unlink(
+            missing_ok=True
+        )  # a crash after this leaves a scratch directory that the next one clears
         self._clear()
-        if mounted_at(str(self.lower)) is not None:
-            umount(str(self.lower), lazy=True)  # it is mounted anew, at the revision that is the last one then
+        self._let_go_of_lower()
         self.show()
         return users
 
@@ -143,9 +149,13 @@ class Union:
             return
         self._check_root()
         self._hide(lazy=True)
+        self._let_go_of_lower()
+        self.show()
+
+    def _let_go_of_lower(self) -> None:
+        """It is mounted anew, at the revision that belongs there then."""
         if mounted_at(str(self.lower)) is not None:
             umount(str(self.lower), lazy=True)
-        self.show()
 
     def _mount_overlay(self) -> None:
         options = f"lowerdir={self.lower},upperdir={self.upper},workdir={self._work}"
@@ -164,6 +174,7 @@ class Union:
             umount(str(self.places.worktree), lazy=lazy)
 
     def _clear(self) -> None:
+        template.clear(self.places)
         for directory in (self.upper, self._work):
             shutil.rmtree(directory, ignore_errors=True)
             if directory.exists():
@@ -210,9 +221,9 @@ def mount_by_command(program: Sequence[str]) -> MountLower:
         cache = places.spool / "cache"
         make_directory(cache)
         words = [*program, "mount", "--key", str(places.keys.public), "--cache", str(cache)]
-        checked_out = checkout.read(places)
-        if checked_out is not None:
-            words += ["-o", f"hash={checked_out.root.text}"]
+        start = template.read(places) or checkout.read(places)
+        if start is not None:
+            words += ["-o", f"hash={start.root.text}"]
         words += [f"file://{places.storage}", str(directory)]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:

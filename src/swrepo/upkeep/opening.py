@@ -28,7 +28,7 @@ def collection_lock(places: RepositoryPlaces) -> Path:
 def refuse_transaction(repository: OpenRepository) -> None:
     """InTransaction while one is open: it changes a revision that must stay the newest until then."""
     places = repository.places
-    if (places.spool / "in_transaction").exists():
+    if places.in_transaction.exists():
         raise InTransaction(f"a transaction of {places.fqrn} is open; publish or abort it first")
 
 
