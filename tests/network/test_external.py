@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import swrepo
+from swrepo.cli.main import main
 from swrepo.client.access import Access, AccessRequest
 from swrepo.config.network import NetworkParameters, ServerParameters
 from swrepo.errors import CorruptObject, ObjectNotFound
@@ -146,3 +147,30 @@ def test_what_we_publish_as_external_is_read_from_where_it_lies(tmp_path: Path) 
         ) as repository:
             assert repository.read_bytes(NAME) == WHOLE
             assert repository.read_bytes("/cut") == CUT * 20
+
+
+def test_grafted_files_that_the_publisher_never_had_are_read_by_their_parts(tmp_path: Path) -> None:
+    content = CUT * 500  # two chunks of 1 MB and some
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "large").write_bytes(content)
+    (elsewhere / "small").write_bytes(WHOLE)
+    server = Server(tmp_path / "server", fast_options(external=True))
+    assert main(["server", "graft", str(elsewhere), "-o", str(server.tree / "data"), "-c", "1"]) == 0
+    server.publish()
+    with FaultServer({"/data/large": content, "/data/small": WHOLE}) as outside:
+        outside.always(in_parts)
+        given = {"CVMFS_EXTERNAL_URL": outside.url, "CVMFS_EXTERNAL_HTTP_PROXY": "DIRECT"}
+        with swrepo.open(
+            server.places.storage, key=server.places.keys.public, cache=tmp_path / "cache", settings=given
+        ) as repository:
+            assert repository.read_bytes("/data/large") == content
+            assert repository.read_bytes("/data/small") == WHOLE
+        outside.always(instead(b"damaged"))
+        with (
+            swrepo.open(
+                server.places.storage, key=server.places.keys.public, cache=tmp_path / "other", settings=given
+            ) as repository,
+            pytest.raises(CorruptObject),
+        ):
+            repository.read_bytes("/data/small")

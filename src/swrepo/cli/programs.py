@@ -6,7 +6,17 @@ from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from swrepo.cli import cvmfs_config, cvmfs_fsck, cvmfs_server, cvmfs_sync, cvmfs_talk, main, mount_cvmfs, point_to_cvmfs
+from swrepo.cli import (
+    cvmfs_config,
+    cvmfs_fsck,
+    cvmfs_server,
+    cvmfs_swissknife,
+    cvmfs_sync,
+    cvmfs_talk,
+    main,
+    mount_cvmfs,
+    point_to_cvmfs,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,12 @@ def programs() -> tuple[Command, ...]:
             (cvmfs_sync.PROGRAM,),
             "show what publishing would change",
             main.parser_of(cvmfs_sync.PROGRAM, main.load("server_sync")),
+        ),
+        Command(
+            (cvmfs_swissknife.PROGRAM,),
+            "make grafts, as with CernVM-FS",
+            None,
+            _entries((cvmfs_swissknife.PROGRAM,), cvmfs_swissknife.COMMANDS),
         ),
         Command((cvmfs_fsck.PROGRAM,), "check a cache, as with CernVM-FS", cvmfs_fsck.parser()),
         Command((mount_cvmfs.PROGRAM,), "mount a repository for mount(8)", mount_cvmfs.parser()),

@@ -12,14 +12,16 @@ from typing import NamedTuple
 
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, join
-from swrepo.format.wellknown import AUTO_MARKER, DIRTAB, NESTED_MARKER
+from swrepo.format.wellknown import AUTO_MARKER, DIRTAB, GRAFT_PREFIX, NESTED_MARKER
 from swrepo.publish import nesting
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
 from swrepo.publish.entries import same
-from swrepo.publish.siblings import Found, Siblings
+from swrepo.publish.grafts import grafted_name, is_marker
+from swrepo.publish.siblings import Found, Siblings, without_markers
 from swrepo.publish.tree_diff import TreeDiff, turned
 
 _MARKERS = (NESTED_MARKER, AUTO_MARKER)
+_LONGEST_NAME = 255
 
 
 class Touched(NamedTuple):
@@ -100,7 +102,7 @@ class ChangedPaths:
             if name in node.below and name not in kept:
                 yield Removed(join(path, name), entry)
         present = [item._replace(old=None) if turned(item) else item for item in present]
-        siblings = Siblings(path, scan.comparison, known=False)
+        siblings = Siblings(path, scan.comparison, known=False, grafted=self._grafted(path, present, node))
         yield from siblings.compare((item for item in present if not item.is_directory), old.values())
         scan.linked_elsewhere += siblings.linked_elsewhere
         for item in present:
@@ -116,13 +118,28 @@ class ChangedPaths:
         scan = self._scan
         old = {name: entry for name in sorted(node.below) if (entry := scan.last.lookup(join(path, name))) is not None}
         present = [found for name in sorted(node.below) if (found := scan.found(join(path, name))) is not None]
-        self.nowhere += (join(path, name) for name in node.below.keys() - old.keys() - {item.name for item in present})
+        present, _ = without_markers(present)
+        there = {item.name for item in present}.union(old)
+        self.nowhere += (join(path, name) for name in node.below.keys() - there if not grafted_name(name))
         linked = any(item.status.st_nlink > 1 and not item.is_directory for item in present)
         if not linked and not any(entry.hardlink_group for entry in old.values() if not entry.is_directory):
             return present, old
         all_old = {entry.name: entry for entry in scan.last.listing(path)}
         all_present = scan.present(path, all_old) or []
         return [item for item in all_present if item.name in node.below or _is_linked(item)], all_old
+
+    def _grafted(self, path: bytes, present: list[Found], node: _Node) -> frozenset[bytes]:
+        """Of the files that are there those that have a marker. One that was named and has no file becomes a fault."""
+        files = {item.name for item in present if not item.is_directory}
+        named = {grafted for name in node.below if (grafted := grafted_name(name))}
+        found = frozenset(name for name in files | named if self._has_marker(path, name))
+        self._scan.comparison.grafts.check(path, found, files)
+        return found
+
+    def _has_marker(self, path: bytes, name: bytes) -> bool:
+        marker = GRAFT_PREFIX + name
+        status = self._scan.status(join(path, marker)) if len(marker) <= _LONGEST_NAME else None
+        return status is not None and is_marker(marker, status.st_mode)
 
     def _own(self, way: _Way, present: list[Found], old: dict[bytes, Dirent]) -> tuple[Put | Kept, nesting.Placement]:
         """The entry of the directory itself, and whether it starts a catalog."""
@@ -150,10 +167,13 @@ def _grown(touched: Touched) -> _Node:
     root = _Node()
     for paths, whole in ((touched.trees, True), (touched.entries, False)):
         for path in paths:
-            node = root
+            node = above = root
+            name = b""
             for name in path.split(b"/")[1:]:
-                node = node.below.setdefault(name, _Node())
+                above, node = node, node.below.setdefault(name, _Node())
             node.whole = node.whole or whole
+            if grafted := grafted_name(name):
+                above.below.setdefault(grafted, _Node())
     return root
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from typing import NamedTuple
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import join
+from swrepo.format.wellknown import GRAFT_PREFIX
 from swrepo.publish.changes import Identity, Put
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
+from swrepo.publish.grafts import NO_GRAFTS, Grafts, grafted_name, is_marker
 from swrepo.publish.settled import Settled
 
 
@@ -39,6 +42,7 @@ class Comparison:
     rules: EntryRules
     settled: Settled
     faults: Faults
+    grafts: Grafts
 
     def is_settled(self, item: Found, links: int) -> bool:
         """Whether the file cannot have changed since the last publication, provided its directory is known."""
@@ -61,13 +65,33 @@ class Comparison:
         return None
 
 
-class Siblings:
-    """The files in the directory at `path`; `known` is whether it is the directory of the last publication."""
+def without_markers(present: list[Found]) -> tuple[list[Found], frozenset[bytes]]:
+    """What a directory holds but for the markers of grafts, and the names of those. `present` is sorted by name."""
+    first = bisect_left(present, GRAFT_PREFIX, key=lambda item: item.name)
+    end = first
+    while end < len(present) and present[end].name.startswith(GRAFT_PREFIX):
+        end += 1
+    if first == end:
+        return present, NO_GRAFTS
+    markers = [item for item in present[first:end] if is_marker(item.name, item.status.st_mode)]
+    names = {item.name for item in markers}
+    left = [item for item in present if item.name not in names]
+    return left, frozenset(map(grafted_name, names))
 
-    def __init__(self, path: bytes, comparison: Comparison, *, known: bool) -> None:
+
+class Siblings:
+    """The files in the directory at `path`; `known` is whether it is the directory of the last publication.
+
+    `grafted` are names of files whose contents markers tell.
+    """
+
+    def __init__(
+        self, path: bytes, comparison: Comparison, *, known: bool, grafted: frozenset[bytes] = NO_GRAFTS
+    ) -> None:
         self._path = path
         self._comparison = comparison
         self._known = known
+        self._grafted = grafted
         self.linked_elsewhere: list[bytes] = []
         """Files that have further names outside of this directory."""
 
@@ -111,14 +135,29 @@ class Siblings:
             yield from self._put(item, len(members), leader, regrouped=regrouped)
 
     def _is_settled(self, item: Found) -> bool:
-        return self._known and self._comparison.is_settled(item, 1)
+        return self._known and item.name not in self._grafted and self._comparison.is_settled(item, 1)
 
     def _put(self, item: Found, links: int, group: bytes | None, *, regrouped: bool) -> Iterator[Put]:
         path, old = join(self._path, item.name), item.old
         entry = self._comparison.entry(path, item, links)
         if entry is None:
             return
-        if stat.S_ISREG(item.status.st_mode):
+        if item.name in self._grafted and stat.S_ISREG(item.status.st_mode):
+            yield from self._graft(Put(path, entry, old, group=group, regrouped=regrouped))
+        elif stat.S_ISREG(item.status.st_mode):
             yield Put(path, entry, old, read=Identity.of(item.status), group=group, regrouped=regrouped)
         elif old is None or regrouped or not same(entry, old):
             yield Put(path, entry, old, group=group, regrouped=regrouped)
+
+    def _graft(self, put: Put) -> Iterator[Put]:
+        """The same with the content that the marker tells, if that is news."""
+        grafts, old = self._comparison.grafts, put.old
+        content = grafts.complete(put.path, put.entry)
+        if content is None:
+            return
+        entry, chunks = content
+        known = old is not None and not put.regrouped and same(entry, old)
+        if known and (not chunks or chunks == tuple(grafts.chunks(put.path))):
+            return
+        grafts.note_absent(put.path, entry, chunks)
+        yield put._replace(entry=entry, chunks=chunks)

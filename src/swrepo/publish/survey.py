@@ -15,6 +15,7 @@ from swrepo.publish import settled
 from swrepo.publish.changed import ChangedPaths, Touched
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
+from swrepo.publish.grafts import Grafts
 from swrepo.publish.ingest import Ingest
 from swrepo.publish.last_revision import Published
 from swrepo.publish.layout import RepositoryPlaces
@@ -88,7 +89,8 @@ def survey(
         is_partial = touched is not None and not touched.is_everything
         known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
-        scan = TreeDiff(tree, last, settings.rules, known, faults, places)
+        grafts = Grafts(tree, last.chunks, faults, settings.external, settings.compression, storage.store.has)
+        scan = TreeDiff(tree, last, settings.rules, known, faults, places, grafts)
         reader = FileReader(
             storage.source, storage.store, settings.encoder, settings.chunks, settings.packing, settings.external, tree
         )

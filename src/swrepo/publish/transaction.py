@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from swrepo.publish.catalogs import Balance, CatalogEditor
 from swrepo.publish.changed import Touched
 from swrepo.publish.changes import Difference, Verb, difference
 from swrepo.publish.checkout import Checkout
+from swrepo.publish.grafts import Grafts
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.progress import Phase, Progress, Silent
@@ -282,6 +283,15 @@ def _outcome(
         catalogs=catalogs,
         linked_elsewhere=tuple(found.scan.linked_elsewhere),
         excesses=tuple(found.limits.warnings),
-        remarks=repository.settings.remarks,
+        remarks=(*repository.settings.remarks, *_remarks(found.scan.comparison.grafts)),
         skipped=tuple(found.faults.skipped),
     )
+
+
+def _remarks(grafts: Grafts) -> Iterator[str]:
+    if grafts.absent:
+        first = grafts.absent[0].decode("utf-8", "backslashreplace")
+        yield (
+            f"{len(grafts.absent):,} grafted files have contents that are not in the store, as {first}: nobody can "
+            "read them before they are there"
+        )

@@ -18,10 +18,11 @@ from swrepo.publish import nesting
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
+from swrepo.publish.grafts import Grafts
 from swrepo.publish.last_revision import LastRevision
 from swrepo.publish.nesting import Nesting
 from swrepo.publish.settled import Settled, note
-from swrepo.publish.siblings import Comparison, Found, Siblings
+from swrepo.publish.siblings import Comparison, Found, Siblings, without_markers
 
 _LINKS_OF_EMPTY_DIRECTORY = 2
 _SNAPSHOTS = join(ROOT, RESERVED_DIRECTORY)
@@ -46,13 +47,16 @@ class TreeDiff:
         settled: Settled,
         faults: Faults,
         places: Nesting,
+        grafts: Grafts | None = None,
     ) -> None:
+        """`grafts`: None for a tree whose grafts are of the usual kind, in a repository without external data."""
         self._source = source.rstrip(b"/")
         self._settled = settled
         self.last = last
         self.places = places
         self.faults = faults
-        self.comparison = Comparison(self._source, rules, settled, faults)
+        grafts = grafts or Grafts(self._source, last.chunks, faults, compression=rules.compression)
+        self.comparison = Comparison(self._source, rules, settled, faults, grafts)
         self.directories: dict[int, int] = {}
         """For the record that the next scan starts from."""
         self.entries = 0
@@ -101,6 +105,7 @@ class TreeDiff:
         present = self.present(path, old)
         if present is None:
             return
+        present, grafted = without_markers(present)
         self.entries += len(present)
         known = self._settled.knows(path, found.status)
         note(self.directories, path, found.status)
@@ -119,7 +124,8 @@ class TreeDiff:
                 if name not in kept:
                     yield Removed(join(path, name), entry)
             present = [item._replace(old=None) if turned(item) else item for item in present]
-        siblings = Siblings(path, self.comparison, known=known)
+        self.comparison.grafts.check(path, grafted, names)
+        siblings = Siblings(path, self.comparison, known=known, grafted=grafted)
         yield from siblings.compare((item for item in present if not item.is_directory), old.values())
         self.linked_elsewhere += siblings.linked_elsewhere
         for item in present:

@@ -1,0 +1,22 @@
+"""`cvmfs_swissknife graft`: what people call of CernVM-FS's low-level tool; other parts of it are not there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from swrepo.cli.exits import guarded
+from swrepo.cli.main import Entry, dispatch
+
+PROGRAM = "cvmfs_swissknife"
+COMMANDS = {"graft": Entry("make files that are published by hash and size", "server_graft")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: dispatch(PROGRAM, COMMANDS, words), PROGRAM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
