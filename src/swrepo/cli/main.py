@@ -123,6 +123,7 @@ COMMANDS: dict[str, Entry] = {
             "abort": Entry("give up a transaction", "server_abort"),
             "mount": Entry("bring the views of repositories back after a reboot", "server_mount"),
             "sync": Entry("show what publishing would change", "server_sync"),
+            "watch": Entry("publish a tree whenever it has changed", "server_watch"),
             "graft": Entry("make files that are published by hash and size, without their contents", "server_graft"),
             "info": Entry("show a repository's state", "server_info"),
             "list": Entry("list the repositories of this server", "server_list"),

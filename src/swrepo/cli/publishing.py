@@ -12,6 +12,7 @@ from swrepo.cli.touched import add_changed_arguments
 from swrepo.errors import Busy
 
 if TYPE_CHECKING:
+    from swrepo.publish.changed import Touched
     from swrepo.publish.layout import ServerLayout
     from swrepo.publish.settings import Choices
 
@@ -20,12 +21,17 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of a publication."""
     parser.add_argument("-a", dest="tag", default="", metavar="TAG", help="a name for the new revision")
     parser.add_argument("-m", dest="message", default="", metavar="TEXT", help="what the tag is about")
+    add_content_arguments(parser)
+    add_changed_arguments(parser)
+
+
+def add_content_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those about what is published, and how that is told."""
     parser.add_argument("-v", dest="verbose", action="store_true", help="list every change")
     parser.add_argument("-Z", dest="compression", choices=("default", "zlib", "none"), help="of what is new this time")
     parser.add_argument("-X", dest="external", action="store_true", default=None, help="contents are not stored")
     parser.add_argument("-N", dest="external", action="store_false", help="contents are stored")
     parser.add_argument("-F", dest="readers", metavar="FILE", help="who may read from now on (VOMS), from FILE")
-    add_changed_arguments(parser)
     parser.add_argument(
         "--skip-unreadable",
         dest="skip_unreadable",
@@ -39,17 +45,27 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
 
 def publish(args: argparse.Namespace, repository: str | None, source: Path | None) -> None:
     """Publish the directory `source`, or the work tree, and say what that made."""
+    from swrepo.cli import server_side
+    from swrepo.cli.touched import touched_by
+
+    server = server_side.layout()
+    fqrn = server_side.which(server, repository)
+    touched = touched_by(args, source or server.repository(fqrn).worktree)
+    publish_changes(args, fqrn, source, touched, args.tag, args.message)
+
+
+def publish_changes(
+    args: argparse.Namespace, fqrn: str, source: Path | None, touched: Touched | None, tag: str = "", message: str = ""
+) -> None:
+    """The same of what is `touched`; None: of everything."""
     from swrepo.cli import server_side, transactions
     from swrepo.cli.recording import recorded
-    from swrepo.cli.touched import touched_by
     from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.publish.seal import TagRequest
     from swrepo.publish.transaction import Publisher
 
     server = server_side.layout()
-    fqrn = server_side.which(server, repository)
     places = server.repository(fqrn)
-    touched = touched_by(args, source or places.worktree)
     listing = server_side.Listing(everything=True) if args.verbose and not args.json else None
     around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
     with (
@@ -58,17 +74,17 @@ def publish(args: argparse.Namespace, repository: str | None, source: Path | Non
         Progress("publishing", "files", as_events=args.json) as progress,
     ):
         publisher = Publisher(server, progress, recorder, choices=_choices(args))
-        tag = TagRequest(args.tag, args.message)
+        wanted = TagRequest(tag, message)
         if source is None and transactions.union_of(places).is_used:
-            outcome = transactions.publish(publisher, fqrn, tag)
+            outcome = transactions.publish(publisher, fqrn, wanted)
         else:
-            outcome = publisher.publish(fqrn, source, tag, touched)
+            outcome = publisher.publish(fqrn, source, wanted, touched)
         recorder.outcome = outcome
     server_side.note_what_was_found(outcome)
     if args.json:
         write_json(server_side.outcome_record(fqrn, outcome))
     elif not outcome.published:
-        called = f", and called {args.tag} now" if args.tag else ""
+        called = f", and called {tag} now" if tag else ""
         print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest{called}")
     else:
         print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")
