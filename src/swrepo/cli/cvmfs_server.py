@@ -34,7 +34,6 @@ _NOT_YET = {
         (
             "add-replica",
             "enter",
-            "ingest",
             "snapshot",
         ),
         "",

@@ -121,6 +121,7 @@ COMMANDS: dict[str, Entry] = {
             "publish": Entry("publish what changed in the work tree", "server_publish"),
             "transaction": Entry("open a transaction: a writable view of the last revision", "server_transaction"),
             "abort": Entry("give up a transaction", "server_abort"),
+            "ingest": Entry("publish what a tar archive holds, without unpacking it", "server_ingest"),
             "mount": Entry("bring the views of repositories back after a reboot", "server_mount"),
             "sync": Entry("show what publishing would change", "server_sync"),
             "watch": Entry("publish a tree whenever it has changed", "server_watch"),

@@ -80,6 +80,11 @@ class RepositoryPlaces:
         return self.spool / "staged.db"
 
     @property
+    def known_contents(self) -> Path:
+        """Which plain bytes are stored as what: for archives."""
+        return self.spool / "contents.db"
+
+    @property
     def scratch(self) -> Path:
         """Catalogs while they are edited."""
         return self.spool / "tmp"

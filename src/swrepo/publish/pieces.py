@@ -8,7 +8,16 @@ from typing import Protocol, Self
 from swrepo.format.dirent import Chunk
 from swrepo.objects.chunker import ChunkSizes, boundaries
 from swrepo.publish.changes import Identity
-from swrepo.publish.source_file import Span
+
+
+class Readable(Protocol):
+    """What `Pieces` needs of a file: `source_file.Span`, or a member of an archive."""
+
+    def read(self, size: int) -> bytes: ...
+
+    def skip_hole(self, size: int) -> bool: ...
+
+    def go_to(self, offset: int) -> None: ...
 
 
 class Journal(Protocol):
@@ -41,7 +50,7 @@ class Pieces:
     not read. So a file of 1 TB that was never written to takes no longer than a few megabytes.
     """
 
-    def __init__(self, file: Span, sizes: ChunkSizes) -> None:
+    def __init__(self, file: Readable, sizes: ChunkSizes) -> None:
         self._file = file
         self._sizes = sizes
         self._zeros: bytes | None = None

@@ -11,6 +11,7 @@ class Phase(StrEnum):
 
     CHECKING = "checking keys and whitelist"
     FILES = "comparing and storing files"
+    ARCHIVES = "storing archives"
     CATALOGS = "writing catalogs"
     SIGNING = "signing"
     MARKING = "looking for what is in use"

@@ -48,7 +48,28 @@ class Survey:
     limits: LimitCheck
     is_partial: bool
 
-    def save(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
+    @property
+    def entries(self) -> int:
+        """How many were looked at."""
+        return self.scan.entries
+
+    @property
+    def linked_elsewhere(self) -> list[bytes]:
+        """Files with names in several directories."""
+        return self.scan.linked_elsewhere
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """What its owner should know of it."""
+        absent = self.scan.comparison.grafts.absent
+        if absent:
+            first = absent[0].decode("utf-8", "backslashreplace")
+            yield (
+                f"{len(absent):,} grafted files have contents that are not in the store, as {first}: nobody can "
+                "read them before they are there"
+            )
+
+    def published(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
         """Keep what the next pass may take on trust: this pass was published as `root_catalog`."""
         record, directories = repository.places.scan_record, self.scan.directories
         for path, _ in self.faults.skipped:  # nobody has seen what is there
@@ -58,6 +79,7 @@ class Survey:
             settled.carry(record, repository.base.root, root_catalog, self.source, directories)
         else:
             settled.save(record, Settled(self.start_ns, directories), root_catalog, self.source)
+        self.staged.discard()
 
 
 @contextmanager

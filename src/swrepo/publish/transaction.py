@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +25,12 @@ from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
 from swrepo.publish import checkout
+from swrepo.publish.archive import Owner
 from swrepo.publish.catalogs import Balance, CatalogEditor
 from swrepo.publish.changed import Touched
 from swrepo.publish.changes import Difference, Verb, difference
 from swrepo.publish.checkout import Checkout
-from swrepo.publish.grafts import Grafts
+from swrepo.publish.gathering import Bring, Gathered, gathered
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.progress import Phase, Progress, Silent
@@ -44,6 +45,9 @@ _NO_TAG = TagRequest()
 _NANOSECONDS = 1_000_000_000
 
 Report = Callable[[Difference], None]
+
+Pass = Survey | Gathered
+"""What a publication is made from: a directory that was looked through, or archives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,25 @@ class Publisher:
         Raises Busy while another publication runs, TrustError where nobody would believe the result, PublishError
         naming every path that cannot be published. Whatever is raised, the last revision is still the current one.
         """
+        with self._writing(fqrn, tag) as repository, self._survey(repository, source, touched) as found:
+            self.progress.phase(Phase.FILES)
+            return self._publish(repository, found, tag)
+
+    def publish_archives(
+        self, fqrn: str, bring: Bring, owner: Owner | None = None, tag: TagRequest = _NO_TAG
+    ) -> Outcome:
+        """Publish what `bring` gathers, over the last revision, as the next one. `owner`: None keeps the archives'.
+
+        Raises as `publish` does, and FormatError for an archive that is damaged or ends too early.
+        """
+        with self._writing(fqrn, tag) as repository:
+            self.progress.phase(Phase.ARCHIVES)
+            with gathered(repository, bring, owner, self.progress, self.clock_ns(), self.threads) as found:
+                return self._publish(repository, found, tag)
+
+    @contextmanager
+    def _writing(self, fqrn: str, tag: TagRequest) -> Iterator[OpenRepository]:
+        """The repository, which nobody else changes in the block, and in which `tag` can be made."""
         places = self.layout.repository(fqrn)
         _check_tag_name(tag.name)
         with exclusive(places.lock, f"publishing {fqrn}", self._clock), writing(places.spool):
@@ -106,9 +129,7 @@ class Publisher:
                     f"{fqrn} is checked out to the branch {repository.checkout.branch}, where each revision needs a "
                     "tag (publish -a TAG); 'checkout' without options goes back"
                 )
-            with self._survey(repository, source, touched) as found:
-                self.progress.phase(Phase.FILES)
-                return self._publish(repository, found, tag)
+            yield repository
 
     def sync(self, fqrn: str, source: Path | None = None) -> Outcome:
         """Do the long part of a publication ahead of it: store the contents of what changed, and report the changes.
@@ -147,7 +168,7 @@ class Publisher:
         found = open_repository(self.layout.repository(fqrn), self.open_storage, now)
         return replace(found, settings=self.choices.applied(found.settings))
 
-    def _publish(self, repository: OpenRepository, found: Survey, tag: TagRequest) -> Outcome:
+    def _publish(self, repository: OpenRepository, found: Pass, tag: TagRequest) -> Outcome:
         base, sealer = repository.base, self._sealer(repository)
         editor = CatalogEditor(
             found.revision.tree,
@@ -171,12 +192,11 @@ class Publisher:
             manifest = self._seal_on_branch(repository, repository.checkout, sealer, root, tag)
         else:
             manifest = self._seal(repository, sealer, root, tag)
-        found.save(repository, manifest.root_catalog)
-        found.staged.discard()
+        found.published(repository, manifest.root_catalog)
         outcome = _outcome(repository, found, count, manifest, editor.written, published=root is not None)
         return replace(outcome, cut_out=tuple(editor.cut_out), dissolved=tuple(editor.dissolved))
 
-    def _go_through(self, found: Survey, editor: CatalogEditor | None) -> Counter[Verb]:
+    def _go_through(self, found: Pass, editor: CatalogEditor | None) -> Counter[Verb]:
         """Hand every change on and count."""
         count: Counter[Verb] = Counter()
         for change in found.changes:
@@ -226,7 +246,7 @@ class Publisher:
         return replace(Sealer.of(repository, self.clock_ns() // 1_000_000), auto_tags_since=since)
 
 
-def _settings_changed(repository: OpenRepository, found: Survey) -> bool:
+def _settings_changed(repository: OpenRepository, found: Pass) -> bool:
     settings, manifest = repository.settings, repository.manifest
     readers = found.revision.tree.root.properties.get(schema.KEY_VOMS_AUTHZ, "")
     return (settings.ttl, settings.garbage_collectable, settings.voms_authz or readers) != (
@@ -262,7 +282,7 @@ def _check_tag_is_new(repository: OpenRepository, name: str) -> None:
 
 def _outcome(
     repository: OpenRepository,
-    found: Survey,
+    found: Pass,
     count: Counter[Verb],
     manifest: Manifest,
     catalogs: int,
@@ -277,21 +297,12 @@ def _outcome(
         added=count[Verb.ADDED],
         changed=count[Verb.CHANGED],
         removed=count[Verb.REMOVED],
-        entries=found.scan.entries,
+        entries=found.entries,
         new_objects=store.stored_objects,
         new_bytes=store.stored_bytes,
         catalogs=catalogs,
-        linked_elsewhere=tuple(found.scan.linked_elsewhere),
+        linked_elsewhere=tuple(found.linked_elsewhere),
         excesses=tuple(found.limits.warnings),
-        remarks=(*repository.settings.remarks, *_remarks(found.scan.comparison.grafts)),
+        remarks=(*repository.settings.remarks, *found.remarks),
         skipped=tuple(found.faults.skipped),
     )
-
-
-def _remarks(grafts: Grafts) -> Iterator[str]:
-    if grafts.absent:
-        first = grafts.absent[0].decode("utf-8", "backslashreplace")
-        yield (
-            f"{len(grafts.absent):,} grafted files have contents that are not in the store, as {first}: nobody can "
-            "read them before they are there"
-        )

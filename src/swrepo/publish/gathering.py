@@ -1,0 +1,130 @@
+"""One pass over what archives bring: contents stored, and what differs from the last revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from swrepo.errors import PathNotFound, SwrepoError
+from swrepo.format.object_id import ObjectId
+from swrepo.format.paths import ROOT, join
+from swrepo.format.wellknown import DIRTAB
+from swrepo.publish.archive import Gatherer, Owner
+from swrepo.publish.changes import Change
+from swrepo.publish.faults import Faults
+from swrepo.publish.known_contents import KnownContents
+from swrepo.publish.last_revision import Published
+from swrepo.publish.layered_changes import LayeredChanges, maker
+from swrepo.publish.layered_tree import LayeredTree
+from swrepo.publish.limits import LimitCheck
+from swrepo.publish.member_content import Porter, Warehouse
+from swrepo.publish.nesting import CatalogPlaces, rules_of
+from swrepo.publish.opening import OpenRepository
+from swrepo.publish.progress import Progress
+from swrepo.publish.storage import FlushableStore
+from swrepo.repository.revision import Revision
+
+_NOBODY = Owner(65534, 65534)
+"""Whose directories are that an archive lacks, where its owners are kept. Source: the original's (golden-ingest)."""
+
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What somebody who brings archives has to do with."""
+
+    repository: OpenRepository
+    revision: Revision
+    gatherer: Gatherer
+    warehouse: Warehouse
+    now_ns: int
+
+
+Bring = Callable[[Workplace], None]
+"""Gathers archives. Raises what keeps them from being published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A pass whose archives are stored. `changes` can be gone through once; then the other values are complete."""
+
+    changes: Iterator[Change]
+    layered: LayeredChanges
+    revision: Revision
+    faults: Faults
+    places: CatalogPlaces
+    limits: LimitCheck
+
+    @property
+    def entries(self) -> int:
+        return self.layered.entries
+
+    @property
+    def linked_elsewhere(self) -> list[bytes]:
+        """Archives do not tell whose names are links."""
+        return []
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """None so far."""
+        return ()
+
+    def published(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
+        """Nothing is to be kept: the next publication of a directory compares it anew."""
+
+
+@contextmanager
+def gathered(
+    repository: OpenRepository,
+    bring: Bring,
+    owner: Owner | None,
+    progress: Progress,
+    now_ns: int,
+    threads: int | None,
+) -> Iterator[Gathered]:
+    """Let `bring` gather, then compare with what is published. Stored contents are remembered however the pass ends."""
+    settings, storage, base = repository.settings, repository.storage, repository.base
+    faults = Faults()
+    with ExitStack() as stack:
+        known = KnownContents(repository.places.known_contents, settings.ways_of_storing)
+        stack.callback(known.close)
+        revision = stack.enter_context(Revision(base.root, repository.objects, base.size))
+        tree = LayeredTree(repository.places.scratch / "archive.db")
+        stack.callback(tree.close)
+        last, warehouse = Published(revision), Warehouse.of(settings, storage.store, known)
+        with Porter(warehouse, threads) as porter, _kept(storage.store):
+            gatherer = Gatherer(tree, last, porter, settings.rules, faults, progress, owner)
+            bring(Workplace(repository, revision, gatherer, warehouse, now_ns))
+            gatherer.finish()
+        progress.expect_no_more()
+        places = CatalogPlaces(settings.encoder, storage.store, rules_of(_dirtab(revision), faults), is_merged=True)
+        limits = LimitCheck(settings.limits, faults)
+        uid, gid = owner or _NOBODY
+        seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
+        directory = maker(uid, gid, seconds, nanoseconds if settings.mtime_ns else None)
+        layered = LayeredChanges(tree, last, places, faults, directory)
+        yield Gathered(limits.files(layered), layered, revision, faults, places, limits)
+
+
+@contextmanager
+def _kept(store: FlushableStore) -> Iterator[None]:
+    """What was stored before an archive broke off need not be stored again when it comes whole."""
+    try:
+        yield
+    except BaseException:
+        with suppress(SwrepoError, OSError):  # that is less important than what went wrong
+            store.flush()
+        raise
+
+
+def _dirtab(revision: Revision) -> bytes | None:
+    """The rules of the last revision: those that an archive brings hold from the next publication on."""
+    with suppress(PathNotFound):
+        content = revision.content(join(ROOT, DIRTAB))
+        try:
+            return content.pread(0, content.size)
+        finally:
+            content.close()
+    return None

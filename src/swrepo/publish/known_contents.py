@@ -1,0 +1,90 @@
+"""Which plain bytes are stored under which name, so that what is met again is neither compressed nor stored again.
+
+An archive has no identity that could be trusted as that of a file (publish.staged); its bytes have. So an ingestion
+that was stopped goes on fast, and so does that of an image whose files another image had. It can be lost at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from swrepo.format.object_id import Kind
+from swrepo.publish.encoder import Encoder
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS contents (plain BLOB PRIMARY KEY, digest BLOB) WITHOUT ROWID;
+"""
+_COMMIT_EVERY = 500
+_MOST = 4_000_000
+"""Rows (some 100 bytes each) beyond which it begins anew."""
+
+
+class KnownContents:
+    """The table in the file `path`, for one way of storing (`signature`). Safe from any thread."""
+
+    def __init__(self, path: Path, signature: str) -> None:
+        self._lock = threading.Lock()
+        self._database = _opened(path, signature)
+        self._uncommitted = 0
+
+    @staticmethod
+    def key(plain: bytes, encoder: Encoder, kind: Kind) -> bytes:
+        """What a content is known by here."""
+        return hashlib.sha256(plain, usedforsecurity=False).digest() + bytes(
+            (encoder.compression, ord(kind.value or "-"))
+        )
+
+    def find(self, key: bytes) -> bytes | None:
+        """The digest of the object that has it, if that was ever stored: it may be gone by now."""
+        with self._lock:
+            row = self._database.execute("SELECT digest FROM contents WHERE plain = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def add(self, key: bytes, digest: bytes) -> None:
+        """Remember what the store has taken."""
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?)", (key, digest))
+            self._uncommitted += 1
+            if self._uncommitted >= _COMMIT_EVERY:
+                self._commit()
+
+    def close(self) -> None:
+        with self._lock:
+            self._commit()
+            self._database.close()
+
+    def _commit(self) -> None:
+        self._database.commit()
+        self._uncommitted = 0
+
+
+def _opened(path: Path, signature: str) -> sqlite3.Connection:
+    try:
+        return _open(path, signature)
+    except sqlite3.DatabaseError:  # damaged by a crash of the machine
+        for suffix in ("", "-journal"):
+            with suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").unlink()
+        return _open(path, signature)
+
+
+def _open(path: Path, signature: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        database.execute("PRAGMA synchronous = OFF")  # losing the last rows costs time and nothing else
+        database.executescript(_SCHEMA)
+        is_ours = database.execute("SELECT signature FROM settings").fetchall() == [(signature,)]
+        if not is_ours or database.execute("SELECT count(*) FROM contents").fetchone()[0] > _MOST:
+            database.execute("DELETE FROM contents")
+            database.execute("DELETE FROM settings")
+            database.execute("INSERT INTO settings VALUES (?)", (signature,))
+            database.commit()
+    except BaseException:
+        database.close()
+        raise
+    return database
