@@ -60,7 +60,9 @@ PACKED = {
 def members(data):
     """Names and contents of an archive."""
     plain = unpacked(BytesIO(data).read)
-    return [(found.name.rstrip(b"/"), found.content.read_fully(1 << 30)) for found in TarStream(plain.read, plain.is_sealed)]
+    return [
+        (found.name.rstrip(b"/"), found.content.read_fully(1 << 30)) for found in TarStream(plain.read, plain.is_sealed)
+    ]
 
 
 @pytest.mark.parametrize("kind", PACKED)
