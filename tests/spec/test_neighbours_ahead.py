@@ -12,7 +12,8 @@ from swrepo.format.object_id import Kind, ObjectId
 from swrepo.mount.ahead_account import REWARD, UNIT, Account
 from swrepo.mount.ahead_catalogs import CatalogsAhead
 from swrepo.mount.ahead_ledger import Ledger, Origin
-from swrepo.mount.ahead_neighbours import Directory, File, Neighbours, kind, package_of
+from swrepo.mount.ahead_neighbours import Neighbours
+from swrepo.mount.ahead_places import Directory, File, kind, package_of
 from swrepo.objects.store import Want
 
 FAR = 0.1
@@ -40,6 +41,11 @@ class Tree:
                 directories[package + b"/" + directory[len(package) + 1 :].split(b"/")[0]] = None
         return Directory(tuple(files), tuple(directories))
 
+    def file(self, package: bytes, name: bytes) -> File | None:
+        found = [path for path in self.sizes if path.endswith(b"/" + name)]
+        here = [path for path in found if package_of(path.rpartition(b"/")[0]) == package]
+        return File(name, (self.want(here[0]),), self.sizes[here[0]]) if here else None
+
 
 class Program:
     """Opens files of a tree; what was chosen for it is in its cache at once."""
@@ -64,8 +70,8 @@ class Program:
         if path in self.here and not ours:
             return []
         self.here.add(path)
-        size, want = self.tree.sizes[path], self.tree.want(path)
-        wants = self.policy.opened(package_of(directory), name, want, size, self.tree, self.patience)
+        self.policy.wanted(self.tree.want(path))
+        wants = self.policy.opened(package_of(directory), name, self.tree, self.patience, was_guessed=ours)
         found = [self.names[one.id] for one in wants]
         self.chosen += found
         self.here.update(found)

@@ -266,10 +266,11 @@ class Adapter:
             is_listed = self.seen(FileRead(request.node, request.pid, content, offset, size, is_new))
         if is_listed:
             return later
+        missing = content.wants(offset, size)[0] if found is None else None
         if content.chunks:
-            self.ahead.chunk_read(request.node, content, offset)
+            self.ahead.chunk_read(request.node, content, offset, missing)
         elif found is None or expected:
-            self.ahead.opened(request.node)
+            self.ahead.opened(request.node, missing)
         return later
 
     # The rest

@@ -8,8 +8,8 @@ from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import join
-from swrepo.mount.ahead_neighbours import Directory, File, package_of
-from swrepo.objects.store import BringsAhead, Want
+from swrepo.mount.ahead_places import Directory, File, package_of
+from swrepo.objects.store import BringsAhead
 from swrepo.repository.content import wanted_objects
 from swrepo.repository.revision import Revision
 from swrepo.vfs.tree import Vfs
@@ -22,12 +22,10 @@ _COMPILED = b"__pycache__"
 
 
 class OpenedFile(NamedTuple):
-    """What the policy is told: where the file is, and its first object."""
+    """What the policy is told: where the file is."""
 
     package: bytes
     name: bytes
-    want: Want | None
-    size: int
     around: Around
 
 
@@ -61,6 +59,15 @@ class Around:
                 files += self._files(compiled, inner, _entries(compiled, inner, after))
         return Directory(tuple(files), tuple(join(package, name) for name in directories))
 
+    def file(self, package: bytes, name: bytes) -> File | None:
+        """See Surroundings."""
+        for directory in (package, join(package, _COMPILED)):
+            catalog = self._revision.tree.find_loaded(directory)
+            entry = None if catalog is None else catalog.lookup(join(directory, name))
+            if catalog is not None and entry is not None:
+                return next(iter(self._files(catalog, directory, [entry])), None)
+        return None
+
     @staticmethod
     def _files(catalog: CatalogFile, directory: bytes, entries: list[Dirent]) -> list[File]:
         found: list[File] = []
@@ -81,12 +88,10 @@ def opened(vfs: Vfs, number: int) -> Opened | None:
     if where is None or described is None:
         return None
     volume, directory, _ = where
-    entry, objects = described.entry, volume.revision.objects
+    objects = volume.revision.objects
     if not isinstance(objects, BringsAhead):
         return None
-    want = None if entry.content is None else Want(entry.content, entry.compression, entry.size)
-    around = Around(volume.revision, objects)
-    return Opened(volume, OpenedFile(package_of(directory), entry.name, want, entry.size, around))
+    return Opened(volume, OpenedFile(package_of(directory), described.entry.name, Around(volume.revision, objects)))
 
 
 def _entries(catalog: CatalogFile, directory: bytes, after: bytes | None) -> list[Dirent]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from swrepo.catalog.reader import NestedRef
 from swrepo.format.object_id import ObjectId
 from swrepo.mount.ahead_account import UNIT, Account
+from swrepo.mount.ahead_recent import Recent
 from swrepo.objects.store import Want
 
 _MOST = 32
@@ -25,8 +26,9 @@ class CatalogsAhead:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._seen: dict[ObjectId, None] = {}
-        self._paid: dict[bytes, tuple[ObjectId, float]] = {}
+        self._seen: Recent[ObjectId] = Recent(_REMEMBERED)
+        self._paid: dict[ObjectId, float] = {}
+        self._fetched_for: dict[bytes, ObjectId] = {}
 
     def loaded(self, mountpoint: bytes, below: Iterable[NestedRef], patience: float) -> list[Want]:
         """The catalog of `mountpoint` is loaded, and these are mounted below it: those to fetch now.
@@ -34,9 +36,10 @@ class CatalogsAhead:
         `patience`: seconds that a small object takes.
         """
         room = patience * _BYTES_PER_SECOND
-        paid = self._paid.pop(mountpoint, None)
+        fetched = self._fetched_for.pop(mountpoint, None)
+        paid = None if fetched is None else self._paid.pop(fetched, None)
         if paid is not None:
-            self._account.earn(paid[1], paid[1])
+            self._account.earn(paid, paid)
         chosen: list[Want] = []
         for ref in sorted((ref for ref in below if ref.size), key=lambda ref: ref.size or 0)[:_MOST]:
             size = ref.size or 0
@@ -44,26 +47,23 @@ class CatalogsAhead:
             room -= size
             if room < 0 or not self._account.can_pay(cost):
                 break
-            if ref.id not in self._seen:
-                self._note(ref, cost)
+            if self._seen.add(ref.id):
+                self._account.pay(cost)
+                self._paid[ref.id] = cost
+                self._fetched_for[ref.path] = ref.id
                 chosen.append(Want(ref.id, size=size))
+        self._forget_oldest()
         return chosen
 
     def was_fetched_for(self, mountpoint: bytes) -> ObjectId | None:
         """The catalog that was fetched ahead for that place."""
-        found = self._paid.get(mountpoint)
-        return None if found is None else found[0]
+        return self._fetched_for.get(mountpoint)
 
     def was_here(self, object_id: ObjectId) -> None:
         """It cost nothing."""
-        for mountpoint, (found, cost) in list(self._paid.items()):
-            if found == object_id:
-                self._account.refund(cost)
-                del self._paid[mountpoint]
+        self._account.refund(self._paid.pop(object_id, 0.0))
 
-    def _note(self, ref: NestedRef, cost: float) -> None:
-        self._account.pay(cost)
-        self._seen[ref.id] = None
-        self._paid[ref.path] = ref.id, cost
-        while len(self._seen) > _REMEMBERED:
-            self._seen.pop(next(iter(self._seen)))
+    def _forget_oldest(self) -> None:
+        while len(self._fetched_for) > _REMEMBERED:
+            oldest = next(iter(self._fetched_for))
+            self._paid.pop(self._fetched_for.pop(oldest), None)

@@ -48,10 +48,6 @@ class ChunksAhead:
         reader.asked_until = max(reader.asked_until, until - 1)
         return wants[first:until]
 
-    def knows(self, number: int) -> bool:
-        """Whether the file was read before."""
-        return number in self._readers
-
     def forget(self, number: int) -> None:
         """The file is not open any more."""
         self._readers.pop(number, None)

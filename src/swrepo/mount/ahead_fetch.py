@@ -14,12 +14,14 @@ from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Session
 from swrepo.mount.ahead import FIRST_CREDIT, MOST_CREDIT, Ahead
 from swrepo.mount.ahead_account import Account
+from swrepo.mount.ahead_around import Opened
 from swrepo.mount.ahead_around import opened as around
 from swrepo.mount.ahead_catalogs import CatalogsAhead
 from swrepo.mount.ahead_chunks import ChunksAhead
 from swrepo.mount.ahead_lanes import Lanes
 from swrepo.mount.ahead_ledger import Ledger, Origin
 from swrepo.mount.ahead_neighbours import Neighbours
+from swrepo.mount.ahead_recent import Recent
 from swrepo.mount.ahead_walk import walk_from
 from swrepo.mount.reads import Reads
 from swrepo.objects.store import BringsAhead, Want
@@ -35,6 +37,9 @@ _FAR = 0.010
 
 _FAR_FIRST, _FAR_MOST = 320.0, 1024.0
 """What may be fetched in vain at first over a long link: about 20 MiB, which pack to seven."""
+
+_LOOKED_AT = 256
+"""Files that were opened last, whose neighbours are not looked for again when the kernel reads on."""
 
 
 class ReadingAhead:
@@ -53,6 +58,7 @@ class ReadingAhead:
         self._shown: dict[tuple[str, int], _Shown] = {}
         self._catalogs_seen: set[CatalogFile] = set()
         self._is_far = False
+        self._looked_at: Recent[int] = Recent(_LOOKED_AT)
         self._chunks = ChunksAhead()
         self._numbers: dict[ObjectId, int] = {}
         self._news: deque[Want | None] = deque()
@@ -63,6 +69,10 @@ class ReadingAhead:
         self.on_opening: Callable[[bytes], object] | None = None
         self.distance: Callable[[str], float] = lambda _name: 0.0
         self.expects = self._policy.expects
+
+    def has_room(self, has_room: Callable[[], bool]) -> None:
+        """What tells whether the cache keeps guesses without letting go of anything."""
+        self._lanes.has_room = has_room
 
     def fetch(self, wants: Sequence[Want], objects: BringsAhead, origin: Origin) -> None:
         """Have these fetched in this order, behind what somebody waits for and what is more likely to be wanted.
@@ -83,12 +93,12 @@ class ReadingAhead:
     def is_used(self, number: int, content: Content, offset: int = 0, size: int | None = None) -> None:
         """Somebody reads these bytes, or opens the file: count it for those who guessed that, and guess further."""
         if self.ledger.is_waiting:
-            for want in content.wants(offset, size):
-                if self.ledger.opened(want.id) is Origin.NEIGHBOURS:
-                    self._look_around(number)
+            used = [want for want in content.wants(offset, size) if self.ledger.opened(want.id) is Origin.NEIGHBOURS]
+            if used:
+                self._look_around(number, used, was_guessed=True)
 
-    def opened(self, number: int) -> None:
-        """A file was opened that is not here, or that `expects` says is of interest."""
+    def opened(self, number: int, missing: Want | None) -> None:
+        """A file was opened that lacks an object, or that `expects` says is of interest."""
         if not self.is_on:
             return
         try:
@@ -103,7 +113,8 @@ class ReadingAhead:
         if files:
             self._numbers = {file.want.id: file.number for file in files}
             self.fetch([file.want for file in files], files[0].objects, Origin.WALK)
-        self._look_around(number)
+        if missing is not None:
+            self._look_around(number, [missing])
 
     def catalog_loaded(self) -> None:
         """Somebody waited for a catalog, or its opening: fetch those below it. From any thread."""
@@ -133,7 +144,7 @@ class ReadingAhead:
         key = volume.name, volume.epoch
         found = self._shown.get(key)
         if found is None:
-            self._shown.pop((volume.name, volume.epoch - 1), None)
+            self._shown = {other: shown for other, shown in self._shown.items() if other[0] != volume.name}
             found = self._shown[key] = _Shown(Neighbours(self._account), CatalogsAhead(self._account))
         return found
 
@@ -146,28 +157,37 @@ class ReadingAhead:
             self._account.widen(_FAR_FIRST, _FAR_MOST)
         return True
 
-    def _look_around(self, number: int) -> None:
-        """Fetch what is near, where the link is long."""
+    def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: bool = False) -> None:
+        """Some objects of a file are wanted: fetch what is near, where the link is long."""
         try:
             with self._vfs.lock:
                 self._hear_news()
-                span = self._vfs.nodes.span(number)
-                if span is None or not (self.on_opening or self._goes_far(volume_of(span))):
-                    return
-                found = around(self._vfs, number)
+                found = self._noticed(number, wanted)
                 if found is None:
                     return
-                if self.on_opening is not None:
-                    self.on_opening(found.file.package)
-                if not self._goes_far(found.volume):
-                    return
                 patience = self.distance(found.volume.name)
-                wants = self._of(found.volume).neighbours.opened(*found.file, patience)
+                neighbours = self._of(found.volume).neighbours
+                wants = neighbours.opened(*found.file, patience, was_guessed=was_guessed)
         except SwrepoError as error:
             self._give_up(number, error)
             return
         if wants:
             self.fetch(wants, found.file.around.objects, Origin.NEIGHBOURS)
+
+    def _noticed(self, number: int, wanted: Sequence[Want]) -> Opened | None:
+        """Where a file is, if it is far away and none of those that were looked at just now. With the lock."""
+        span = self._vfs.nodes.span(number)
+        if span is None:
+            return None
+        is_far = self._goes_far(volume_of(span))
+        for want in wanted if is_far else ():
+            self._of(volume_of(span)).neighbours.wanted(want)
+        if not (is_far or self.on_opening) or not self._looked_at.add(number):
+            return None
+        found = around(self._vfs, number)
+        if found is not None and self.on_opening is not None:
+            self.on_opening(found.file.package)
+        return found if is_far else None
 
     def _hear_news(self) -> None:
         while self._news:
@@ -175,6 +195,7 @@ class ReadingAhead:
             if here is None:
                 self._policy.stop()
                 self._shown.clear()
+                self._looked_at.clear()
                 continue
             for shown in self._shown.values():
                 shown.neighbours.was_here(here.id)
@@ -186,12 +207,12 @@ class ReadingAhead:
         log.info("nothing is fetched ahead of node %d: %s", number, error)
         self._news.append(None)
 
-    def chunk_read(self, number: int, content: Content, offset: int) -> None:
-        """A file of many chunks is read, at this byte."""
+    def chunk_read(self, number: int, content: Content, offset: int, missing: Want | None) -> None:
+        """A file of many chunks is read, at this byte, and may lack that chunk."""
         if not self.is_on:
             return
-        if not self._chunks.knows(number):
-            self._look_around(number)
+        if missing is not None:
+            self._look_around(number, [missing])
         wants = self._chunks.read(number, content.chunk_at(offset), content.chunks)
         objects = content.objects
         if wants and isinstance(objects, BringsAhead):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -29,6 +30,9 @@ _BATCH = 16
 _SMALL = 1 << 20
 """Plain bytes of an object that a batch takes."""
 
+_BATCH_BYTES = 4 << 20
+"""Plain bytes of a batch: so few of them are under way that the link is soon free for what somebody waits for."""
+
 _NEAR_TASKS, _FAR_TASKS = 2, 4
 """Batches at a time. Near, while one is unpacked, the other travels: more would only take the processor from each
 other. Far away all of them mostly wait."""
@@ -38,6 +42,9 @@ _LARGE_TASKS = 8
 
 _LARGE_BYTES = 48 << 20
 """Plain bytes of large objects under way, beyond which no further one is begun."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds for which nothing is fetched ahead after an error, doubled with each further one until something comes."""
 
 _PRIORITIES = (
     Origin.CATALOGS,
@@ -62,10 +69,19 @@ class Item(NamedTuple):
 class Lanes:
     """Safe from any thread. `_lock` guards queues and numbers; nothing is acquired under it.
 
-    `on_here` is told of objects that were here already, `on_stop` that what waited was given up, and why.
+    `on_here` is told of objects that are not fetched for who asked: they were here, somebody else has asked for them,
+    or they were given up. `on_stop` is told that what waited was given up, and why. `has_room`: whether the cache keeps
+    what is only guessed without letting go of anything.
     """
 
-    def __init__(self, pool: Executor, session: Session, reads: Reads, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        pool: Executor,
+        session: Session,
+        reads: Reads,
+        ledger: Ledger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pool = pool
         self._session = session
         self._reads = reads
@@ -74,14 +90,21 @@ class Lanes:
         self._small = {origin: deque[Item]() for origin in _PRIORITIES}
         self._large = {origin: deque[Item]() for origin in _PRIORITIES}
         self._small_tasks = self._large_tasks = self._large_bytes = 0
+        self._clock = clock
+        self._errors = 0
+        self._resume_at = 0.0
         self._processor = OneProcessor()
         self.is_far: Callable[[], bool] = lambda: False
+        self.has_room: Callable[[], bool] = lambda: True
         self.on_here: Callable[[Want], object] = lambda _want: None
         self.on_stop: Callable[[str], object] = lambda _reason: None
 
     def fetch(self, wants: Sequence[Want], objects: BringsAhead, origin: Origin) -> None:
-        """Fetch these in this order, behind what was asked for by somebody more important."""
-        items = [Item(want, objects, origin) for want in self._ledger.ask(list(wants), origin)]
+        """Fetch these in this order, behind what was asked for by somebody more important; none soon after errors."""
+        new = self._ledger.ask(list(wants), origin) if self._clock() >= self._resume_at else []
+        items = [Item(want, objects, origin) for want in new]
+        for want in set(wants) - set(new):
+            self.on_here(want)
         far = self.is_far()
         with self._lock:
             for item in items:
@@ -116,9 +139,13 @@ class Lanes:
             for queues in (self._small, self._large):
                 for queue in queues.values():
                     queue.clear()
+        self._drop(given_up)
+        self.on_stop(reason)
+
+    def _drop(self, given_up: list[Item]) -> None:
         for item in given_up:
             self._ledger.drop(item.want.id)
-        self.on_stop(reason)
+            self.on_here(item.want)
 
     def _lane(self, want: Want) -> dict[Origin, deque[Item]]:
         return self._small if want.size is not None and want.size <= _SMALL else self._large
@@ -148,17 +175,31 @@ class Lanes:
                     self._large_bytes -= item.want.size or 0
 
     def _next_batch(self) -> list[Item]:
+        self._drop_without_room()
         batch: list[Item] = []
+        size = 0
         with self._lock:
             for origin in _PRIORITIES:
                 queue = self._small[origin]
-                while queue and len(batch) < _BATCH:
+                while queue and len(batch) < _BATCH and size < _BATCH_BYTES:
                     batch.append(queue.popleft())
+                    size += batch[-1].want.size or 0
             if not batch:
                 self._small_tasks -= 1
         return batch
 
+    def _drop_without_room(self) -> None:
+        """Guesses are not worth what would have to go from the cache for them; it is looked before each batch."""
+        guesses = self._small[Origin.NEIGHBOURS], self._large[Origin.NEIGHBOURS]
+        if any(guesses) and not self.has_room():
+            with self._lock:
+                given_up = [item for queue in guesses for item in queue]
+                for queue in guesses:
+                    queue.clear()
+            self._drop(given_up)
+
     def _next_large(self) -> Item | None:
+        self._drop_without_room()
         with self._lock:
             if not self._large_bytes or self._large_bytes < _LARGE_BYTES:
                 for origin in _PRIORITIES:
@@ -191,6 +232,7 @@ class Lanes:
                 self.on_here(want)
             else:
                 self._ledger.arrived(want.id)
+                self._errors = 0
             self._reads.arrived(self._session, [want])
 
         try:
@@ -201,6 +243,8 @@ class Lanes:
                         return False
                     arrived(want, False)  # noqa: FBT003
         except SwrepoError as error:
+            self._resume_at = self._clock() + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._errors)
+            self._errors = min(self._errors + 1, 10)
             self.stop(str(error))
             self._end(list(mine.values())[:1], error)
             mine = dict(list(mine.items())[1:])

@@ -37,7 +37,7 @@ from swrepo.vfs.tree import ROOT_NODE, Vfs
 log = logging.getLogger(__name__)
 
 _LEFT = 0.1
-"""Part of the cache that the background fill leaves free."""
+"""Part of the cache that the background fill and guesses leave free."""
 
 _NAMES_HOLD = 10.0
 """Seconds after which it is looked again which repositories are configured."""
@@ -128,6 +128,7 @@ class Mounted:
         access, ahead, request = self._access, self.adapter.ahead, self.request
         ahead.is_on = request.prefetch
         ahead.distance = self._distance
+        ahead.has_room(self._has_room)
         if access is None or not request.fill or not isinstance(access.cache, BringsAhead):
             return None
         cache = access.cache

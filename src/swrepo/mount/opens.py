@@ -56,7 +56,7 @@ class Opens:
         self._ahead.is_used(node, content)
         is_listed = is_new and self.seen(FileRead(node, request.pid, content, 0, content.size, is_new))
         if (descriptor is None or self._ahead.expects(node)) and not is_listed:
-            self._ahead.opened(node)
+            self._ahead.opened(node, content.wants()[0] if descriptor is None else None)
         return later
 
     def release(self, request: Request) -> bytes:
