@@ -29,13 +29,20 @@ pytestmark = pytest.mark.mount
 
 
 class Server:
-    """A plain HTTP server over a directory. Counts GETs; `held` lets requests for objects wait; `down` refuses all."""
+    """A plain HTTP server over a directory. Counts GETs; `go` lets requests for objects wait; `down` refuses all.
+
+    `round_trip`: seconds that each answer takes longer, as if the server were far away. `broken`: parts of the paths of
+    objects that are refused.
+    """
 
     def __init__(self, root: Path) -> None:
         self.requests: list[str] = []
         self.go = threading.Event()
         self.go.set()
         self.down = False
+        self.round_trip = 0.0
+        self.broken: tuple[str, ...] = ()
+        self._never = threading.Event()
         outer = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):
@@ -43,7 +50,9 @@ class Server:
 
             def do_GET(self) -> None:
                 outer.requests.append(self.path)
-                if outer.down:
+                if outer.round_trip:
+                    outer._never.wait(outer.round_trip)
+                if outer.down or any(part in self.path for part in outer.broken):
                     self.send_error(503)
                     return
                 if "/data/" in self.path:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from swrepo.catalog.reader import NestedRef
+from swrepo.errors import SwrepoError, Unreachable
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.mount.ahead_account import REWARD, UNIT, Account
 from swrepo.mount.ahead_catalogs import CatalogsAhead
+from swrepo.mount.ahead_lanes import Lanes
 from swrepo.mount.ahead_ledger import Ledger, Origin
-from swrepo.mount.ahead_neighbours import Neighbours
+from swrepo.mount.ahead_neighbours import Neighbours, price
 from swrepo.mount.ahead_places import Directory, File, kind, package_of
 from swrepo.objects.store import Want
 
@@ -194,6 +196,58 @@ def test_what_was_here_is_paid_back() -> None:
     assert program.account.credit >= FIRST
 
 
+def test_what_is_wanted_earns_once_however_many_reads_it_takes() -> None:
+    files = package(b"/lib", 30)
+    program = Program(Tree(files), first=0.0)
+    for _ in range(50):
+        program.policy.wanted(program.tree.want(files[0]))
+    assert program.account.credit == REWARD * price(program.tree.sizes[files[0]])
+
+
+def test_a_file_of_many_objects_is_paid_back_object_by_object() -> None:
+    pieces = tuple(Want(ObjectId.of(b"%d" % number), size=UNIT) for number in range(4))
+
+    class Chunked(Tree):
+        def directory(self, package: bytes, after: bytes | None) -> Directory | None:
+            return Directory((File(b"a.so", (self.want(b"/lib/a.so"),), 10), File(b"b.so", pieces, 4 * UNIT)))
+
+    account = Account(FIRST, 1024.0)
+    policy, tree = Neighbours(account), Chunked([b"/lib/a.so"])
+    assert policy.opened(b"/lib", b"a.so", tree, FAR, was_guessed=False) == list(pieces)
+    assert account.credit == FIRST - price(4 * UNIT)
+    for piece in pieces:
+        policy.wanted(piece)
+    assert account.credit >= FIRST
+
+
+def test_files_with_the_same_bytes_are_fetched_and_paid_once() -> None:
+    class Twins(Tree):
+        def want(self, path: bytes) -> Want:
+            return Want(ObjectId.of(b"the same in all"), size=UNIT)
+
+    account = Account(FIRST, 1024.0)
+    wants = Neighbours(account).opened(b"/lib", b"m00.py", Twins(package(b"/lib", 30), UNIT), FAR, was_guessed=False)
+    assert len(wants) == 1
+    assert account.credit == FIRST - price(UNIT)
+
+
+def test_one_look_around_lists_few_directories_however_many_there_are() -> None:
+    files = package(b"/lib", 5) + [b"/lib/d%03d/m.py" % number for number in range(400)]
+    program = Program(Tree(files, 100))
+    for path in files[:5]:
+        before = program.tree.looks
+        program.open(path)
+        assert program.tree.looks - before <= 2 + 2 * 8
+
+
+def test_names_that_are_all_of_different_kinds_are_forgotten() -> None:
+    policy = Neighbours(Account(FIRST, 1024.0))
+    empty = Tree([])
+    for number in range(10_000):
+        policy.opened(b"/lib", b"a.k%d" % number, empty, FAR, was_guessed=False)
+    assert len(policy._kinds) <= 4096
+
+
 def test_nothing_is_guessed_where_the_catalog_is_not_loaded() -> None:
     class Closed(Tree):
         def directory(self, package: bytes, after: bytes | None) -> Directory | None:
@@ -240,6 +294,135 @@ def test_catalogs_that_are_used_pay_for_those_below_them() -> None:
     left = account.credit
     policy.loaded(b"/c1", (), FAR)
     assert account.credit > left
+
+
+def test_a_chain_of_catalogs_is_followed_and_a_tree_of_them_is_not() -> None:
+    policy = CatalogsAhead(Account(100.0, 100.0))
+    assert len(policy.came(nested(1, 3000), FAR)) == 1
+    assert policy.came(nested(30, 4000), FAR) == []
+
+
+def test_a_catalog_that_was_here_is_paid_back_and_those_of_long_ago_are_forgotten() -> None:
+    account = Account(100.0, 100.0)
+    policy = CatalogsAhead(account)
+    for ref in policy.loaded(b"", nested(3, 20_000), FAR):
+        policy.was_here(ref.id)
+    assert account.credit == 100.0
+    for number in range(500):
+        refs = [NestedRef(b"/c%d/%d" % (number, i), ObjectId.of(b"%d %d" % (number, i)), 1) for i in range(20)]
+        for ref in policy.loaded(b"/c%d" % number, refs, FAR):
+            account.refund(1.0)
+            assert policy.was_fetched_for(ref.path) == ref.id
+    assert policy.was_fetched_for(b"/c0/0") is None
+
+
+# The lanes
+
+
+class Now:
+    """Runs what is submitted when the test says so."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Callable[[], object]] = []
+
+    def submit(self, task: Callable[[], object]) -> None:
+        self.tasks.append(task)
+
+    def run(self) -> None:
+        while self.tasks:
+            self.tasks.pop(0)()
+
+
+class Nobody:
+    """Reads of which none waits for anything."""
+
+    def expect(self, wants: list[Want], _activity: object) -> list[Want]:
+        return wants
+
+    def arrived(self, _session: object, wants: list[Want], error: SwrepoError | None = None) -> None:
+        pass
+
+
+class Far:
+    """Objects at a server far away: what was fetched together, in order. `error`: what is raised in place of it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Want]] = []
+        self.error: SwrepoError | None = None
+        self.is_full = False
+
+    def bring_many(self, wants: list[Want], arrived: Callable[[Want, bool], object], _source: object = None) -> list:
+        if self.error is not None:
+            raise self.error
+        self.batches.append(wants)
+        for want in wants:
+            arrived(want, False)
+        return []
+
+    def bring(self, _want: Want) -> bool:
+        raise AssertionError("all of them suit a batch")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lanes() -> tuple[Lanes, Now, Far, Clock]:
+    pool, clock = Now(), Clock()
+    return Lanes(pool, None, Nobody(), Ledger(), clock), pool, Far(), clock  # type: ignore[arg-type]
+
+
+def wants(first: int, count: int, size: int = 1000) -> list[Want]:
+    return [Want(ObjectId.of(b"%d" % number), size=size) for number in range(first, first + count)]
+
+
+def test_what_a_list_has_goes_before_guesses_that_were_asked_for_earlier() -> None:
+    lane, pool, far, _ = lanes()
+    lane.fetch(wants(0, 20), far, Origin.NEIGHBOURS)
+    lane.fetch(wants(100, 3), far, Origin.PROFILE)
+    lane.fetch(wants(200, 2), far, Origin.CATALOGS)
+    pool.run()
+    assert far.batches[0][:5] == wants(200, 2) + wants(100, 3)
+
+
+def test_a_batch_is_bounded_by_bytes_and_by_number() -> None:
+    lane, pool, far, _ = lanes()
+    lane.fetch(wants(0, 40), far, Origin.NEIGHBOURS)
+    lane.fetch(wants(100, 20, 1 << 20), far, Origin.NEIGHBOURS)
+    pool.run()
+    assert max(map(len, far.batches)) == 16
+    assert max(sum(one.size or 0 for one in batch) for batch in far.batches) <= 5 << 20
+
+
+def test_guesses_give_way_to_a_full_cache_and_lists_do_not() -> None:
+    lane, pool, far, _ = lanes()
+    given_back: list[Want] = []
+    lane.on_here = given_back.append
+    lane.has_room = lambda: False
+    lane.fetch(wants(0, 20), far, Origin.NEIGHBOURS)
+    lane.fetch(wants(100, 3), far, Origin.PROFILE)
+    pool.run()
+    assert far.batches == [wants(100, 3)]
+    assert given_back == wants(0, 20)
+
+
+def test_after_errors_there_is_peace_for_a_while_longer_each_time() -> None:
+    lane, pool, far, clock = lanes()
+    far.error = Unreachable("no way", ())
+    for number, pause in enumerate((1.0, 2.0, 4.0, 8.0)):
+        lane.fetch(wants(10 * number, 5), far, Origin.NEIGHBOURS)
+        pool.run()
+        clock.now += pause - 0.1
+        lane.fetch(wants(10 * number + 5, 5), far, Origin.NEIGHBOURS)
+        assert not pool.tasks
+        clock.now += 0.1
+    far.error = None
+    lane.fetch(wants(0, 5), far, Origin.NEIGHBOURS)
+    pool.run()
+    assert far.batches == [wants(0, 5)], "nothing of what was given up is kept from being fetched later"
 
 
 # The ledger

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from typing import NamedTuple
 
-from swrepo.catalog.reader import CatalogFile
+from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import join
 from swrepo.mount.ahead_places import Directory, File, package_of
-from swrepo.objects.store import BringsAhead
+from swrepo.objects.store import BringsAhead, LocalObjects, Want
 from swrepo.repository.content import wanted_objects
 from swrepo.repository.revision import Revision
 from swrepo.vfs.tree import Vfs
@@ -92,6 +94,18 @@ def opened(vfs: Vfs, number: int) -> Opened | None:
     if not isinstance(objects, BringsAhead):
         return None
     return Opened(volume, OpenedFile(package_of(directory), described.entry.name, Around(volume.revision, objects)))
+
+
+def nested_in(objects: LocalObjects, want: Want, mountpoint: bytes) -> tuple[NestedRef, ...]:
+    """What a catalog mounts that is here, and not loaded; nothing where it is not here."""
+    descriptor = objects.open_if_here(want)
+    if descriptor is None:
+        return ()
+    try:
+        with closing(CatalogFile.open(descriptor, mountpoint)) as catalog:
+            return catalog.nested()
+    finally:
+        os.close(descriptor)
 
 
 def _entries(catalog: CatalogFile, directory: bytes, after: bytes | None) -> list[Dirent]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from swrepo.catalog.reader import CatalogFile
+from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Session
 from swrepo.mount.ahead import FIRST_CREDIT, MOST_CREDIT, Ahead
 from swrepo.mount.ahead_account import Account
-from swrepo.mount.ahead_around import Opened
+from swrepo.mount.ahead_around import Opened, nested_in
 from swrepo.mount.ahead_around import opened as around
 from swrepo.mount.ahead_catalogs import CatalogsAhead
 from swrepo.mount.ahead_chunks import ChunksAhead
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _FAR = 0.010
 """Seconds that a small object takes, from which on neighbours are guessed."""
 
-_FAR_FIRST, _FAR_MOST = 320.0, 1024.0
+FAR_FIRST, _FAR_MOST = 320.0, 1024.0
 """What may be fetched in vain at first over a long link: about 20 MiB, which pack to seven."""
 
 _LOOKED_AT = 256
@@ -62,6 +62,8 @@ class ReadingAhead:
         self._chunks = ChunksAhead()
         self._numbers: dict[ObjectId, int] = {}
         self._news: deque[Want | None] = deque()
+        self._announced: dict[ObjectId, _Announced] = {}
+        self._lanes.on_catalog = self._catalog_came
         self._lanes.on_here = self._news.append
         self._lanes.on_stop = lambda _reason: self._news.append(None)
         self._lanes.is_far = lambda: self._is_far
@@ -134,10 +136,27 @@ class ReadingAhead:
         fetched = catalogs.was_fetched_for(catalog.mountpoint)
         if fetched is not None:
             self.ledger.opened(fetched)
-        wants = catalogs.loaded(catalog.mountpoint, catalog.nested(), self.distance(volume.name))
+        self._fetch_catalogs(volume, catalogs.loaded(catalog.mountpoint, catalog.nested(), self.distance(volume.name)))
+
+    def _fetch_catalogs(self, volume: Volume, refs: Sequence[NestedRef]) -> None:
         objects = volume.revision.objects
-        if wants and isinstance(objects, BringsAhead):
-            self.fetch(wants, objects, Origin.CATALOGS)
+        if refs and isinstance(objects, BringsAhead):
+            self._announced |= {ref.id: _Announced(volume, volume.epoch, ref.path) for ref in refs}
+            self.fetch([Want(ref.id, size=ref.size) for ref in refs], objects, Origin.CATALOGS)
+
+    def _catalog_came(self, want: Want) -> None:
+        """Nobody has asked for this catalog yet: fetch what is below it, if it is one of a chain. From any thread."""
+        announced = self._announced.pop(want.id, None)
+        if announced is None:
+            return
+        volume = announced.volume
+        try:
+            below = nested_in(volume.revision.objects, want, announced.path)
+            with self._vfs.lock:
+                if volume.epoch == announced.epoch:
+                    self._fetch_catalogs(volume, self._of(volume).catalogs.came(below, self.distance(volume.name)))
+        except SwrepoError as error:
+            log.info("nothing is fetched ahead below %r: %s", announced.path, error)
 
     def _of(self, volume: Volume) -> _Shown:
         """The policies for the revision that a repository shows; those of an earlier one are forgotten."""
@@ -154,7 +173,7 @@ class ReadingAhead:
             return False
         if not self._is_far:
             self._is_far = True
-            self._account.widen(_FAR_FIRST, _FAR_MOST)
+            self._account.widen(FAR_FIRST, _FAR_MOST)
         return True
 
     def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: bool = False) -> None:
@@ -217,6 +236,14 @@ class ReadingAhead:
         objects = content.objects
         if wants and isinstance(objects, BringsAhead):
             self.fetch(wants, objects, Origin.CHUNKS)
+
+
+class _Announced(NamedTuple):
+    """A catalog that is fetched ahead: where it will be mounted, in which revision that a volume shows."""
+
+    volume: Volume
+    epoch: int
+    path: bytes
 
 
 class _Shown(NamedTuple):

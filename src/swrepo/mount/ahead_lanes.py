@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from swrepo.errors import SwrepoError
+from swrepo.format.object_id import Kind
 from swrepo.fuse.session import Session
 from swrepo.mount.ahead_ledger import Ledger, Origin
 from swrepo.mount.one_processor import OneProcessor
@@ -71,7 +72,7 @@ class Lanes:
 
     `on_here` is told of objects that are not fetched for who asked: they were here, somebody else has asked for them,
     or they were given up. `on_stop` is told that what waited was given up, and why. `has_room`: whether the cache keeps
-    what is only guessed without letting go of anything.
+    what is only guessed without letting go of anything. `on_catalog` is told of catalogs that are here now.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Lanes:
         self._processor = OneProcessor()
         self.is_far: Callable[[], bool] = lambda: False
         self.has_room: Callable[[], bool] = lambda: True
+        self.on_catalog: Callable[[Want], object] = lambda _want: None
         self.on_here: Callable[[Want], object] = lambda _want: None
         self.on_stop: Callable[[str], object] = lambda _reason: None
 
@@ -234,6 +236,8 @@ class Lanes:
                 self._ledger.arrived(want.id)
                 self._errors = 0
             self._reads.arrived(self._session, [want])
+            if want.id.kind is Kind.CATALOG:
+                self.on_catalog(want)
 
         try:
             with Working(activity):
