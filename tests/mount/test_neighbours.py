@@ -13,7 +13,7 @@ import pytest
 from swrepo.mount.ahead import FIRST_CREDIT
 from swrepo.mount.ahead_account import REWARD
 from swrepo.mount.ahead_fetch import FAR_FIRST
-from swrepo.mount.ahead_neighbours import price
+from swrepo.mount.ahead_neighbours import FIRST_OF_A_KIND, price
 from tests.mount.mounted import Mount, mounted, wait_until
 from tests.mount.test_profiles import over_network, rounds
 from tests.mount.test_reading import Server, server  # noqa: F401 - a fixture
@@ -103,10 +103,10 @@ def test_random_reads_waste_what_the_account_held_and_three_tenths_of_what_was_r
         for path in chosen:
             assert read(mount, path) == body(path)
         cost = price(LARGE_SIZE)
-        wait_until(lambda: fetched(mount) >= 0.9 * FAR_FIRST / cost)
+        wait_until(lambda: fetched(mount) >= 0.7 * FIRST_OF_A_KIND / cost)
         found = ahead(mount)
         assert found["ahead neighbours wasted"] * cost <= FIRST_CREDIT + FAR_FIRST + REWARD * len(chosen) * cost
-        assert found["ahead neighbours fetched"] < len(LARGE) - len(chosen), "the account was empty before the end"
+        assert found["ahead neighbours fetched"] < len(LARGE) - len(chosen), "nothing shows that the guesses are right"
 
 
 def test_a_mount_that_is_told_to_fetches_nothing_ahead(served: Served, far: Server, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_who_wants_something_does_not_wait_behind_guesses(served: Served, far: S
         far.requests.clear()
         far.go.clear()
         waiting = [programs.submit(read, mount, LARGE[18 * place]) for place in range(16)]
-        wait_until(lambda: len(objects_of(far)) >= 16 + 32)
+        wait_until(lambda: len(objects_of(far)) >= 16 + 16)
         waiting.append(programs.submit(read, mount, MODULES[0]))
         wait_until(lambda: any(wanted in path for path in far.requests))
         guesses = len(objects_of(far)) - len(waiting)

@@ -7,6 +7,8 @@ much, whatever programs do.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 UNIT = 64 << 10
 REWARD = 0.3
 
@@ -41,3 +43,37 @@ class Account:
         """From now on it may hold more, and holds that much more now."""
         self._most = most
         self.refund(first)
+
+
+class Trust:
+    """How much of an account each sort of guesses may take: `first`, and `times` what proved to be right.
+
+    Of a sort that is right less than once in `times`, it ends before the account does. For one thread at a time;
+    the last `most` sorts are remembered.
+    """
+
+    def __init__(self, first: float, times: float, most: int = 4096) -> None:
+        self._first = first
+        self._times = times
+        self._most = most
+        self._left: OrderedDict[bytes, float] = OrderedDict()
+
+    def can_pay(self, sort: bytes, price: float) -> bool:
+        return price <= self._left.get(sort, self._first)
+
+    def pay(self, sort: bytes, price: float) -> None:
+        self._add(sort, -price)
+
+    def refund(self, sort: bytes, price: float) -> None:
+        """It was not fetched after all."""
+        self._add(sort, price)
+
+    def earn(self, sort: bytes, paid: float) -> None:
+        """What had been paid for was wanted."""
+        self._add(sort, self._times * paid)
+
+    def _add(self, sort: bytes, price: float) -> None:
+        self._left[sort] = self._left.get(sort, self._first) + price
+        self._left.move_to_end(sort)
+        if len(self._left) > self._most:
+            self._left.popitem(last=False)

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 _FAR = 0.010
 """Seconds that a small object takes, from which on neighbours are guessed."""
 
-FAR_FIRST, _FAR_MOST = 320.0, 1024.0
-"""What may be fetched in vain at first over a long link: about 20 MiB, which pack to seven."""
+FAR_FIRST, _FAR_MOST = 160.0, 1024.0
+"""What may be fetched in vain at first over a long link: about 10 MiB, which pack to four."""
 
 _LOOKED_AT = 256
 """Files that were opened last, whose neighbours are not looked for again when the kernel reads on."""

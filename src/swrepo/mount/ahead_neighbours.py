@@ -8,11 +8,13 @@ of a larger collection a few, and two more for each that is wanted indeed. The a
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import parent
-from swrepo.mount.ahead_account import UNIT, Account
+from swrepo.format.paths import join, parent
+from swrepo.mount.ahead_account import UNIT, Account, Trust
+from swrepo.mount.ahead_beginnings import Beginning, Beginnings
 from swrepo.mount.ahead_places import File, Front, Place, Surroundings, kind
 from swrepo.mount.ahead_recent import Recent
 from swrepo.objects.store import Want
@@ -27,15 +29,21 @@ _AT_MOST, _FOR_ONE = 16, 16
 """Files of a larger collection that are fetched with each one that somebody opens: that many, or one for so much that
 the account holds."""
 
+FIRST_OF_A_KIND, _FOR_RIGHT = 64.0, 6.0
+"""Files of one kind, 4 MiB of them, are guessed before any proved to be right; then for each that did so many times its
+size. So guessing ends where fewer than one in six is right."""
+
+_UNPROVEN = 64
+"""Files of a collection that are fetched before one in `_ONE_IN` proved to be right."""
+
+_ONE_IN = 8
+
 _OF_A_DIRECTORY = 256 << 10
 """Plain bytes of one directory that nobody has touched yet; four times that where the directory above is dense."""
 
-_PROBED = 48
-"""Directories of a place of which the file is fetched with which programs begin."""
-
 _SMALL = 64 << 10
 _REMEMBERED = 4096
-"""Places, and names of files, that are remembered; 16 times that of the objects that were paid for."""
+"""Places that are remembered; 16 times that of the objects that were paid for."""
 
 _UNLIMITED = 1 << 62
 _BYTES_PER_SECOND = 40e6
@@ -47,21 +55,34 @@ def price(size: int) -> float:
     return 0.25 + size / UNIT
 
 
+class _Paid(NamedTuple):
+    """What an object cost that nobody wanted yet, and the kind of its file."""
+
+    price: float
+    kind: bytes
+
+
+_NOTHING = _Paid(0.0, b"")
+
+
 class Neighbours:
     """For one thread at a time. `patience`: seconds that fetching a small object takes at the moment."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._places: OrderedDict[bytes, Place] = OrderedDict()
-        self._paid: OrderedDict[ObjectId, float] = OrderedDict()
+        self._trust = Trust(FIRST_OF_A_KIND, _FOR_RIGHT)
+        self._paid: OrderedDict[ObjectId, _Paid] = OrderedDict()
         self._kinds: Counter[bytes] = Counter()
-        self._names: Recent[bytes] = Recent(_REMEMBERED)
+        self._beginnings = Beginnings()
         self._wanted: Recent[ObjectId] = Recent(_REMEMBERED)
 
     def wanted(self, want: Want) -> None:
         """Somebody wanted an object that was chosen here, or had to be waited for. Of some it is told several times."""
         if self._wanted.add(want.id):
-            self._account.earn(self._paid.pop(want.id, 0.0), price(want.size or 0))
+            paid = self._paid.pop(want.id, _NOTHING)
+            self._account.earn(paid.price, price(want.size or 0))
+            self._trust.earn(paid.kind, paid.price)
 
     def opened(
         self, package: bytes, name: bytes, around: Surroundings, patience: float, *, was_guessed: bool
@@ -80,19 +101,22 @@ class Neighbours:
         chosen = self._of_front(front, largest, name)
         chosen += self._beside(package, of_kind, around, largest)
         if is_first:
-            chosen += self._of_that_name(place, name, around, largest)
+            chosen += self._begins(package, self._beginnings.usual(), around, largest)
+            chosen += self._of_sisters(place, name, around, largest)
         above = self._place(parent(package), None, around) if is_first and package else None
         if above is not None:
             above.touch(package)
-            chosen += self._of_that_name(above, name, around, largest)
+            chosen += self._of_sisters(above, name, around, largest)
             chosen += self._of_directories(above, around, largest)
-        self._names.add(name)
+        self._beginnings.note(package, name)
         chosen += self._of_directories(place, around, largest)
         return chosen
 
     def was_here(self, object_id: ObjectId) -> None:
         """What was chosen was here already, or could not be had: that cost nothing."""
-        self._account.refund(self._paid.pop(object_id, 0.0))
+        paid = self._paid.pop(object_id, _NOTHING)
+        self._account.refund(paid.price)
+        self._trust.refund(paid.kind, paid.price)
 
     def stop(self) -> None:
         """Forget all: there is another revision, or fetching fails."""
@@ -121,7 +145,8 @@ class Neighbours:
         front.turn_to(opened)
         if len(front.files) <= _FEW and front.size <= 2 * largest:
             return self._take(front, len(front.files), largest)
-        front.allowed += int(min(_AT_MOST, self._account.credit / _FOR_ONE))
+        if front.guessed < _UNPROVEN or front.right * _ONE_IN >= front.guessed:
+            front.allowed += int(min(_AT_MOST, self._account.credit / _FOR_ONE))
         return self._take(front, front.allowed + 2 * front.right - front.guessed, largest, _AT_ONCE)
 
     def _of_directories(self, place: Place, around: Surroundings, largest: int) -> list[Want]:
@@ -136,12 +161,20 @@ class Neighbours:
                     chosen += self._take(front, len(front.files), largest)
         return chosen
 
-    def _of_that_name(self, place: Place, name: bytes, around: Surroundings, largest: int) -> list[Want]:
-        """The file with which programs begin to use a directory, of all directories of a place."""
-        if place.is_probed or name not in self._names:
+    def _of_sisters(self, place: Place, name: bytes, around: Surroundings, largest: int) -> list[Want]:
+        """The files with which programs begin to use a directory, of the next directories of a place."""
+        usual = self._beginnings.usual()
+        if Beginning(b"", name) not in usual:
             return []
-        place.is_probed = True
-        found = [around.file(path, name) for path in place.untouched[:_PROBED]]
+        chosen: list[Want] = []
+        for path in place.next_sisters():
+            chosen += self._begins(path, usual, around, largest)
+        return chosen
+
+    def _begins(
+        self, package: bytes, beginnings: Iterable[Beginning], around: Surroundings, largest: int
+    ) -> list[Want]:
+        found = [around.file(join(package, one.below) if one.below else package, one.name) for one in beginnings]
         front = Front([file for file in found if file is not None and file.size <= _SMALL])
         return self._take(front, len(front.files), largest)
 
@@ -163,14 +196,17 @@ class Neighbours:
 
         def pay(file: File) -> bool:
             nonlocal room
-            cost = price(file.size)
+            cost, of_kind = price(file.size), kind(file.name)
             if file.size > min(largest, room) or not self._account.can_pay(cost):
+                return False
+            if not self._trust.can_pay(of_kind, cost):
                 return False
             room -= file.size
             for want in file.wants:
-                if want.id not in self._paid:  # else another file has the same bytes, and they are on their way
-                    self._paid[want.id] = cost / len(file.wants)
-                    self._account.pay(cost / len(file.wants))
+                if want.id not in self._paid and want.id not in self._wanted:  # else it is here, or on its way
+                    paid = self._paid[want.id] = _Paid(cost / len(file.wants), of_kind)
+                    self._account.pay(paid.price)
+                    self._trust.pay(of_kind, paid.price)
                     chosen.append(want)
             return True
 

@@ -19,6 +19,10 @@ _UNPROVEN, _FOR_EACH = 4, 3
 _LOOKS = 8
 """Directories that are looked into at a time: whoever waits for the thread that looks waits 40 ms at most."""
 
+_SISTERS = 24
+_PROBED, _FOR_EACH_BEGUN = 48, 8
+"""Directories of a place of which the files are fetched with which programs begin, and more for each that was used."""
+
 _DENSE = 0.5
 """Part of the files fetched ahead in a directory that must have been used for those below it to be fetched, too."""
 
@@ -106,7 +110,7 @@ class Front:
 class Place:
     """A package that was looked at. `opened`: files in it that somebody opened, guessed or not."""
 
-    __slots__ = ("fronts", "guessed", "is_probed", "opened", "right", "untouched")
+    __slots__ = ("begun", "fronts", "guessed", "opened", "probed", "right", "sisters", "untouched")
 
     def __init__(self, listed: Directory) -> None:
         self.fronts: dict[bytes, Front] = {}
@@ -115,7 +119,9 @@ class Place:
         self.untouched = [path for path in listed.directories if path.rpartition(b"/")[2] not in _SELDOM]
         self.guessed: set[bytes] = set()
         self.right = 0
-        self.is_probed = False
+        self.sisters = list(self.untouched)
+        self.probed: set[bytes] = set()
+        self.begun = 0
         self.opened = 0
 
     def front(self, of_kind: bytes) -> Front:
@@ -128,6 +134,10 @@ class Place:
 
     def touch(self, directory: bytes) -> None:
         """Somebody opened a file in one of the directories."""
+        if directory in self.probed:
+            self.begun += 1
+        elif directory in self.sisters:
+            self.sisters.remove(directory)
         if directory in self.guessed:
             self.right += 1
         elif directory in self.untouched:
@@ -141,6 +151,13 @@ class Place:
         count = min(_LOOKS, max(0, count))
         taken, self.untouched = self.untouched[:count], self.untouched[count:]
         self.guessed.update(taken)
+        return taken
+
+    def next_sisters(self) -> list[bytes]:
+        """Those of which the files are to be fetched now with which programs begin."""
+        count = min(_SISTERS, max(0, _PROBED + _FOR_EACH_BEGUN * self.begun - len(self.probed)))
+        taken, self.sisters = self.sisters[:count], self.sisters[count:]
+        self.probed.update(taken)
         return taken
 
     @property
