@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 
 from swrepo.errors import FormatError, SwrepoError
 from swrepo.fuse import wire
+from swrepo.fuse.arrivals import Arrivals
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.request import (
     LATER,
@@ -116,13 +117,17 @@ class Session:
         device, handlers, counts = self.device, self._handlers, self.counts
         buffers, received = [self._inflight.buffer], self._inflight.received
         unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
+        arrivals = Arrivals(device, lambda: not self._pending, len(os.sched_getaffinity(0)))
         while True:
             try:
                 length = os.readv(device, buffers)
+            except BlockingIOError:
+                arrivals.wait()
+                continue
             except OSError as error:
                 if error.errno in (errno.ENODEV, errno.ECONNABORTED):
                     return
-                if error.errno in (errno.ENOENT, errno.EAGAIN):  # the caller was killed before we read its request
+                if error.errno == errno.ENOENT:  # the caller was killed before we read its request
                     continue
                 raise
             _, opcode, unique, node, uid, gid, pid, _, _ = unpack(buffers[0])

@@ -1,0 +1,53 @@
+"""How the loop waits for the next request: awake for a moment while they come one after another, then asleep.
+
+To wake a process that sleeps costs more than to answer most requests, above all in a virtual machine, whose processor
+is given away meanwhile. A program that starts asks for the next thing within microseconds of an answer, so the loop
+stays awake for `AWAKE` seconds if the last request came that soon; for a program that does not, nothing is spent.
+
+Measured on two processors, from a full cache, each with the other side in the same run: stat of a new name 27 -> 21 us,
+open and read of a small file 110 -> 80 us for the same processor time; Python importing numpy and pandas 0.57 -> 0.50 s
+(0.29 s from the local disk) for 0.30 in place of 0.20 s of processor time.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+AWAKE = 0.0002
+"""Seconds. With 0.0005 the import takes 0.48 s and 0.35 s of processor time, with 0.0001 0.54 s and 0.27 s."""
+
+
+class Arrivals:
+    """Waits until `device` can be read. `may_stay_awake`: whether no other thread of this process has work to do.
+
+    The device is made non-blocking. With one processor it never stays awake: the caller needs it.
+    """
+
+    def __init__(
+        self,
+        device: int,
+        may_stay_awake: Callable[[], bool],
+        processors: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        os.set_blocking(device, False)
+        self._poll = select.poll()
+        self._poll.register(device, select.POLLIN)
+        self._may_stay_awake = may_stay_awake
+        self._clock = clock
+        self._several = processors > 1
+        self._quick = False
+
+    def wait(self) -> None:
+        """Return when there is a request, or nothing to wait for any more."""
+        poll, clock = self._poll.poll, self._clock
+        start = clock()
+        if self._quick and self._may_stay_awake():
+            while clock() - start < AWAKE:
+                if poll(0):
+                    return
+        poll()
+        self._quick = clock() - start < AWAKE and self._several
