@@ -24,7 +24,8 @@ MARKER = ".cvmfscatalog"
 class Program:
     """One program. `command`: the words that run it from a mountpoint; `environment`: in which it runs.
 
-    `is_guesswork`: nothing tells which files it reads next, so that guessing is to do no harm, and no more.
+    `is_guesswork`: nothing tells which files it reads next, so that guessing is to do no harm, and no more;
+    `has_profile`: it is published with one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Program:
     command: Callable[[Path], list[str]]
     environment: Callable[[Path], dict[str, str]] = lambda _point: {}
     is_guesswork: bool = False
+    has_profile: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def publish(program: Program, place: Path, scale: float) -> Published | None:
         if not program.make(places.worktree, scale):
             return None
         Publisher(layout).publish(places.fqrn)
-        _add_profile(published, place)
+        if program.has_profile:
+            _add_profile(published, place)
         done.touch()
     return published
 
@@ -287,6 +290,7 @@ PROGRAMS = {
             _make_directory,
             _read_listed,
             is_guesswork=True,
+            has_profile=False,
         ),
     )
 }

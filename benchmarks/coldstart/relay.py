@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,14 +27,16 @@ _BLOCK = 16 << 10
 """Bytes that travel at once: on a shared link a small answer waits for few of another's."""
 
 _QUEUED = 64
+_REQUEST = re.compile(rb"GET (\S+) HTTP")
 
 
 class Carried(NamedTuple):
-    """What went over a link."""
+    """What went over a link; `repeated` are requests for an object that had been asked for before."""
 
     connections: int
     requests: int
     received: int
+    repeated: int = 0
 
 
 class Direction:
@@ -61,11 +64,12 @@ class Relay:
         self._up = Direction(rtt / 2, mbit * 1e6 / 8)
         self._down = Direction(rtt / 2, mbit * 1e6 / 8)
         self._connections = 0
-        self._requests = 0
+        self._requests = self._repeated = 0
+        self._objects: set[bytes] = set()
 
     @property
     def carried(self) -> Carried:
-        return Carried(self._connections, self._requests, self._down.carried)
+        return Carried(self._connections, self._requests, self._down.carried, self._repeated)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
@@ -82,6 +86,13 @@ class Relay:
         for end in (writer, server):
             end.close()
 
+    def _note(self, block: bytes) -> None:
+        self._requests += block.count(b"GET ")
+        for path in _REQUEST.findall(block):
+            self._repeated += path in self._objects
+            if b"/data/" in path:
+                self._objects.add(path)
+
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: Direction) -> None:
         clock = asyncio.get_running_loop().time
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_QUEUED)
@@ -90,7 +101,7 @@ class Relay:
             while not delivering.done():
                 block = await source.read(_BLOCK)
                 if way is self._up:
-                    self._requests += block.count(b"GET ")
+                    self._note(block)
                 await queue.put((way.arrival(clock(), len(block)), block))
                 if not block:
                     break

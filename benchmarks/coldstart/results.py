@@ -56,10 +56,11 @@ class Row:
 
 @dataclass(slots=True)
 class Results:
-    """All of it. `needs`: by program."""
+    """All of it. `needs`: by program; `repeated`: objects that a crowd made leave the server more than once."""
 
     needs: dict[str, Needs] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    repeated: int | None = None
 
     def add(self, row: Row) -> None:
         """In place of what was measured before for the same."""
@@ -81,7 +82,7 @@ class Results:
             asdict(row) | {"limit": round(self.to_limit(row), 3), "waste": round(self.waste(row), 4)}
             for row in sorted(self.rows, key=lambda row: (row.program, row.mbit, row.rtt, row.client))
         ]
-        content = {"needs": [asdict(one) for one in self.needs.values()], "rows": rows}
+        content = {"needs": [asdict(one) for one in self.needs.values()], "rows": rows, "repeated": self.repeated}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
@@ -92,4 +93,4 @@ class Results:
         content = json.loads(path.read_text("utf-8"))
         known = Row.__dataclass_fields__
         rows = [Row(**{name: value for name, value in row.items() if name in known}) for row in content["rows"]]
-        return cls({one["program"]: Needs(**one) for one in content["needs"]}, rows)
+        return cls({one["program"]: Needs(**one) for one in content["needs"]}, rows, content.get("repeated"))

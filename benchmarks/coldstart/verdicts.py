@@ -45,6 +45,8 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         if name in results.needs:
             yield from _far(results, name, is_guesswork=program.is_guesswork)
             yield from _near(results, name)
+    if results.repeated is not None:
+        yield Verdict("node", "20 clients, one proxy: objects that left the server twice", results.repeated, 0, "")
 
 
 def _far(results: Results, name: str, *, is_guesswork: bool) -> Iterator[Verdict]:

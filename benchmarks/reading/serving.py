@@ -22,7 +22,7 @@ server {{ listen 127.0.0.1:{port}; location /cvmfs/ {{ root {srv}; }} }} }}
 def served(directory: Path, place: Path) -> Iterator[tuple[str, str]]:
     """Serve `directory`, the `cvmfs` of a server; the URL above the repositories, and the server's name."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    port = _free_port()
+    port = free_port()
     if program is not None:
         place.mkdir(parents=True, exist_ok=True)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -36,20 +36,22 @@ def served(directory: Path, place: Path) -> Iterator[tuple[str, str]]:
         command = [str(Path(sys.executable).with_name("swrepo")), "serve", str(directory), "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield f"http://127.0.0.1:{port}/cvmfs", "nginx" if program is not None else "swrepo serve"
     finally:
         process.terminate()
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until a program that was started takes connections."""
     end = time.monotonic() + 10
     while process.poll() is None and time.monotonic() < end:
         try:
