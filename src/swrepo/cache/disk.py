@@ -23,7 +23,7 @@ from swrepo.cache.notes import Notes
 from swrepo.cache.passing import Detour, Passing
 from swrepo.cache.quota import Quota
 from swrepo.cache.writing import Content, install, sync
-from swrepo.errors import CacheFull, SwrepoError
+from swrepo.errors import CacheFull, PermissionRefused, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Claim, Combine
 from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many
@@ -32,7 +32,7 @@ _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
 
 _PATIENCE = 3
-"""Times that an object may vanish between its arrival and its being opened."""
+"""Times that an object may vanish between its arrival and its being opened, and the directory while one arrives."""
 
 _FILES = (Kind.FILE, Kind.PARTIAL)
 
@@ -69,7 +69,10 @@ class DiskCache(Notes):
         self.is_volatile = False
         self.root = root
         self._one_at_a_time = threading.Lock() if writers == 1 else threading.Semaphore(writers)
-        self._directory = self._enter()
+        try:
+            self._directory = self._enter()
+        except _Refused as refused:
+            raise refused.reason from refused
         if quota is not None:
             quota.look()
         self._boots = Boots(root, boot_id() if boot is None else boot)
@@ -83,9 +86,7 @@ class DiskCache(Notes):
                 return descriptor
             passing = self._combine.run(want.id.cache_path, lambda: self._fill(want))
             descriptor = self._find(want) if passing is None else passing.open()
-        if descriptor is None:
-            raise SwrepoError(f"object {want.id} vanishes at once from the cache {self.root}: who cleans it?")
-        return descriptor
+        return self._fetch_past(want)[1].open() if descriptor is None else descriptor
 
     def open_if_here(self, want: Want) -> int | None:
         """See LocalObjects."""
@@ -121,7 +122,7 @@ class DiskCache(Notes):
         def keep(want: Want, plain: bytes) -> None:
             try:
                 self._keep(want, plain)
-            except SwrepoError:  # it is left, and `bring` knows what to do about it
+            except _Refused:  # it is left, and `bring` knows what to do about it
                 return
             self._boots.fetched(want.id.cache_path)
             self._counting.fetched(len(plain), kept=True)
@@ -171,8 +172,8 @@ class DiskCache(Notes):
 
         try:
             self._install(write, ".", name)
-        except CacheFull as error:
-            self._detour.begin(error)
+        except _Refused as refused:
+            self._detour.begin(refused.reason)
 
     @property
     def counters(self) -> CacheCounters:
@@ -226,13 +227,15 @@ class DiskCache(Notes):
             return self._fetch_past(want)
         try:
             size = self._fetch_here(want)
-        except CacheFull as full:
+        except _Refused as refused:
             try:
-                if self.quota is None or not self.quota.clean(at_once=True):
+                is_full = isinstance(refused.reason, CacheFull)
+                if not is_full or self.quota is None or not self.quota.clean(at_once=True):
                     raise
                 size = self._fetch_here(want)
-            except CacheFull:
-                self._detour.begin(full)
+            except _Refused:
+                if not isinstance(refused.__cause__, FileNotFoundError):  # else the next object may be luckier
+                    self._detour.begin(refused.reason)
                 return self._fetch_past(want)
         self._detour.end()
         self._boots.fetched(want.id.cache_path)
@@ -245,6 +248,8 @@ class DiskCache(Notes):
         try:
             passing = Passing(want.size)
             return checked_size(want, passing.fill(lambda file: self._source.fetch(want, file))), passing
+        except SwrepoError:  # of the source; some of them are an OSError too
+            raise
         except OSError as error:
             raise refusal(self.root, error) from error
 
@@ -295,39 +300,57 @@ class DiskCache(Notes):
         return self.is_volatile and want.id.kind in _FILES
 
     def _install(self, content: Content, directory: str, name: str, *, first: bool = False) -> None:
-        """Make a file and give it its name; start over, once, where the cache was removed meanwhile."""
-
-        def install_in(place: CacheDirectory) -> None:
-            self._boots.begin()
-            install(place, content, directory, name, self._boots.boot, goes_first=first)
-
+        """Make a file and give it its name; start over where the cache was removed meanwhile. _Refused."""
         place = self._directory
-        try:
+        for is_last in (*[False] * _PATIENCE, True):
             try:
-                install_in(place)
-            except FileNotFoundError:
-                install_in(self._enter_again(place))
-        except OSError as error:
-            raise refusal(self.root, error) from error
+                self._boots.begin()
+                install(place, content, directory, name, self._boots.boot, goes_first=first)
+            except SwrepoError:  # of who writes the content; some of them are an OSError too
+                raise
+            except OSError as error:
+                if is_last or not isinstance(error, FileNotFoundError):
+                    raise _Refused(refusal(self.root, error)) from error
+                place = self._enter_again(place)
+            else:
+                return
 
     def _follow(self) -> None:
         """Use the directory that has the cache's name now, where the one in use was removed."""
-        if self._directory.was_removed():
-            self._enter_again(self._directory)
+        try:
+            if self._directory.was_removed():
+                self._enter_again(self._directory)
+        except _Refused as refused:
+            self._detour.begin(refused.reason)
 
     def _enter(self) -> CacheDirectory:
-        try:
-            return self._enter_directory(self.root)
-        except OSError as error:
-            raise refusal(self.root, error) from error
+        for is_last in (*[False] * _PATIENCE, True):
+            try:
+                return self._enter_directory(self.root)
+            except PermissionRefused as error:
+                raise _Refused(error) from error
+            except OSError as error:
+                # It may be removed while it is being made; a file in its place stays one.
+                if is_last or not isinstance(error, (FileNotFoundError, FileExistsError)):
+                    raise _Refused(refusal(self.root, error)) from error
+        raise AssertionError  # the last time there was one or the other
 
     def _enter_again(self, left: CacheDirectory) -> CacheDirectory:
         with self._lock:
             if self._directory is left:
+                entered = self._enter()
                 self._left.append(left)  # other threads may be using its descriptors
-                self._directory = self._enter()
+                self._directory = entered
                 self._boots.begin_again()
             return self._directory
+
+
+class _Refused(Exception):
+    """The disk takes no object. Never leaves this module: `reason` is what others are told."""
+
+    def __init__(self, reason: SwrepoError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def _place(want: Want) -> tuple[str, str]:

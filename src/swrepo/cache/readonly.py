@@ -108,11 +108,11 @@ class ReadOnlyCache(Notes):
         try:
             passing = Passing(want.size)
             size = checked_size(want, passing.fill(lambda file: self._source.fetch(want, file)))
+        except SwrepoError:  # of the source; some of them are an OSError too
+            self._counting.failed()
+            raise
         except OSError as error:
             self._counting.failed()
             raise refusal(self.root, error) from error
-        except SwrepoError:
-            self._counting.failed()
-            raise
         self._counting.fetched(size, kept=False)
         return passing
