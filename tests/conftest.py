@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from swrepo.system import mounts
 
 # The same examples in every run, however slow the machine is at the moment.
 settings.register_profile("swrepo", deadline=None, derandomize=True)
@@ -26,8 +31,25 @@ def pytest_configure(config: pytest.Config) -> None:
         base = tempfile.mkdtemp(prefix="swrepo-tests-")
         config.option.basetemp = base
         config.add_cleanup(lambda: shutil.rmtree(base, ignore_errors=True))
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        with suppress(OSError):
+            _enter_own_mount_namespace()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs that tests start would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _enter_own_mount_namespace() -> None:
+    """Root's tests mount where nobody else on the machine sees it: whoever makes a namespace meanwhile (a container, a test
+    run of somebody else) would copy our mounts into it, which keeps them alive when they are unmounted here.
+
+    In turn we keep nothing of others alive. An ordinary user's mounts are made by fusermount3, which needs the machine's.
+    """
+    mounts.unshare(mounts.NEW_MOUNTS)
+    mounts.mount("none", "/", None, mounts.REC | mounts.SLAVE)
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        if " - fuse.swrepo " in line:
+            with suppress(OSError):
+                mounts.detach(line.split(" ")[4].encode().decode("unicode_escape"))
 
 
 class _Collector(logging.Handler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from swrepo.errors import SwrepoError
 from swrepo.fuse import mount as mounting
+from swrepo.fuse.copies import holders, in_words
 from swrepo.mount.control import ask
 from tests.golden import CLOCK
 
@@ -85,16 +85,16 @@ class Mount:
         return mounting.mounted_at(os.path.realpath(self.point)) is not None
 
     def stop(self) -> None:
-        if self.is_mounted:
-            with suppress(SwrepoError):
-                pid = int(self.ask("pid")) if self._socket() is not None else 0
-                mounting.umount(str(self.point), lazy=True)
-                if not within(5, lambda: not _runs(pid)):
-                    # Somebody on this machine made a mount namespace meanwhile, a container for one: it has a copy of
-                    # the mount, which is served for as long as that is there.
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGTERM)
-                wait_until(lambda: not _runs(pid))
+        """Unmount, and see that nobody is left who serves it: that is how every mount has to end."""
+        device = mounting.device_of(os.path.realpath(self.point))
+        if device is None:
+            return
+        with suppress(SwrepoError):
+            pid = int(self.ask("pid")) if self._socket() is not None else 0
+            mounting.umount(str(self.point), lazy=True)
+            if not within(20, lambda: not _runs(pid)):
+                whose = in_words(holders(device)) or "nobody that can be seen from here"
+                pytest.fail(f"process {pid} serves the mount on after it was unmounted; {whose} has a copy of it")
 
     def _socket(self) -> Path | None:
         return next(iter((self.directory / "control").glob("cvmfs_io.*")), None)

@@ -6,14 +6,16 @@ import errno
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from swrepo.cli.main import main
 from swrepo.fuse import mount as mounting
 from swrepo.mount.start import umount
 from tests.golden import golden
-from tests.mount.mounted import Mount, at, mounted, repository, require_fuse, wait_until
+from tests.mount.mounted import Mount, at, mounted, repository, require_fuse, require_namespaces, wait_until
 
 pytestmark = pytest.mark.mount
 
@@ -51,6 +53,53 @@ def test_umount_ends_all_processes(prepared: Mount) -> None:
     wait_until(lambda: gone(pid))
     assert not prepared.is_mounted
     assert list((prepared.directory / "control").iterdir()) == [], "the control socket is removed"
+
+
+@pytest.fixture
+def container(prepared: Mount) -> Iterator[subprocess.Popen[bytes]]:
+    """A mount that is there, and a program in a mount namespace of its own, which began with a copy of it."""
+    require_namespaces()
+    prepared.start()
+    script = 'echo copied; while read name; do sha256sum < "$0/$name"; done'
+    command = ["unshare", "-m" if os.geteuid() == 0 else "-Urm", "sh", "-c", script, str(prepared.point)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as found:
+        assert found.stdout.readline() == b"copied\n"
+        yield found
+
+
+def test_a_copy_in_another_namespace_is_served_until_it_is_gone(
+    prepared: Mount, container: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pid = int(prepared.ask("pid"))
+    shown = next(row for row in golden("basic").rows if row.type == "f" and row.size > 100_000)
+
+    assert main(["umount", str(prepared.point)]) == 0
+
+    assert f"process {container.pid} (sh)" in capsys.readouterr().err, "it says who has a copy"
+    wait_until(lambda: "served on until they end" in prepared.log.read_text())
+    assert f"process {container.pid} (sh)" in prepared.log.read_text()
+    container.stdin.write(shown.path[1:] + b"\n")
+    assert container.stdout.readline().split()[0].decode() == shown.sha256
+
+    wait_until(lambda: not list((prepared.directory / "control").iterdir()))
+    assert prepared.start().returncode == 0
+    assert int(prepared.ask("pid")) != pid, "the names are the next mount's"
+    container.stdin.write(shown.path[1:] + b"\n")
+    assert container.stdout.readline().split()[0].decode() == shown.sha256
+
+    container.stdin.close()
+    container.wait(20)
+    wait_until(lambda: gone(pid))
+    assert prepared.ask("mountpoint") == str(prepared.point), "and stay its"
+
+
+def test_a_signal_ends_what_is_served_for_copies(prepared: Mount, container: subprocess.Popen[bytes]) -> None:
+    pid = int(prepared.ask("pid"))
+    umount(str(prepared.point))
+
+    os.kill(pid, signal.SIGTERM)
+
+    wait_until(lambda: gone(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -156,6 +156,12 @@ def device_of(mountpoint: str) -> str | None:
     return found
 
 
+def place_of(mountpoint: str) -> str:
+    """The absolute path of a mount point, without touching it: the process that asks may be the one that answers."""
+    above, name = os.path.split(mountpoint.rstrip("/"))
+    return os.path.join(os.path.realpath(above), name)
+
+
 def is_dead(mountpoint: str) -> bool:
     """Whether a FUSE mount is there whose server has died."""
     try:

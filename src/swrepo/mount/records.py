@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from swrepo.fuse.mount import device_of
+from swrepo.fuse.mount import device_of, place_of
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +21,7 @@ _DEVICE = re.compile(r"[0-9]+:[0-9]+")
 
 def record(directory: Path, mountpoint: str, socket: Path) -> Path | None:
     """Leave a record, whoever had one of that name; None where there can be none."""
-    # Of the mount itself nothing may be asked here: it would be this process that answers.
-    above, name = os.path.split(mountpoint.rstrip("/"))
-    device = device_of(os.path.join(os.path.realpath(above), name))
+    device = device_of(place_of(mountpoint))
     if device is None:
         return None
     link, fresh = directory / device, directory / f".{device}.{os.getpid()}"

@@ -41,14 +41,19 @@ class Watch:
         if self._control is not None and records is not None:
             self._record = record(records, mounted.request.mountpoint, self._control.path)
 
-    def close(self) -> None:
-        """Leave no socket and no record behind."""
+    def leave(self) -> None:
+        """Leave no socket, record or port behind. Whatever has their names afterwards is another mount's."""
         if self._control is not None:
             self._control.close()
             if self._record is not None:
                 withdraw(self._record, self._control.path)
         if self._scraping is not None:
             self._scraping.close()
+        self._control = self._scraping = None
+
+    def close(self) -> None:
+        """The mount has ended."""
+        self.leave()
         if self._sender is not None:
             self._sender.stop()
         if self._trace is not None:

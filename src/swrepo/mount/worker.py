@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from swrepo.errors import MountFailed, SwrepoError
 from swrepo.fuse import mount as mounting
+from swrepo.mount.departure import Departure
 from swrepo.mount.guard import RENEW, Report
 from swrepo.mount.handover import Connection, Handover
 from swrepo.mount.mounted import Mounted
@@ -64,7 +65,7 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
             if handover.is_another_program:
                 mounted.choose_again()
             timer.now()
-        makes_room = _wait_for_the_end(wake, ended[0], guard, mounted, timer, ends_with_guard=in_foreground)
+        makes_room = _wait_for_the_end(wake, ended[0], guard, mounted, timer, watch, ends_with_guard=in_foreground)
     except SwrepoError:
         _unmount(mounted, loop)
         raise
@@ -113,18 +114,21 @@ def _signal_pipe() -> tuple[int, int]:
 
 
 def _wait_for_the_end(
-    wake: int, ended: int, guard: int, mounted: Mounted, timer: Timer, *, ends_with_guard: bool
+    wake: int, ended: int, guard: int, mounted: Mounted, timer: Timer, watch: Watch, *, ends_with_guard: bool
 ) -> bool:
     """Whether the end is that of this process only, which makes room for another program."""
     watched = [wake, ended, guard]
+    departure = Departure(None if mounted.request.is_given_connection else mounted.request.mountpoint)
     while True:
-        ready, _, _ = select.select(watched, [], [], mounted.adapter.deadlines.period)
+        ready, _, changed = select.select(watched, [], departure.tables, mounted.adapter.deadlines.period)
         # The kernel reports only the first signal of a program that waits; a later one may be the one that kills it.
         mounted.session.release_killed()
         mounted.adapter.deadlines.check(time.monotonic())
         mounted.look_around(time.monotonic())
         if ended in ready:
             return False
+        if departure.look(time.monotonic(), changed=bool(changed)):
+            watch.leave()
         if guard in ready:
             if ends_with_guard:
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from swrepo.cli.linux import require_linux
@@ -17,7 +18,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     require_linux("swrepo umount")
-    from swrepo.fuse.mount import umount
+    from swrepo.fuse.copies import holders, in_words
+    from swrepo.fuse.mount import device_of, place_of, umount
 
     for mountpoint in args.mountpoints:
-        umount(str(Path(mountpoint).absolute()), lazy=args.lazy)
+        where = str(Path(mountpoint).absolute())
+        device = device_of(place_of(where))
+        umount(where, lazy=args.lazy)
+        left = holders(device) if device is not None else []
+        if left:
+            print(
+                f"swrepo: note: {mountpoint} is served on until they end: copies in the mount namespaces of "
+                f"{in_words(left)}",
+                file=sys.stderr,
+            )
