@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.format.compression import Compression
+from swrepo.format.object_id import ObjectId
+from swrepo.objects import codec
 from tests.golden import golden
 from tests.mount.mounted import Mount, mounted, repository, wait_until
 from tests.mount.test_reading import Server, server  # noqa: F401 - a fixture
@@ -19,6 +22,8 @@ pytestmark = pytest.mark.mount
 FILES, DIRECTORIES = 20, 15
 PIECE = 25 * 4096
 PIECES = 30
+GUESSED_FROM = 4
+"""The file of a directory from which on it is clear, over the shortest link, too, that all are going to be read."""
 LARGE = b"".join(b"%08d" % number * (PIECE // 8) for number in range(PIECES))
 
 
@@ -52,6 +57,11 @@ def over_network(served: Served, server: Server, tmp_path: Path) -> dict:  # noq
     return {**served.request(), "urls": [f"{server.url}/{fqrn}"]}
 
 
+def stored_as(served: Served, content: bytes) -> str:
+    """The path of a file's object on the server."""
+    return ObjectId.of(codec.encode(content, Compression.ZLIB), served.simulator.algorithm).path
+
+
 def check_tree(mount: Mount) -> None:
     for directory in range(DIRECTORIES):
         for file in range(FILES):
@@ -78,7 +88,27 @@ def test_each_object_travels_once_over_http_whoever_asks_first(
         read = subprocess.run(["sh", "-c", command], check=True, capture_output=True).stdout
         assert len(read) == sum(len(body(d, f)) for d in range(DIRECTORIES) for f in range(FILES))
         check_tree(mount)
-        assert mount.counters()["ahead used"] > 0
+    objects = [path for path in server.requests if "/data/" in path]
+    assert sorted(objects) == sorted(set(objects))
+
+
+def test_files_are_asked_for_over_http_before_they_are_opened(
+    served: Served,
+    server: Server,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """However fast the reader is, compared with who fetches ahead: it waits for each of them to be asked for."""
+    guessed = range(GUESSED_FROM, FILES)
+    with mounted(tmp_path, **over_network(served, server, tmp_path)) as mount:
+        for directory in range(DIRECTORIES):
+            for file in range(FILES):
+                target = f"/{served.simulator.fqrn}/{stored_as(served, body(directory, file))}"
+                if file in guessed:
+                    wait_until(lambda: target in server.requests)  # noqa: B023 - used at once
+                path = mount.point / name(directory, file).decode()[1:]
+                assert path.read_bytes() == body(directory, file)
+        counters = mount.counters()
+    assert counters["ahead used"] >= len(guessed) * DIRECTORIES
     objects = [path for path in server.requests if "/data/" in path]
     assert sorted(objects) == sorted(set(objects))
 
