@@ -64,6 +64,7 @@ class NetworkParameters:
     external: ServerParameters = field(default_factory=ServerParameters)
     names: NameParameters = field(default_factory=NameParameters)
     low_speed_limit: int = 1024
+    connections: int = 64
     max_retries: int = 1
     back_off_first: float = 2.0
     back_off_limit: float = 10.0
@@ -96,6 +97,7 @@ def network_parameters(values: Values) -> NetworkParameters:
         external=_external(values),
         names=_names(values),
         low_speed_limit=values.number("CVMFS_LOW_SPEED_LIMIT", 1024),
+        connections=values.number("CVMFS_MAX_CONNECTIONS", 64, 1, 1000),
         max_retries=values.number("CVMFS_MAX_RETRIES", 1),
         back_off_first=float(values.number("CVMFS_BACKOFF_INIT", 2)),
         back_off_limit=float(values.number("CVMFS_BACKOFF_MAX", 10)),

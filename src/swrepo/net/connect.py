@@ -119,6 +119,7 @@ def _client(chain: Chain, network: NetworkParameters, surroundings: Surroundings
     identity = surroundings.environment.get(_UUID_VARIABLE, "").strip()
     return HttpClient(
         timeouts=chain.timeouts,
+        connections=network.connections,
         max_redirects=_REDIRECTS if network.follow_redirects else 0,
         user_agent=f"{_USER_AGENT} {identity}" if identity else _USER_AGENT,
         authorities=Authorities(network.ca_bundle, network.ca_directory),

@@ -22,8 +22,8 @@ from swrepo.net.names import Names
 from swrepo.net.transfer import Request, Transfer
 
 NO_CACHE = ("Pragma: no-cache", "Cache-Control: no-cache")
-_BATCH_CONNECTIONS = 16
-"""GETs at a time of one thread."""
+_BATCHES = 4
+"""Threads that run batches at a time where many do: each of them gets that part of the connections."""
 
 _CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -89,6 +89,8 @@ class Response:
 class HttpClient:
     """GETs over kept-alive connections (HTTP/1.1; HTTP/2 over TLS), `connections` per server or proxy at most.
 
+    Batches have as many again, so that they hold up nobody who waits for one answer.
+
     Safe for any number of threads. The network thread starts with the first request; after a fork the child starts its
     own. Redirects are followed only where `max_redirects` allows it.
     """
@@ -146,7 +148,7 @@ class HttpClient:
         """GETs of (URL, proxy) by the thread that calls, a few at a time: see `Batch.run`."""
         batch = getattr(self._batches, "of_thread", None)
         if batch is None:
-            batch = self._batches.of_thread = Batch(self._options, _BATCH_CONNECTIONS)
+            batch = self._batches.of_thread = Batch(self._options, max(1, self._connections // _BATCHES))
         return batch.run([self._request(url, proxy, keep_head=False) for url, proxy in targets])
 
     @property

@@ -36,6 +36,13 @@ ROWS = (
     Parameter("CVMFS_TIMEOUT", "seconds", "5", "How long a connection through a proxy may take to come about."),
     Parameter("CVMFS_TIMEOUT_DIRECT", "seconds", "10", "The same without a proxy."),
     Parameter("CVMFS_LOW_SPEED_LIMIT", "bytes per second", "1024", "Slower than that for the time-out is a failure."),
+    Parameter(
+        "CVMFS_MAX_CONNECTIONS",
+        "number",
+        "64",
+        "Connections to one server or proxy: so many for what programs wait for, as many for what is fetched ahead. "
+        "Fewer spare a small proxy; more bring small files faster over long links.",
+    ),
     Parameter("CVMFS_MAX_RETRIES", "number", "1", "How often a failed request is repeated on the same route."),
     Parameter("CVMFS_BACKOFF_INIT", "seconds", "2", "The longest first pause before a repetition; doubled each time."),
     Parameter("CVMFS_BACKOFF_MAX", "seconds", "10", "The longest pause."),
