@@ -178,7 +178,7 @@ class FaultServer:
         self._threads: list[threading.Thread] = []
         self.requests: list[Asked] = []
         self.connections = 0
-        self._accepting = threading.Thread(target=self._accept, name="fault-server")
+        self._accepting = threading.Thread(target=self._accept, name="fault-server", daemon=True)
         self._accepting.start()
 
     def next(self, path: str, *behaviours: Behaviour) -> None:
@@ -227,7 +227,7 @@ class FaultServer:
             with self._lock:
                 self.connections += 1
                 self._open.add(connection)
-                thread = threading.Thread(target=self._serve, args=(connection,), name="fault-connection")
+                thread = threading.Thread(target=self._serve, args=(connection,), name="fault-connection", daemon=True)
                 self._threads.append(thread)
             thread.start()
 

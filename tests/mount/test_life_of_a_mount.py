@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -42,6 +43,16 @@ def test_the_program_returns_when_the_mount_answers(prepared: Mount) -> None:
     assert prepared.ask("revision") == "2" or prepared.ask("revision").isdigit()
     assert "counters" in prepared.ask("help").split("\n")
     assert prepared.ask("nonsense") == "unknown command; try help"
+
+
+def test_it_may_open_as_much_as_the_administrator_allows(prepared: Mount) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+    try:
+        prepared.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert os.getxattr(prepared.point, "user.maxfd").decode() == str(min(hard, 1 << 20))
 
 
 def test_umount_ends_all_processes(prepared: Mount) -> None:

@@ -14,11 +14,13 @@ import os
 import secrets
 import stat
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swrepo.cache.reading import DIRECTORY, AnchoredReader, open_regular
 from swrepo.errors import PermissionRefused
+from swrepo.system import descriptors
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TXN = "txn"
@@ -29,8 +31,9 @@ _SYMLINK_OR_FILE = (errno.ELOOP, errno.ENOTDIR)
 class AnchoredDirectory(AnchoredReader):
     """CacheDirectory by descriptors of the directory, of those in it, and of this process's session.
 
-    Directories stay open once they were used, which saves a third of the system calls that a small object takes. Where
-    one was removed, `commit` says FileNotFoundError, and the caller begins anew.
+    Directories stay open once they were used, which saves a third of the system calls that a small object takes, while
+    less than half of the descriptors that the process may have are in use. Where one was removed, `commit` says
+    FileNotFoundError, and the caller begins anew.
     """
 
     def __init__(self, root: Path) -> None:
@@ -40,6 +43,7 @@ class AnchoredDirectory(AnchoredReader):
         self._numbers = itertools.count()
         self._lock = threading.Lock()  # guards the start of the session
         self._directories: dict[str, int] = {}
+        self._highest = descriptors.limit() // 2
         self._session = -1
         self._session_name = ""
         try:
@@ -51,12 +55,14 @@ class AnchoredDirectory(AnchoredReader):
     def open(self, directory: str, name: str) -> tuple[int, os.stat_result] | None:
         """See CacheDirectory."""
         parent = self._directories.get(directory)
-        if parent is None:
-            try:
-                parent = self._keep(directory, os.open(directory, DIRECTORY, dir_fd=self._root))
-            except OSError:
-                return None
-        return open_regular(name, parent)
+        if parent is not None:
+            return open_regular(name, parent)
+        try:
+            parent = os.open(directory, DIRECTORY, dir_fd=self._root)
+        except OSError:
+            return None
+        with self._kept(directory, parent) as kept:
+            return open_regular(name, kept)
 
     def create(self) -> tuple[int, str]:
         """See CacheDirectory."""
@@ -70,10 +76,12 @@ class AnchoredDirectory(AnchoredReader):
     def commit(self, unfinished: str, directory: str, name: str) -> None:
         """See CacheDirectory."""
         parent = self._directories.get(directory)
-        if parent is None:
-            parent = self._keep(directory, make_directory(self._root, directory))
-        # A crash before this line leaves a file in txn/, which the next start removes; after it, the whole object.
-        os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=parent)
+        # A crash before the renaming leaves a file in txn/, which the next start removes; after it, the whole object.
+        if parent is not None:
+            os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=parent)
+            return
+        with self._kept(directory, make_directory(self._root, directory)) as kept:
+            os.rename(unfinished, name, src_dir_fd=self._session, dst_dir_fd=kept)
 
     def discard(self, unfinished: str) -> None:
         """See CacheDirectory."""
@@ -91,12 +99,18 @@ class AnchoredDirectory(AnchoredReader):
             os.close(self._directories.popitem()[1])
         super().close()
 
-    def _keep(self, directory: str, descriptor: int) -> int:
-        """The descriptor of a directory from now on: this one, or that of a thread which was faster."""
-        kept = self._directories.setdefault(directory, descriptor)
-        if kept != descriptor:
-            os.close(descriptor)
-        return kept
+    @contextmanager
+    def _kept(self, directory: str, descriptor: int) -> Iterator[int]:
+        """The descriptor of a directory, from now on if there is room for it: this one, or that of a faster thread.
+
+        The lowest free number is always the next one, so a number tells how many are in use.
+        """
+        is_kept = descriptor <= self._highest and self._directories.setdefault(directory, descriptor) == descriptor
+        try:
+            yield descriptor
+        finally:
+            if not is_kept:
+                os.close(descriptor)
 
     def _begin_session(self) -> int:
         txn = make_directory(self._root, _TXN)

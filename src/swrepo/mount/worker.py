@@ -23,6 +23,7 @@ from swrepo.mount.mounted import Mounted
 from swrepo.mount.refresh import Timer, tell_kernel
 from swrepo.mount.request import MountRequest
 from swrepo.mount.watch import Watch
+from swrepo.system.descriptors import raise_limit
 from swrepo.system.service_manager import tell_ready
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
 
     An exit code other than 0 leaves the mount to the next worker.
     """
+    raise_limit()
     (wake, wakes), ended = _signal_pipe(), os.pipe()
     mounted = Mounted(request, handover)
     mounted.make_room = lambda: os.write(wakes, bytes([_MAKE_ROOM]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from swrepo.cli.output import note
 from swrepo.cli.places import current
 from swrepo.errors import UsageError
+from swrepo.system.descriptors import raise_limit
 
 EXAMPLE = "swrepo serve /srv/cvmfs --port 8000"
 
@@ -26,6 +27,7 @@ def run(args: argparse.Namespace) -> None:
             raise UsageError(f"{directory} is no directory; 'swrepo server mkfs NAME' makes a repository")
     from swrepo.web.serve import serve_directory
 
+    raise_limit()
     serve_directory(
         directories,
         bind=args.bind,
