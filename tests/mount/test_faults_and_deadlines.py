@@ -91,6 +91,8 @@ def test_what_is_here_is_shown_at_once_while_many_wait_for_a_black_hole(tmp_path
                 assert mount.is_right("known")
                 assert mount.is_right("here/inside")
                 assert os.listdir(mount.path("here")) == ["inside"]
+                assert sorted(os.listdir(mount.path())) == sorted([*names, *nested, "known"])
+                os.stat(mount.path())
                 os.statvfs(mount.path())
         finally:
             end(readers)

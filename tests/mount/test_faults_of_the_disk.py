@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.cli.main import main
 from tests.mount.faulty import LARGE, Faulty, Site, faulty, tree
+from tests.mount.test_killed_worker import DIED, kill
 
 pytestmark = pytest.mark.mount
 
@@ -81,6 +83,25 @@ def test_files_of_the_cache_that_became_shorter_are_fetched_again(mount: Faulty)
     drop_pages(mount)
 
     assert all(mount.is_right(name) for name in names)
+
+
+def test_mounts_that_share_a_cache_too_small_for_them_may_be_killed(tmp_path: Path) -> None:
+    names = [f"file{number}" for number in range(24)]
+    bodies = {name: name.encode() * 8_000 for name in names}
+    site = Site(tmp_path, tree(**bodies))
+    limits = {"cache": str(tmp_path / "cache"), "quota": 400_000, "expected": DIED}
+    with faulty(tmp_path / "one", site, **limits) as one, faulty(tmp_path / "other", site, **limits) as other:
+        with ThreadPoolExecutor(8) as readers:
+            for _ in range(3):
+                outcomes = [readers.submit(mount.is_right, name) for name in names * 2 for mount in (one, other)]
+                kill(one.mount)
+                drop_pages(other)
+                assert all(outcome.result(60) for outcome in outcomes)
+                drop_pages(one)
+        with ThreadPoolExecutor(2) as checkers:
+            assert list(checkers.map(lambda mount: all(map(mount.is_right, names)), (one, other))) == [True] * 2
+        assert sum(mount.mount.counters()["cache evicted"] for mount in (one, other)) > 0
+    assert main(["fsck", "--cache", limits["cache"]]) == 0, "nothing wrong was left by the killed ones"
 
 
 @pytest.fixture
