@@ -9,7 +9,7 @@ from pathlib import Path
 from swrepo.errors import SwrepoError
 from swrepo.image import boot_loader, programs
 from swrepo.image.boot_loader import SECTOR
-from swrepo.image.recipe import ROOT_LABEL
+from swrepo.image.filesystem import Ext4
 
 _MEBI = 1 << 20
 _BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
@@ -88,12 +88,9 @@ class DiskBuilder:
         partial.replace(target)
 
     def _make_root(self, disk: Path, layout: Layout, directory: Path) -> None:
-        words = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", ROOT_LABEL, "-m", "1", "-d", str(directory)]
-        words += ["-U", str(identifier(self.name, "filesystem"))]
-        words += ["-E", f"offset={layout.root},hash_seed={identifier(self.name, 'hash')},lazy_itable_init=1"]
-        words += [str(disk), f"{layout.root_size // 1024}k"]
+        number, seed = (str(identifier(self.name, part)) for part in ("filesystem", "hash"))
         try:
-            programs.run([*self.as_builder, *words], environment={"E2FSPROGS_FAKE_TIME": str(self.epoch)})
+            Ext4(number, seed, self.epoch, self.as_builder).make(directory, disk, layout.root, layout.root_size)
         except SwrepoError as error:
             error.add_note(f"the disk has {layout.size >> 20} MiB; a larger one is made with --size")
             raise

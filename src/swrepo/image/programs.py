@@ -12,6 +12,8 @@ from swrepo.errors import NotFound, SwrepoError
 _PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
     "sfdisk": "fdisk",
     "grub-mkimage": "grub-common",
     "mkfs.vfat": "dosfstools",
@@ -27,7 +29,10 @@ GRUB_FILES = {
     "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
     "/usr/lib/grub/x86_64-efi/moddep.lst": "grub-efi-amd64-bin",
 }
-BUILDING = ("mmdebstrap", "mke2fs", "sfdisk", "grub-mkimage", "mkfs.vfat", "mmd", "mcopy", "qemu-img", "dpkg-deb")
+BUILDING = (
+    *("mmdebstrap", "mke2fs", "dumpe2fs", "debugfs", "sfdisk", "grub-mkimage", "mkfs.vfat", "mmd", "mcopy"),
+    *("qemu-img", "dpkg-deb"),
+)
 
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAST_LINES = 12
