@@ -8,14 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from swrepo.errors import ConfigError, FormatError, NotFound, SwrepoError, UsageError
 from swrepo.image import lock, programs
 from swrepo.image.boot_loader import SECTOR, boot_code
 from swrepo.image.disk import Layout
+from swrepo.image.filesystem import used_inodes
 from swrepo.image.lock import PackageLock
 from swrepo.image.recipe import OVERLAYS, RECIPES, mode_of, recipe
-from swrepo.image.seed import Seed
+from swrepo.image.seed import Seed, Source
 from swrepo.image.vm import MachinePlan
 
 BLOCK_LIST = struct.Struct("<QHH")
@@ -120,11 +122,45 @@ def test_a_seed_tells_who_may_log_in_and_which_files_there_are():
     assert json.loads(documents["network-config"])["ethernets"]["card0"]["addresses"] == ["10.77.0.2/24"]
 
 
+def test_a_seed_as_a_config_drive_tells_the_same():
+    cards = {"52:54:01": "dhcp", "52:54:02": "10.77.0.2/24"}
+    seed = Seed("i-1", "client", "ssh-ed25519 AAAA", {"/x": "y"}, cards, Source.CONFIG_DRIVE)
+    documents = seed.documents()
+    about = json.loads(documents["openstack/latest/meta_data.json"])
+    assert about == {"uuid": "i-1", "hostname": "client", "name": "client", "public_keys": {"mine": "ssh-ed25519 AAAA"}}
+    plain = Seed("i-1", "client", "ssh-ed25519 AAAA", {"/x": "y"}, cards)
+    assert documents["openstack/latest/user_data"] == plain.documents()["user-data"]
+    network = json.loads(documents["openstack/latest/network_data.json"])
+    assert [link["ethernet_mac_address"] for link in network["links"]] == list(cards)
+    first, second = network["networks"]
+    assert first["type"] == "ipv4_dhcp"
+    assert (second["ip_address"], second["netmask"]) == ("10.77.0.2", "255.255.255.0")
+
+
+def test_images_ask_every_source_that_a_cloud_or_a_workstation_has():
+    text = (OVERLAYS / "common/etc/cloud/cloud.cfg.d/90_swrepo.cfg").read_text("utf-8")
+    sources = yaml.safe_load(text)["datasource_list"]
+    assert sources[:3] == ["NoCloud", "ConfigDrive", "OpenStack"]
+
+
+def test_inodes_in_use_are_those_that_are_not_free():
+    told = "Inode count:              24\nFirst inode:              11\n"
+    told += "Group 0: (Blocks 0-9)\n  Free inodes: 12\nGroup 1: (Blocks 10-19)\n  Free inodes: 14-15, 17-24\n"
+    assert list(used_inodes(told)) == [2, 11, 13, 16]
+    assert list(used_inodes("nothing")) == []
+
+
 def test_machines_differ_in_all_that_a_network_sees(tmp_path):
     plans = [MachinePlan("server", 1, tmp_path / "x"), MachinePlan("client", 2, tmp_path / "x")]
     for value in ("address", "identifier"):
         assert len({getattr(plan, value) for plan in plans}) == 2
     assert not plans[0].cards.keys() & plans[1].cards.keys()
+
+
+def test_a_machine_has_a_second_disk_only_where_one_is_wanted(tmp_path):
+    assert not any("volume" in word for word in MachinePlan("s", 1, tmp_path / "x").words(tmp_path, 2222, "tcg"))
+    words = MachinePlan("s", 1, tmp_path / "x", volume="5G").words(tmp_path, 2222, "tcg")
+    assert "virtio-blk-pci,drive=volume" in words
 
 
 def test_a_machine_has_ssh_on_loopback_only(tmp_path):

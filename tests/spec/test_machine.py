@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
+from swrepo.cli.main import main
 from swrepo.errors import ConfigError
-from swrepo.machine import client, identity, message, server, settings, volume
+from swrepo.machine import addresses, client, identity, message, server, settings, volume
 from swrepo.machine.settings import MachineSettings
 from swrepo.machine.volume import Volume
 from swrepo.publish.create import CreateOptions, create_repository
@@ -29,6 +30,7 @@ class Disk:
         self.write("etc/cvmfs/keys/a.example.org.pub", "key")
         self.write("var/lib/cvmfs/shared/00/object", "cached")
         self.write("srv/cvmfs/a.example.org/.cvmfspublished", "manifest")
+        self.write("var/lib/swrepo/usage.json", "{}")
 
     def write(self, name, text):
         path = self.root / name
@@ -76,10 +78,11 @@ def test_what_people_set_up_and_what_is_published_stays(disk):
         assert disk.has(name)
 
 
-def test_what_was_cached_elsewhere_goes(disk):
+def test_what_was_cached_and_counted_elsewhere_goes(disk):
     disk.starts_on("A")
     disk.starts_on("B")
     assert not disk.has("var/lib/cvmfs/shared")
+    assert not disk.has("var/lib/swrepo/usage.json")
 
 
 def test_a_second_boot_of_the_copy_changes_nothing_more(disk):
@@ -235,6 +238,12 @@ def test_this_machines_own_disks_are_told_in_the_form_that_is_understood():
     assert found is None or found.device != root
 
 
+def test_a_volume_that_is_in_place_is_not_mounted_again():
+    ours = {"path": "/dev/vdb", "fstype": "ext4", "label": "swrepo-data", "mountpoints": ["/srv/cvmfs"]}
+    for wanted in ("auto", "/dev/vdb"):
+        assert volume.commands(volume.choose(disks(*USUAL, ours), wanted)) == []
+
+
 def test_only_a_new_volume_gets_a_file_system():
     assert volume.commands(Volume("/dev/vdb", is_new=True))[0][0] == "mkfs.ext4"
     assert all(command[0] != "mkfs.ext4" for command in volume.commands(Volume("/dev/vdb", is_new=False)))
@@ -274,3 +283,73 @@ def test_a_server_without_a_repository_says_what_makes_one(tmp_path):
 def test_a_client_without_a_server_says_what_to_type():
     assert "sudo PointToCVMFS" in message.for_client(None, "client")
     assert "http://s/cvmfs" in message.for_client("http://s/cvmfs", "client")
+
+
+def test_the_address_that_others_can_use_comes_first():
+    own = ["10.0.2.15", "fec0::5054:ff:fe77:101", "2001:db8::7", "10.77.0.1"]
+    assert addresses.ranked(own, "")[:2] == ["10.77.0.1", "2001:db8::7"]
+    assert addresses.ranked(own, "203.0.113.9")[:2] == ["203.0.113.9", "10.77.0.1"]
+    assert addresses.ranked(["10.0.2.15"], "") == ["10.0.2.15"]
+    assert addresses.ranked(["192.0.2.1"], "192.0.2.1") == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"ds": {"ec2_metadata": {"local-ipv4": "10.0.0.5", "public-ipv4": "203.0.113.9"}}}, "203.0.113.9"),
+        ({"ds": {"meta_data": [{"public-ipv4": ""}]}}, ""),
+        ({"ds": {"meta_data": {}}}, ""),
+        ([], ""),
+    ],
+)
+def test_the_public_address_is_the_one_that_the_cloud_told(tmp_path, told, found):
+    (tmp_path / "run/cloud-init").mkdir(parents=True)
+    (tmp_path / "run/cloud-init/instance-data.json").write_text(json.dumps(told))
+    assert addresses.public(tmp_path) == found
+
+
+class Kernel:
+    """What the kernel of a machine tells, and who uses what."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def counted(self, boot, age, *, uses=None):
+        """The machine's timer counts."""
+        process = self.root / "proc/77"
+        shutil.rmtree(process, ignore_errors=True)
+        if uses is not None:
+            (process / "fd").mkdir(parents=True)
+            (process / "fd/3").symlink_to(uses)
+        for name, text in (("sys/kernel/random/boot_id", boot), ("uptime", f"{age} 0.00")):
+            (self.root / "proc" / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / "proc" / name).write_text(f"{text}\n")
+        assert main(["machine", "usage", "--count", "--root", str(self.root)]) == 0
+
+
+def test_boots_and_hours_of_use_are_counted_over_all_boots(tmp_path, capsys):
+    kernel = Kernel(tmp_path)
+    kernel.counted("first", 20)
+    kernel.counted("first", 320, uses="/cvmfs/a.example.org/bin/python3")
+    kernel.counted("first", 620, uses="/usr/bin/python3")
+    kernel.counted("second", 20)
+    kernel.counted("second", 3620, uses="/cvmfs/a.example.org/bin/python3")
+    assert main(["machine", "usage", "--root", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    for line in (
+        "swrepo_machine_boots_total 2",
+        "swrepo_machine_up_seconds_total 4240.0",
+        "swrepo_machine_use_seconds_total 3900.0",
+        "# UNIT swrepo_machine_up_seconds seconds",
+        "# EOF",
+    ):
+        assert line in shown.splitlines()
+
+
+@pytest.mark.parametrize("kept", ["", "{", '{"boots": "many"}', "[]"])
+def test_counters_that_cannot_be_read_begin_again(tmp_path, capsys, kept):
+    (tmp_path / "var/lib/swrepo").mkdir(parents=True)
+    (tmp_path / "var/lib/swrepo/usage.json").write_text(kept)
+    Kernel(tmp_path).counted("first", 20)
+    assert main(["machine", "usage", "--json", "--root", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"boots": 1, "up": 20.0, "used": 0.0}

@@ -100,6 +100,7 @@ COMMANDS: dict[str, Entry] = {
             "setup": Entry("make the machine what its image and user data say", "machine_setup"),
             "identity": Entry("give a disk that starts on another machine an identity of its own", "machine_identity"),
             "message": Entry("print what people see when they log in", "machine_message"),
+            "usage": Entry("print how often and how long this machine ran and was used", "machine_usage"),
         },
     ),
     "profile": Entry(

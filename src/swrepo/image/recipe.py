@@ -38,7 +38,7 @@ class Recipe:
 def _recipe(
     role: str, summary: str, packages: str = "", units: tuple[str, ...] = (), accounts: tuple[str, ...] = ()
 ) -> Recipe:
-    common = ("systemd-networkd.service", "swrepo-identity.service", "swrepo-machine.service")
+    common = ("systemd-networkd.service", "swrepo-identity.service", "swrepo-machine.service", "swrepo-usage.timer")
     return Recipe(role, summary, tuple(sorted([*_COMMON.split(), *packages.split()])), common + units, accounts)
 
 

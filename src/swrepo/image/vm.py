@@ -13,7 +13,7 @@ from pathlib import Path
 
 from swrepo.errors import NotFound, SwrepoError, Unreachable, UsageError
 from swrepo.image import programs
-from swrepo.image.seed import Seed
+from swrepo.image.seed import Seed, Source
 
 MEMORY = 1024
 USER = "debian"
@@ -30,7 +30,10 @@ _LAST_OF_CONSOLE = 800
 
 @dataclass(frozen=True, slots=True)
 class MachinePlan:
-    """A machine to start. `number` tells machines apart and gives addresses; `image`: a qcow2, never written to."""
+    """A machine to start. `number` tells machines apart and gives addresses; `image`: a qcow2, never written to.
+
+    `source`: how it is told what it is to be. `volume`: size of a second disk, as qemu-img takes it, or none.
+    """
 
     name: str
     number: int
@@ -38,6 +41,8 @@ class MachinePlan:
     memory: int = MEMORY
     accelerator: str = "auto"
     switch: str = SWITCH
+    source: Source = Source.NO_CLOUD
+    volume: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.number < 255:
@@ -69,6 +74,8 @@ class MachinePlan:
             ["-accel", "kvm", "-cpu", "host"] if accelerator == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
         )
         first, second = self.cards
+        volume = directory / "volume.qcow2"
+        more = ["-drive", f"if=none,id=volume,file={volume},format=qcow2", "-device", "virtio-blk-pci,drive=volume"]
         return [
             "qemu-system-x86_64",
             *cpu,
@@ -78,6 +85,7 @@ class MachinePlan:
             *("-device", "virtio-blk-pci,drive=disk,bootindex=0"),
             *("-drive", f"if=none,id=seed,file={directory / 'seed.img'},format=raw,readonly=on"),
             *("-device", "virtio-blk-pci,drive=seed"),
+            *(more if self.volume else ()),
             *("-netdev", f"user,id=outside,hostfwd=tcp:127.0.0.1:{port}-:22"),
             *("-device", f"virtio-net-pci,netdev=outside,mac={first}"),
             *("-netdev", f"socket,id=inside,mcast={self.switch},localaddr=127.0.0.1"),
@@ -107,12 +115,15 @@ class VirtualMachine:
         if not disk.exists():
             base = ["-b", str(self.plan.image.resolve()), "-F", "qcow2"]
             programs.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, disk, _DISK])
+        if self.plan.volume and not (volume := self.directory / "volume.qcow2").exists():
+            programs.run(["qemu-img", "create", "-q", "-f", "qcow2", volume, self.plan.volume])
         seed = Seed(
             instance or str(self.plan.identifier),
             self.plan.name,
             (self.directory / "key.pub").read_text("ascii").strip(),
             files or {},
             self.plan.cards,
+            self.plan.source,
         )
         seed.write(self.directory / "seed.img")
         self._run()

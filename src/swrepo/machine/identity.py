@@ -1,7 +1,8 @@
 """A disk that is started on another machine than before (a snapshot that was launched) becomes a machine of its own.
 
-It gets a new machine id and new host keys, and loses what it had cached; what a person has set up, and what a server
-publishes, stays. Runs before the network does, for addresses are asked for in the name of the machine id.
+It gets a new machine id, new host keys and counters that begin at 0, and loses what it had cached; what a person has
+set up, and what a server publishes, stays. Runs before the network does, for addresses are asked for in the name of the
+machine id.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swrepo.system.atomic import make_directory, write_atomically
+from swrepo.system.usage import USAGE
 
 _LAST = Path("var/lib/swrepo/started-on")
 _MACHINE_ID = Path("etc/machine-id")
 _OWN = ("etc/ssh/ssh_host_*", "var/lib/systemd/random-seed", "var/lib/systemd/network/*", "var/lib/dbus/machine-id")
+_COUNTERS = str(USAGE)
 _CACHES = "var/lib/cvmfs/*"
 _FIRMWARE = Path("sys/class/dmi/id/product_uuid")
 _NO_IDENTIFIERS = frozenset({"", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"})
@@ -59,7 +62,7 @@ def renew(root: Path, machine_id: str) -> Renewal:
 
 def _forget(root: Path) -> tuple[str, ...]:
     removed: list[str] = []
-    for pattern in (*_OWN, _CACHES):
+    for pattern in (*_OWN, _COUNTERS, _CACHES):
         for path in sorted(root.glob(pattern)):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

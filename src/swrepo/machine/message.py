@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 from swrepo.errors import SwrepoError
@@ -42,17 +40,6 @@ def for_client(server: str | None, role: str) -> str:
         lines += [f"  Server:  {server}", "  Its repositories are below /cvmfs; each appears when it is touched.", ""]
     lines += ["  An account to work in:  su - guest", ""]
     return "\n".join(lines)
-
-
-def addresses() -> list[str]:
-    """The addresses at which others can reach this machine, as `ip` tells them."""
-    words = ["ip", "-json", "address", "show", "scope", "global", "up"]
-    try:
-        shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-        cards = json.loads(shown or "[]")
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        return []
-    return [address["local"] for card in cards for address in card.get("addr_info", ()) if "local" in address]
 
 
 def _repository(layout: ServerLayout, name: str) -> list[str]:

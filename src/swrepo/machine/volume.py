@@ -23,10 +23,11 @@ _LEAST = 1 << 30
 
 
 class Volume(NamedTuple):
-    """A disk for the storage. `is_new`: it holds nothing yet, and gets a file system."""
+    """A disk for the storage. `is_new`: it holds nothing yet, and gets a file system. `is_in_place`: it is mounted."""
 
     device: str
     is_new: bool
+    is_in_place: bool = False
 
 
 def choose(listing: str, wanted: str) -> Volume | None:
@@ -39,10 +40,11 @@ def choose(listing: str, wanted: str) -> Volume | None:
     devices: list[Mapping[str, Any]] = json.loads(listing)["blockdevices"]
     divided = {device["pkname"] for device in devices}
     for device in devices:
+        in_place = MOUNTPOINT in device["mountpoints"]
         if wanted == "auto" and device["label"] == LABEL:
-            return Volume(device["path"], is_new=False)
+            return Volume(device["path"], is_new=False, is_in_place=in_place)
         if device["path"] == wanted:
-            return Volume(wanted, is_new=not device["fstype"] and device["kname"] not in divided)
+            return Volume(wanted, not device["fstype"] and device["kname"] not in divided, in_place)
     if wanted != "auto":
         return None
     empty = [device["path"] for device in devices if device["kname"] not in divided and _is_empty(device)]
@@ -50,7 +52,9 @@ def choose(listing: str, wanted: str) -> Volume | None:
 
 
 def commands(volume: Volume) -> list[tuple[str, ...]]:
-    """What makes it the storage, now and at each boot."""
+    """What makes it the storage, now and at each boot; nothing where it is that already."""
+    if volume.is_in_place:
+        return []
     found: list[tuple[str, ...]] = []
     if volume.is_new:
         found.append(("mkfs.ext4", "-q", "-L", LABEL, volume.device))

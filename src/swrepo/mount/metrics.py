@@ -5,22 +5,26 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from pathlib import Path
 
 from swrepo import __version__
 from swrepo.client.access import Access
 from swrepo.fuse.wire import Opcode
 from swrepo.mount.latencies import BOUNDS
 from swrepo.mount.mounted import Mounted
-from swrepo.mount.openmetrics import Exposition, Labels
 from swrepo.mount.report import resident_memory
 from swrepo.net.remote import RemoteRepository
+from swrepo.system import usage
+from swrepo.system.openmetrics import Exposition, Labels
 
 _NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}
 
 
-def metrics(mounted: Mounted) -> str:
-    """All of them, with the last line that the format wants."""
+def metrics(mounted: Mounted, root: Path = Path("/")) -> str:
+    """All of them, with the last line that the format wants. `root`: where the machine's own counters are kept."""
     found = Exposition()
+    if (kept := usage.load(root)) is not None:
+        found.of_usage(kept.boots, kept.up, kept.used)
     _of_the_process(found, mounted)
     _of_requests(found, mounted)
     accesses = list(mounted.accesses.values())

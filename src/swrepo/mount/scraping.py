@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from swrepo.errors import ConfigError, MountFailed
-from swrepo.mount.openmetrics import CONTENT_TYPE
+from swrepo.system.openmetrics import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 

@@ -48,6 +48,13 @@ class Exposition:
             self._lines.append(f"{name}_sum{_labels(labels)} {_number(total)}")
             self._lines.append(f"{name}_count{_labels(labels)} {seen}")
 
+    def of_usage(self, boots: int, up: float, used: float) -> None:
+        """How often a machine was started, and for how many seconds it ran and was used."""
+        self.counter("swrepo_machine_boots", "Times that the machine was started.", [({}, boots)])
+        self.counter("swrepo_machine_up_seconds", "How long it ran, over all boots.", [({}, up)], "seconds")
+        meaning = "How long a program used something below /cvmfs, over all boots."
+        self.counter("swrepo_machine_use_seconds", meaning, [({}, used)], "seconds")
+
     @property
     def text(self) -> str:
         return "\n".join([*self._lines, "# EOF"]) + "\n"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 EXAMPLE = """swrepo image boot server client
+swrepo image boot server --volume 20G --source configdrive
 swrepo image boot client=/images/mine.qcow2 --memory 2048"""
 
 _PATIENCE = 900
@@ -21,6 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", type=int, default=1024, metavar="MB", help="of each (default: %(default)s)")
     parser.add_argument("--accelerator", default="auto", metavar="WAY", help="auto, kvm or tcg (default: %(default)s)")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="becomes /etc/swrepo/machine.conf of each")
+    parser.add_argument("--volume", default="", metavar="SIZE", help="give each a second, empty disk, such as 20G")
+    parser.add_argument(
+        "--source",
+        choices=("nocloud", "configdrive"),
+        default="nocloud",
+        help="how each is told (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -28,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     import threading
 
     from swrepo.cli.output import note
+    from swrepo.image.seed import Source
     from swrepo.image.vm import MachinePlan, VirtualMachine
 
     files = {} if args.settings is None else {"/etc/swrepo/machine.conf": args.settings.read_text("utf-8")}
@@ -35,7 +44,15 @@ def run(args: argparse.Namespace) -> None:
     try:
         for number, text in enumerate(args.machines, 1):
             name, _, image = text.partition("=")
-            plan = MachinePlan(name, number, Path(image or f"swrepo-{name}.qcow2"), args.memory, args.accelerator)
+            plan = MachinePlan(
+                name,
+                number,
+                Path(image or f"swrepo-{name}.qcow2"),
+                args.memory,
+                args.accelerator,
+                source=Source(args.source),
+                volume=args.volume,
+            )
             machine = VirtualMachine(plan, (args.directory / name).absolute())
             machine.start(files)
             started.append(machine)

@@ -14,12 +14,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from swrepo.machine import message, settings
+    from swrepo.machine.addresses import addresses
 
     found = settings.load(args.root)
     if found.role == "server":
         from swrepo.publish.layout import ServerLayout
 
-        text = message.for_server(ServerLayout(args.root), message.addresses())
+        text = message.for_server(ServerLayout(args.root), addresses(args.root))
     else:
         from swrepo.cli.places import current
         from swrepo.cli.pointing import previous_server
