@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLE = """swrepo cloud launch server --public-key ~/.ssh/id_ed25519.pub
 swrepo cloud launch worker --count 4 --server 203.0.113.7 --trust"""
 
-_PATIENCE = 600.0
+_PATIENCE = 600
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="a public ssh key that is let in")
     parser.add_argument("--no-address", action="store_true", help="no floating IP")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for ssh")
+    parser.add_argument(
+        "--patience", type=int, default=_PATIENCE, metavar="S", help="seconds to wait for ssh (default: %(default)s)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     told = parser.add_argument_group("what the machines are told")
     told.add_argument("--repositories", nargs="+", default=[], metavar="REPO", help="to make, or to answer")
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
         where = machine.address
         print(f"{machine.name}: {where or 'no address'} ({machine.identifier})", flush=True)
         if where and not args.no_wait:
-            seconds = machines.wait_for_ssh(where, _PATIENCE, note)
+            seconds = machines.wait_for_ssh(where, args.patience, note)
             print(f"  ready after {seconds:.0f} s; next:  ssh debian@{where}")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "swrepo cloud testdrive --public-key ~/.ssh/id_ed25519.pub --identity ~/.ssh/id_ed25519"
 
-_PATIENCE = 900.0
+_PATIENCE = 900
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flavor", metavar="FLAVOR", help="name or id (default: the smallest that fits)")
     parser.add_argument("--network", metavar="NETWORK", help="name or id (default: the project's only one)")
     parser.add_argument("--name", default="swrepo-testdrive", help="of the deployment (default: %(default)s)")
+    parser.add_argument(
+        "--patience", type=int, default=_PATIENCE, metavar="S", help="seconds to wait for ssh (default: %(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="do not delete the machines afterwards")
     parser.add_argument("--dry-run", action="store_true", help="print the steps, do nothing")
     add_cloud_argument(parser)
@@ -65,7 +68,7 @@ def _launch(args: argparse.Namespace, connection: object) -> dict[str, str]:
             raise CloudRefused(f"{machine.name} has no address, so nobody can log in")
         found[role] = machine.address
     for address in found.values():
-        machines.wait_for_ssh(address, _PATIENCE, note)
+        machines.wait_for_ssh(address, args.patience, note)
     return found
 
 
