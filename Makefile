@@ -10,7 +10,7 @@ bench-client: ; @.ci/setup test && .venv/bin/python -m benchmarks.client $(ARGS)
 bench-publish: ; @.ci/setup && .venv/bin/python -m benchmarks.publish $(ARGS)
 stress: ; @.ci/setup test && SWREPO_STRESS=long .venv/bin/python -m pytest tests/stress $(ARGS)
 docs:  ; @.ci/setup && .venv/bin/python -m swrepo.cli.reference docs && .venv/bin/python -m swrepo.cli.shared_files packaging/share
-image: ; @.ci/setup && .venv/bin/python packaging/deb.py dist && .venv/bin/swrepo image build server client worker --package dist/swrepo_*.deb
+image: ; @.ci/setup && .venv/bin/python packaging/deb.py dist && .venv/bin/swrepo image build server client worker --package dist/swrepo_*.deb $(ARGS)
 testdrive-vm: ; @.ci/setup && .venv/bin/python -m testdrive . $(ARGS)
 deb:   ; @.ci/setup && .venv/bin/python packaging/deb.py dist
 clean: ; @rm -rf .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find src tests demo benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.system.openmetrics import Exposition
 from tests.faults import status
 from tests.mount.faulty import Faulty, Site, faulty, tree
 from tests.mount.machines import FQRN, Machine
@@ -102,6 +103,9 @@ def test_the_documents_name_every_metric(site: Site, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
     with faulty(tmp_path, site) as live:
         families = re.findall(r"^# TYPE (\S+) (\S+)$", live.mount.ask("metrics"), re.MULTILINE)
+    of_machines = Exposition()
+    of_machines.of_usage(1, 0.0, 0.0)  # where something counts it
+    families += re.findall(r"^# TYPE (\S+) (\S+)$", of_machines.text, re.MULTILINE)
     suffixes = {"counter": "_total", "info": "_info"}
     names = {name + suffixes.get(kind, "") for name, kind in families}
     assert names == set(re.findall(r"`(swrepo_[a-z_]+)`", text))

@@ -72,6 +72,12 @@ def test_a_lock_reads_back_as_it_was_written(tmp_path):
     assert lock.load(tmp_path / "server.json") == written
 
 
+@pytest.mark.parametrize("role", RECIPES)
+def test_the_lock_that_comes_with_the_source_names_all_that_a_recipe_wants(role):
+    found = lock.load(ROOT / f"packaging/images/{role}.json")
+    assert set(RECIPES[role].packages) <= set(found.packages)
+
+
 def test_a_lock_names_what_differs_and_how_to_renew_it():
     with pytest.raises(SwrepoError, match="a: locked 1, installed 2\n") as caught:
         PackageLock(0, {"a": "1", "b": "1", "c": "1"}).check({"a": "2", "b": "1", "d": "1"})
