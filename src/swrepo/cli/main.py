@@ -123,6 +123,7 @@ COMMANDS: dict[str, Entry] = {
             "transaction": Entry("open a transaction: a writable view of the last revision", "server_transaction"),
             "abort": Entry("give up a transaction", "server_abort"),
             "ingest": Entry("publish what a tar archive holds, without unpacking it", "server_ingest"),
+            "ingest-image": Entry("publish a container image as a root file system", "server_ingest_image"),
             "mount": Entry("bring the views of repositories back after a reboot", "server_mount"),
             "sync": Entry("show what publishing would change", "server_sync"),
             "watch": Entry("publish a tree whenever it has changed", "server_watch"),

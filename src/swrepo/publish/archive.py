@@ -10,7 +10,7 @@ import stat
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from swrepo.errors import FormatError
 from swrepo.format import xattr
@@ -19,10 +19,10 @@ from swrepo.format.paths import ROOT, basename
 from swrepo.publish.entries import DIRECTORY_SIZE, EntryRules
 from swrepo.publish.faults import Faults
 from swrepo.publish.last_revision import LastRevision
-from swrepo.publish.layered_tree import LayeredTree, Role
+from swrepo.publish.layered_tree import LayeredTree
+from swrepo.publish.member import Member
 from swrepo.publish.member_content import Pending, Porter
 from swrepo.publish.progress import Progress
-from swrepo.publish.tar_stream import Member
 
 _AHEAD = 2000
 """Members that wait for the content of one before them."""
@@ -34,6 +34,51 @@ _MOST_LINKS = 40
 _NO_CHUNKS: tuple[Chunk, ...] = ()
 _IDS = range(1 << 32)
 _TIMES = range(-(1 << 62), 1 << 62)
+
+
+class Destination(Protocol):
+    """Where an archive's entries go, by their paths in it (ROOT: its top directory)."""
+
+    base: bytes
+    """The repository's directory that the archive is laid into, as far as there is one."""
+
+    def put(self, path: bytes, entry: Dirent, chunks: tuple[Chunk, ...]) -> None:
+        """The path shall have this entry. FormatError where that makes no sense."""
+        ...
+
+    def link(self, path: bytes, target: bytes) -> None:
+        """The path shall be another name of `target`. FormatError where that makes no sense."""
+        ...
+
+
+class Below:
+    """A Destination: the directory `base` of the repository."""
+
+    def __init__(self, tree: LayeredTree, base: bytes) -> None:
+        self._tree = tree
+        self.base = base
+        tree.imply(base)
+
+    def put(self, path: bytes, entry: Dirent, chunks: tuple[Chunk, ...]) -> None:
+        """See Destination."""
+        path = self.base + path
+        self._tree.put(path, entry._replace(name=basename(path)), chunks)
+
+    def link(self, path: bytes, target: bytes) -> None:
+        """See Destination: what is not there yet may come later, or be in the last revision."""
+        path, end = self.base + path, self.base + target
+        if path != end and not self.try_link(path, end):
+            self._tree.link(path, end)
+
+    def try_link(self, path: bytes, target: bytes) -> bool:
+        """The same with paths of the repository, provided that the target is there."""
+        found = self._tree.find(target)
+        if found is None or found.entry is None:
+            return False
+        if found.entry.is_directory:
+            raise FormatError(f"is another name of {_shown(target)}, which is a directory")
+        self._tree.put(path, found.entry._replace(name=basename(path)), found.chunks, found.file)
+        return True
 
 
 class Owner(NamedTuple):
@@ -48,10 +93,11 @@ class _Waiting(NamedTuple):
     `target`.
     """
 
+    destination: Destination
     path: bytes
-    entry: Dirent | None = None
-    pending: Pending | None = None
-    target: bytes = b""
+    entry: Dirent | None
+    pending: Pending | None
+    target: bytes | None
 
 
 @dataclass(slots=True)
@@ -70,42 +116,40 @@ class Gatherer:
     """Names that begin with a slash are as good as others: all are below a directory of their own."""
     _queue: deque[_Waiting] = field(default_factory=deque)
 
-    def take(self, base: bytes, members: Iterable[Member]) -> None:
-        """Lay an archive over what was gathered, below the directory `base`."""
-        self.tree.imply(base)
+    def take(self, destination: Destination, members: Iterable[Member]) -> None:
+        """Lay an archive over what was gathered; when this returns, all of it is stored."""
         for member in members:
-            self.add(base, member)
-        self.settle()
+            self._add(destination, member)
+        self._settle()
 
-    def add(self, base: bytes, member: Member) -> None:
+    def _add(self, destination: Destination, member: Member) -> None:
         """One member, whose content is read when this returns."""
         try:
-            path = base + inside(member.name, tolerant=self.tolerant)
-            if member.is_link:
-                waiting = _Waiting(path, target=base + inside(member.link, tolerant=self.tolerant))
-            else:
-                waiting = _Waiting(path, self._dirent(path, member))
+            path = inside(member.name, tolerant=self.tolerant)
+            target = inside(member.link, tolerant=self.tolerant) if member.is_link else None
+            entry = None if member.is_link else self._dirent(path, member)
         except FormatError as error:
             self._fault(member.name, str(error))
             return
         if self.rules.ignores(member.mode):
             return
+        pending = None
         if stat.S_ISREG(member.mode) and not member.is_link:
             self.progress.expect(1, member.size)
-            waiting = waiting._replace(pending=self.porter.begin(path, member.size, member.content))
-        self._queue.append(waiting)
+            pending = self.porter.begin(destination.base + path, member.size, member.content)
+        self._queue.append(_Waiting(destination, path, entry, pending, target))
         queue = self._queue
         while queue and (len(queue) > _AHEAD or queue[0].pending is None or queue[0].pending.ready()):
             self._put(queue.popleft())
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Wait for every content that is on its way."""
         while self._queue:
             self._put(self._queue.popleft())
 
     def finish(self) -> None:
         """Names of files that came later than they, or that only the last revision has, get what they are names of."""
-        self.settle()
+        self._settle()
         for path, target in self.tree.links():
             self._late_link(path, target)
         for path in self.tree.displaced:
@@ -114,14 +158,18 @@ class Gatherer:
 
     def _put(self, item: _Waiting) -> None:
         entry, chunks = item.entry, _NO_CHUNKS
-        if entry is None:
-            self._link(item.path, item.target)
-            return
-        if item.pending is not None:
-            content = item.pending.take()
-            entry, chunks = entry._replace(digest=content.digest, flags=content.flags), content.chunks
-            self.progress.advance(1, entry.size)
-        self.tree.put(item.path, entry, chunks)
+        try:
+            if entry is None:
+                assert item.target is not None  # noqa: S101 - a member is an entry or a name of another
+                item.destination.link(item.path, item.target)
+                return
+            if item.pending is not None:
+                content = item.pending.take()
+                entry, chunks = entry._replace(digest=content.digest, flags=content.flags), content.chunks
+                self.progress.advance(1, entry.size)
+            item.destination.put(item.path, entry, chunks)
+        except FormatError as error:
+            self._fault(item.path, str(error))
 
     def _dirent(self, path: bytes, member: Member) -> Dirent:
         """Its entry, which lacks the content's name. FormatError for what no system has."""
@@ -155,17 +203,6 @@ class Gatherer:
             digest=None,
             xattr_blob=xattr.encode(attributes) if self.rules.xattrs else None,
         )
-
-    def _link(self, path: bytes, target: bytes) -> None:
-        if path == target:
-            return
-        found = self.tree.find(target)
-        if found is None or found.role is not Role.ENTRY:
-            self.tree.link(path, target)
-        elif found.entry is not None and found.entry.is_directory:
-            self._fault(path, f"is another name of {_shown(target)}, which is a directory")
-        elif found.entry is not None:
-            self.tree.put(path, found.entry._replace(name=basename(path)), found.chunks, found.file)
 
     def _late_link(self, path: bytes, target: bytes) -> None:
         targets, end = dict(self.tree.links()), target

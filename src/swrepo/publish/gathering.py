@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from swrepo.errors import PathNotFound, SwrepoError
+from swrepo.format.dirent import Dirent, Flag
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import ROOT, join
+from swrepo.format.paths import ROOT, basename, join
 from swrepo.format.wellknown import DIRTAB
 from swrepo.publish.archive import Gatherer, Owner
 from swrepo.publish.changes import Change
@@ -25,7 +27,7 @@ from swrepo.publish.progress import Progress
 from swrepo.publish.storage import FlushableStore
 from swrepo.repository.revision import Revision
 
-_NOBODY = Owner(65534, 65534)
+NOBODY = Owner(65534, 65534)
 """Whose directories are that an archive lacks, where its owners are kept. Source: the original's (golden-ingest)."""
 
 _NANOSECONDS = 1_000_000_000
@@ -40,6 +42,27 @@ class Workplace:
     gatherer: Gatherer
     warehouse: Warehouse
     now_ns: int
+
+    def write(self, path: bytes, content: bytes, mode: int = 0o644) -> None:
+        """Have a small file there, made by us and now."""
+        stored = self.warehouse.put_whole(path, content)
+        file = self._made(path, stat.S_IFREG | mode, stored.flags)
+        self.gatherer.tree.put(path, file._replace(size=len(content), digest=stored.digest))
+
+    def symlink(self, path: bytes, target: bytes) -> None:
+        """Have a symbolic link there, made by us and now."""
+        link = self._made(path, stat.S_IFLNK | 0o777, int(Flag.FILE | Flag.SYMLINK))
+        self.gatherer.tree.put(path, link._replace(size=len(target), symlink=target))
+
+    def directory(self, path: bytes) -> None:
+        """Have a directory there, made by us and now."""
+        self.gatherer.tree.put(path, self._made(path, stat.S_IFDIR | 0o755, int(Flag.DIRECTORY)))
+
+    def _made(self, path: bytes, mode: int, flags: int) -> Dirent:
+        seconds, nanoseconds = divmod(self.now_ns, _NANOSECONDS)
+        uid, gid = self.gatherer.owner or (0, 0)
+        mtime_ns = nanoseconds if self.gatherer.rules.mtime_ns else None
+        return Dirent(basename(path), mode, 0, seconds, mtime_ns, uid, gid, flags, 1, b"", None, None)
 
 
 Bring = Callable[[Workplace], None]
@@ -101,7 +124,7 @@ def gathered(
         progress.expect_no_more()
         places = CatalogPlaces(settings.encoder, storage.store, rules_of(_dirtab(revision), faults), is_merged=True)
         limits = LimitCheck(settings.limits, faults)
-        uid, gid = owner or _NOBODY
+        uid, gid = owner or NOBODY
         seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
         directory = maker(uid, gid, seconds, nanoseconds if settings.mtime_ns else None)
         layered = LayeredChanges(tree, last, places, faults, directory)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import dataclass, field
 
 from swrepo.errors import NotFound
-from swrepo.format.dirent import Dirent, Flag, content_flags
-from swrepo.format.object_id import Kind
 from swrepo.format.paths import ROOT, join
 from swrepo.format.wellknown import NESTED_MARKER
+from swrepo.publish.archive import Below
 from swrepo.publish.gathering import Workplace
-from swrepo.publish.tar_stream import Read, TarStream
+from swrepo.publish.member import Read
+from swrepo.publish.tar_stream import TarStream
 from swrepo.publish.unpacking import unpacked
-
-_MARKER_MODE = stat.S_IFREG | 0o644
 
 
 @dataclass(slots=True)
@@ -46,34 +43,15 @@ class Ingestion:
             return
         plain = unpacked(self.read)
         archive = TarStream(plain.read, plain.is_sealed)
-        gatherer.take(self.base, archive)
+        gatherer.take(Below(gatherer.tree, self.base), archive)
         self.has_more = archive.has_more
         if self.catalog and self.base != ROOT:
-            _mark(workplace, self.base)
+            mark(workplace, self.base)
 
 
-def _mark(workplace: Workplace, base: bytes) -> None:
+def mark(workplace: Workplace, base: bytes) -> None:
     """Have a marker in the directory, unless there is one."""
     path, tree = join(base, NESTED_MARKER), workplace.gatherer.tree
-    if tree.find(path) is not None or (workplace.revision.find(path) is not None and tree.find(base) is not None):
-        return
-    warehouse, rules = workplace.warehouse, workplace.gatherer.rules
-    seconds, nanoseconds = divmod(workplace.now_ns, 1_000_000_000)
-    uid, gid = workplace.gatherer.owner or (0, 0)
-    tree.put(
-        path,
-        Dirent(
-            name=NESTED_MARKER,
-            mode=_MARKER_MODE,
-            size=0,
-            mtime=seconds,
-            mtime_ns=nanoseconds if rules.mtime_ns else None,
-            uid=uid,
-            gid=gid,
-            flags=int(Flag.FILE) | content_flags(rules.algorithm, rules.compression),
-            hardlinks=1,
-            symlink=b"",
-            digest=warehouse.put(warehouse.encoder, b"", Kind.FILE),
-            xattr_blob=None,
-        ),
-    )
+    shows = tree.find(base)
+    if tree.find(path) is None and (workplace.revision.find(path) is None or (shows is not None and shows.opaque)):
+        workplace.write(path, b"")

@@ -146,6 +146,22 @@ class LayeredTree:
         rows = self._database.execute("SELECT * FROM nodes WHERE parent = ? AND name != ? ORDER BY name", (path, b""))
         return [_node(row) for row in rows]
 
+    def implied(self) -> list[bytes]:
+        """Directories that are needed, and of which nobody told."""
+        rows = self._database.execute("SELECT parent, name FROM nodes WHERE kind = ?", (Role.IMPLIED,)).fetchall()
+        return [join(above, name) for above, name in rows if name]
+
+    def below(self, path: bytes) -> Iterator[tuple[bytes, Node]]:
+        """Everything that is known at and below a path, a directory before what it holds."""
+        stack = [path]
+        while stack:
+            at = stack.pop()
+            node = self.find(at)
+            if node is not None:
+                yield at, node
+                if node.may_hold:
+                    stack += [join(at, child.name) for child in reversed(self.children(at))]
+
     def close(self) -> None:
         self._database.close()
 

@@ -22,11 +22,11 @@ from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.store import ObjectStore
 from swrepo.publish.encoder import Encoder
 from swrepo.publish.known_contents import KnownContents
+from swrepo.publish.member import MemberContent
 from swrepo.publish.packing import SAMPLE, Packer, Packing
 from swrepo.publish.pieces import Pieces
 from swrepo.publish.settings import RepositorySettings
 from swrepo.publish.staged import Content
-from swrepo.publish.tar_stream import MemberContent
 
 _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20

@@ -10,14 +10,14 @@ import base64
 import binascii
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from swrepo.errors import FormatError
 from swrepo.format import tar
 from swrepo.format.tar import BLOCK, Header, Sparse
+from swrepo.publish.member import Member, MemberContent, Read
 
 _LONGEST_RECORDS = 16 << 20
 """Bytes of the largest extended header: maps of sparse files may be long."""
@@ -44,79 +44,7 @@ _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 _UNUSED = (b"V",)
 """A volume's label: about no file."""
 
-Read = Callable[[int], bytes]
-"""Gives up to so many bytes, and none at the end."""
-
 Records = list[tuple[bytes, bytes]]
-
-
-class Member(NamedTuple):
-    """A member of an archive; its `content` is to be read before the next one. `is_link`: another name of `link`."""
-
-    name: bytes
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    mtime_ns: int
-    link: bytes
-    is_link: bool
-    rdev: int
-    xattrs: Mapping[bytes, bytes]
-    content: MemberContent
-
-
-class MemberContent:
-    """The bytes of a member, holes filled with zeros."""
-
-    def __init__(self, take: Read, sparse: Sparse) -> None:
-        self._take = take
-        self._sparse = sparse
-        self._next = 0
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` more bytes; b"" at the end. FormatError where the archive has fewer."""
-        start, length = self._segment()
-        if self._at < start:
-            data = bytes(min(size, start - self._at, _READ))
-        elif not length:
-            return b""
-        else:
-            data = self._take(min(size, start + length - self._at))
-        self._at += len(data)
-        return data
-
-    def read_fully(self, size: int) -> bytes:
-        """The same, fewer bytes only at the end."""
-        parts = []
-        while size and (part := self.read(size)):
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def skip_hole(self, size: int) -> bool:
-        """Pass over the next `size` bytes, if there are that many and all of them are a hole."""
-        start, _ = self._segment()
-        if start - self._at < size:
-            return False
-        self._at += size
-        return True
-
-    def go_to(self, offset: int) -> None:
-        """There is no way to elsewhere."""
-        raise RuntimeError(f"a member of an archive is read in order, not from {offset}")
-
-    def _segment(self) -> tuple[int, int]:
-        """The next data; at the end a segment of nothing."""
-        sparse = self._sparse
-        while self._next < len(sparse.offsets):
-            start, length = sparse.offsets[self._next], sparse.lengths[self._next]
-            if self._at < start + length:
-                return start, length
-            self._next += 1
-        return sparse.size, 0
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ import zstandard
 from isal import igzip, isal_zlib
 
 from swrepo.errors import FormatError
+from swrepo.publish.member import Read
 
 _LONGEST_MAGIC = 6
 _READ = 256 << 10
@@ -22,8 +23,6 @@ _XZ_MEMORY = 256 << 20
 """Bytes for a dictionary: `xz -9` needs 65 MB. The same bound for zstd (`--long=27` needs 128 MB)."""
 
 _ISAL_ERROR = cast("type[Exception]", isal_zlib.error)
-
-Read = Callable[[int], bytes]
 
 
 class _Readable(Protocol):
