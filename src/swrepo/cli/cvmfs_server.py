@@ -33,7 +33,6 @@ _NOT_YET = {
     **dict.fromkeys(
         (
             "add-replica",
-            "enter",
             "snapshot",
         ),
         "",

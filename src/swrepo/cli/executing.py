@@ -36,7 +36,12 @@ def execute(args: argparse.Namespace) -> int:
     return become(args.command)
 
 
-def enter(args: argparse.Namespace, adjust: Callable[[MountRequest], MountRequest] = lambda request: request) -> None:
+def enter(
+    args: argparse.Namespace,
+    adjust: Callable[[MountRequest], MountRequest] = lambda request: request,
+    *,
+    fake_root: bool = False,
+) -> None:
     """See the repositories from now on, by a mount that `adjust` may change, or by what is there already."""
     chosen = options.parse(args.options)
     places = current()
@@ -56,12 +61,12 @@ def enter(args: argparse.Namespace, adjust: Callable[[MountRequest], MountReques
         return adjust(_request(args, targets, names, chosen, places, cache))
 
     attached = MountOptions("cvmfs", allow_other=True, suid=chosen.suid, dev=chosen.dev)
-    sandbox.enter(place, attached, prepare, cache.remove_when_unused)
+    sandbox.enter(place, attached, prepare, cache.remove_when_unused, fake_root=fake_root)
     for name in names:
         os.stat(f"{place}/{name}")  # so that a listing shows it
 
 
-def become(command: Sequence[str]) -> int:
+def become(command: Sequence[str], program: str = "swrepo exec") -> int:
     """Be the command from now on. Where it cannot be run: the exit code that a shell has for that, after a sentence."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and the command would inherit that
         signal.signal(number, signal.SIG_DFL)
@@ -73,7 +78,7 @@ def become(command: Sequence[str]) -> int:
         if isinstance(error, PermissionError) and "/" not in command[0] and not _is_in_path(command[0]):
             # The system says so, too, where a directory of the PATH is one that one may not look into.
             error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        print(f"swrepo exec: {command[0]}: {error.strerror}", file=sys.stderr)
+        print(f"{program}: {command[0]}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else NOT_EXECUTABLE
 
 

@@ -121,6 +121,7 @@ COMMANDS: dict[str, Entry] = {
             "mkfs": Entry("create a repository", "server_mkfs"),
             "publish": Entry("publish what changed in the work tree", "server_publish"),
             "transaction": Entry("open a transaction: a writable view of the last revision", "server_transaction"),
+            "enter": Entry("run a command that can write to a repository, and leaves nothing", "server_enter"),
             "abort": Entry("give up a transaction", "server_abort"),
             "ingest": Entry("publish what a tar archive holds, without unpacking it", "server_ingest"),
             "ingest-image": Entry("publish a container image as a root file system", "server_ingest_image"),

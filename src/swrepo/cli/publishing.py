@@ -58,7 +58,7 @@ def publish_changes(
     args: argparse.Namespace, fqrn: str, source: Path | None, touched: Touched | None, tag: str = "", message: str = ""
 ) -> None:
     """The same of what is `touched`; None: of everything."""
-    from swrepo.cli import server_side, transactions
+    from swrepo.cli import entered, server_side, transactions
     from swrepo.cli.recording import recorded
     from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.publish.seal import TagRequest
@@ -75,7 +75,10 @@ def publish_changes(
     ):
         publisher = Publisher(server, progress, recorder, choices=_choices(args))
         wanted = TagRequest(tag, message)
-        if source is None and transactions.union_of(places).is_used:
+        view = entered.changes(fqrn) if source is None else None
+        if view is not None:
+            outcome = publisher.publish(fqrn, view[0], wanted, view[1])
+        elif source is None and transactions.union_of(places).is_used:
             outcome = transactions.publish(publisher, fqrn, wanted)
         else:
             outcome = publisher.publish(fqrn, source, wanted, touched)

@@ -31,17 +31,24 @@ _LONGEST_TEXT = 1 << 12
 _FIRST_INHERITED = 3
 
 
-def enter(place: str, options: MountOptions, prepare: Callable[[], MountRequest], finish: Callable[[], None]) -> None:
+def enter(
+    place: str,
+    options: MountOptions,
+    prepare: Callable[[], MountRequest],
+    finish: Callable[[], None],
+    *,
+    fake_root: bool = False,
+) -> None:
     """Show what `prepare` asks for at `place`, an absolute path; return when it answers. Only with one thread.
 
     `prepare` runs in the server, and so does `finish`, after the start: it may wait for the mount to end. Raises why
-    there can be no mount.
+    there can be no mount. `fake_root`: see `namespace.enter`.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     _start_server(theirs, ours, prepare, finish)
     theirs.close()
     with ours:
-        namespace.enter()
+        namespace.enter(fake_root=fake_root)
         device = _mount(place, options)
         with suppress(OSError):  # the server has ended; why, it said
             socket.send_fds(ours, [b"mounted"], [device])

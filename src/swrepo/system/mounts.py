@@ -1,4 +1,6 @@
-"""The kernel's calls on mounts and namespaces, for this process alone. Each raises OSError with the call's reason."""
+"""The kernel's calls on mounts and namespaces, for this process alone, and on its end. Each raises OSError with the
+call's reason.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ from functools import cache
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, SLAVE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 19
 """Flags of mount(2)."""
 
-NEW_MOUNTS, NEW_USERS = 0x20000, 0x10000000
+NEW_MOUNTS, NEW_USERS, NEW_PROCESSES = 0x20000, 0x10000000, 0x20000000
 """Flags of unshare(2)."""
 
 _DETACH = 2
+_SET_DEATH_SIGNAL, _KILL = 1, 9
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41, "ppc64le": 203, "s390x": 217}
 """The system call has no function in the C library."""
 
@@ -40,6 +43,11 @@ def detach(target: str) -> None:
 def unshare(flags: int) -> None:
     """Leave namespaces for new ones. Those of users: only where there is one thread."""
     _check(_libc().unshare(flags), None)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that forked it ends."""
+    _check(_libc().prctl(_SET_DEATH_SIGNAL, ctypes.c_ulong(_KILL)), None)
 
 
 def pivot_root(new: str, old: str) -> None:

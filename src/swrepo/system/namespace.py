@@ -22,8 +22,11 @@ _ROOT_WITHOUT_RIGHTS = (
 )
 
 
-def enter() -> None:
-    """Put this process, which has one thread, into a namespace of its own. PermissionRefused says what forbids it."""
+def enter(*, fake_root: bool = False) -> None:
+    """Put this process, which has one thread, into a namespace of its own. PermissionRefused says what forbids it.
+
+    `fake_root`: where that takes a user namespace, have the number of root in it.
+    """
     if not _enter_as_root():
         uid, gid = os.geteuid(), os.getegid()
         cannot_map = uid == 0 and not _has_capability(_SETFCAP)
@@ -31,8 +34,8 @@ def enter() -> None:
             mounts.unshare(mounts.NEW_USERS | mounts.NEW_MOUNTS)
             with suppress(FileNotFoundError):
                 _write("setgroups", "deny")  # the kernel's condition for mapping a group without privilege
-            _write("uid_map", f"{uid} {uid} 1")
-            _write("gid_map", f"{gid} {gid} 1")
+            _write("uid_map", f"{0 if fake_root else uid} {uid} 1")
+            _write("gid_map", f"{0 if fake_root else gid} {gid} 1")
         except OSError as error:
             reason = _ROOT_WITHOUT_RIGHTS if cannot_map and error.errno == errno.EPERM else _reason(error)
             raise PermissionRefused(f"no user namespace can be made here: {reason}") from error
