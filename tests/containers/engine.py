@@ -50,10 +50,11 @@ def users(directory: Path) -> None:
 
 
 class Engine:
-    """Podman, as root or (`is_ordinary`) as an ordinary user."""
+    """Podman, as root or (`is_ordinary`) as an ordinary user, with `runtime`: crun or runc."""
 
-    def __init__(self, directory: Path, *, is_ordinary: bool) -> None:
+    def __init__(self, directory: Path, *, is_ordinary: bool, runtime: str = "crun") -> None:
         self.is_ordinary = is_ordinary
+        self.runtime = runtime
         self.directory = directory
         self.home = directory / "home"
         self.home.mkdir()
@@ -69,6 +70,7 @@ class Engine:
         run = Path(self.environment()["XDG_RUNTIME_DIR"])
         own = ["--storage-driver", "vfs", "--root", self.home / "storage", "--runroot", run / "containers"]
         own += ["--tmpdir", run / "engine", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
+        own += ["--runtime", self.runtime]
         found = ["podman", *map(str, own), *map(str, words)]
         return ordinary.command(found, self.directory.parent) if self.is_ordinary else found
 
@@ -76,7 +78,8 @@ class Engine:
         """The command line that runs `words` in a container."""
         outer = [path for path in self.bound if not path.is_relative_to("/usr")]
         volumes = [f"--volume={path}:{path}:ro" for path in (Path("/usr"), *_outermost(outer))]
-        fixed = ["run", "--rm", "--pull=never", "--network=host", "--cgroups=disabled", *_limits(), *volumes]
+        fixed = ["run", "--rm", "--pull=never", "--network=host", *_limits(), *volumes]
+        fixed += ["--cgroups=disabled"] if self.runtime == "crun" else ["--pids-limit=-1"]  # runc knows no "disabled"
         fixed += ["--device=/dev/fuse"] if device else []
         return self.podman(*fixed, *options, IMAGE, *words)
 
@@ -109,19 +112,25 @@ class Engine:
         }
 
     def _import(self) -> None:
-        tree = self.directory / "nothing"
-        for name in _DIRECTORIES:
-            (tree / name).mkdir(parents=True)
-        for name in _MERGED:
-            if os.path.islink(f"/{name}"):
-                (tree / name).symlink_to(f"usr/{name}")
-        for name in ("tmp", "var/tmp"):
-            (tree / name).chmod(0o1777)
-        (tree / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
-        archive = self.directory / "nothing.tar"
-        with tarfile.open(archive, "w") as file:
-            file.add(tree, ".")
+        archive = empty_image(self.directory)
         self.shell('"$@"', *self.podman("import", "--quiet", archive, IMAGE))
+
+
+def empty_image(directory: Path) -> Path:
+    """An archive of empty directories, made in `directory`, as an image's contents."""
+    tree = directory / "nothing"
+    for name in _DIRECTORIES:
+        (tree / name).mkdir(parents=True)
+    for name in _MERGED:
+        if os.path.islink(f"/{name}"):
+            (tree / name).symlink_to(f"usr/{name}")
+    for name in ("tmp", "var/tmp"):
+        (tree / name).chmod(0o1777)
+    (tree / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    archive = directory / "nothing.tar"
+    with tarfile.open(archive, "w") as file:
+        file.add(tree, ".")
+    return archive
 
 
 def _limits() -> list[str]:
@@ -135,11 +144,11 @@ def _outermost(paths: list[Path]) -> list[Path]:
     ]
 
 
-def require_engine(directory: Path) -> None:
-    """Skip where no engine can run."""
+def require_engine(directory: Path, *more: str) -> None:
+    """Skip where no engine can run, or one of `more` programs is missing."""
     if os.geteuid() != 0:
         pytest.skip("only root can make the surroundings that the engine needs")
-    for program in ("podman", "crun", "unshare"):
+    for program in ("podman", "crun", "unshare", *more):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             pytest.skip(f"there is no {program} here")
     if not os.path.islink("/lib"):

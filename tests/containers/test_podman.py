@@ -24,12 +24,12 @@ LEAST = ("--cap-drop=all", "--security-opt=no-new-privileges", "--read-only", "-
 class Site:
     """A repository of this machine, and an engine whose containers see its files."""
 
-    def __init__(self, directory: Path, *, is_ordinary: bool) -> None:
+    def __init__(self, directory: Path, *, is_ordinary: bool, runtime: str = "crun") -> None:
         directory.chmod(0o755)
         (directory / "site").mkdir()
         (directory / "engine").mkdir()
         self.machine = Machine(directory / "site")
-        self.engine = Engine(directory / "engine", is_ordinary=is_ordinary)
+        self.engine = Engine(directory / "engine", is_ordinary=is_ordinary, runtime=runtime)
         self.engine.bound += [self.machine.server]
         for path in (self.machine.storage, self.machine.key):
             for above in path.parents:
@@ -41,6 +41,7 @@ class Site:
         return [SWREPO, "exec", self.machine.storage, "--key", self.machine.key, "--", *words]
 
 
+RUNC = "root's engine, with runc"
 ordinary_engine = pytest.mark.parametrize("site", ["an ordinary user's engine"], indirect=True)
 roots_engine = pytest.mark.parametrize("site", ["root's engine"], indirect=True)
 
@@ -54,12 +55,13 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
-@pytest.fixture(scope="module", params=["root's engine", "an ordinary user's engine"])
+@pytest.fixture(scope="module", params=["root's engine", "an ordinary user's engine", RUNC])
 def site(request, tmp_path_factory) -> Site:
     require_fuse()
     directory = tmp_path_factory.mktemp("containers")
-    require_engine(directory)
-    found = Site(directory, is_ordinary=request.param != "root's engine")
+    runtime = "runc" if request.param == RUNC else "crun"
+    require_engine(directory, runtime)
+    found = Site(directory, is_ordinary=request.param == "an ordinary user's engine", runtime=runtime)
     done = found.engine.shell('"$@" || echo refused', *found.engine.run_words("true"))
     if "refused" in done.stdout:
         pytest.skip(f"the engine runs no container here: {done.stderr.strip()[-300:]}")
@@ -163,7 +165,7 @@ def test_repositories_that_are_mounted_later_appear_in_a_container(site: Site) -
     assert site.engine.shell(whole).stdout == "hello\n"
 
 
-@roots_engine
+@pytest.mark.parametrize("site", ["root's engine", RUNC], indirect=True)
 def test_a_container_without_any_right_serves_a_mount_that_was_made_outside(site: Site) -> None:
     """The connection is handed over as a descriptor: the container has neither the device nor the right to mount."""
     point = site.engine.directory / "outside"

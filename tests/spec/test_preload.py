@@ -141,7 +141,8 @@ def test_only_the_parts_that_are_asked_for(
     with Access(request(repo, nobody, root)) as access:
         for row in wanted:
             if row.type == "f":
-                access.revision.content(row.path).pread(0, 1)
+                with access.revision.content(row.path) as content:
+                    content.pread(0, 1)
         other = next(row for row in repo.rows if row.type == "f" and row.size and row.path.startswith(b"/flat"))
         with pytest.raises(Unreachable):
             access.revision.content(other.path).pread(0, 1)
