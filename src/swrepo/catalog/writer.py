@@ -205,6 +205,10 @@ class CatalogWriter:
         self._flush()
         return self._file.execute(f"UPDATE catalog SET {assignments} WHERE {condition}", parameters)  # noqa: S608
 
+    def holds(self, condition: str) -> bool:
+        """Whether a row fits, in SQL of the caller's own."""
+        return bool(self._fetch(f"SELECT 1 FROM catalog WHERE {condition} LIMIT 1"))  # noqa: S608
+
     # Nested catalogs
 
     def set_nested(self, ref: NestedRef) -> None:

@@ -207,8 +207,9 @@ def _external_url(subject: Subject) -> str | None:
 
 
 def _bundle_trigger(subject: Subject) -> str:
-    """Whether a bundle of CernVM-FS 2.14 lies beside the file."""
-    return str(int(subject.revision.find(bundle_of(subject.path())) is not None))
+    """Whether a bundle of CernVM-FS 2.14 lies beside the file; publishers before 2.14 did not flag that."""
+    is_flagged = bool(subject.entry.flags & Flag.BUNDLE_TRIGGER)
+    return str(int(is_flagged or subject.revision.find(bundle_of(subject.path())) is not None))
 
 
 ENTRY: Mapping[str, Attribute] = {

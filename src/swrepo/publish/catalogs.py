@@ -16,6 +16,7 @@ from swrepo.catalog.counters import Counters, Statistics
 from swrepo.catalog.reader import CatalogFile, NestedRef
 from swrepo.catalog.transplant import merge, split
 from swrepo.catalog.tree import CatalogTree
+from swrepo.catalog.triggers import mark_triggers
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, join
@@ -254,6 +255,7 @@ class CatalogEditor:
         writer, file = level.writer, level.file
         assert writer is not None  # noqa: S101 - asked before
         assert file is not None  # noqa: S101 - they come together
+        mark_triggers(writer)
         statistics = Statistics(writer.own, writer.subtree)
         size = writer.finish(
             {

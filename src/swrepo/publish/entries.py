@@ -22,7 +22,7 @@ _FILE = int(Flag.FILE)
 _SYMLINK = int(Flag.FILE | Flag.SYMLINK)
 _SPECIAL = int(Flag.FILE | Flag.SPECIAL)
 
-_STRUCTURE = ~int(Flag.NESTED_MOUNTPOINT | Flag.NESTED_ROOT)
+_STRUCTURE = ~int(Flag.NESTED_MOUNTPOINT | Flag.NESTED_ROOT | Flag.BUNDLE_TRIGGER)
 """Flags without those that say where catalogs begin: they follow from the tree and not from the file."""
 
 _NO_ATTRIBUTES = frozenset((errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENODATA))
