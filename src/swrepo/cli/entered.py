@@ -19,6 +19,12 @@ TRANSACTION = "transaction"
 """A file of the session: its changes may be published."""
 
 
+def repository() -> str | None:
+    """The repository whose view we are in."""
+    environment = current().environment
+    return environment.get(REPOSITORY) if SESSION in environment else None
+
+
 def changes(fqrn: str) -> tuple[Path, Touched] | None:
     """The view of `fqrn` and what was touched in it; None where we are in none. NotInTransaction without -t."""
     environment = current().environment

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swrepo.cli import entered
 from swrepo.cli.describe import printable
 from swrepo.cli.output import note, size_text
 from swrepo.cli.places import PREFIX_VARIABLE, current
@@ -45,7 +46,7 @@ def _owns_one(machine: ServerLayout, user: int) -> bool:
 
 
 def which(server: ServerLayout, name: str | None) -> str:
-    """The repository that is meant: the one that was named, the one in whose work tree we are, or the only one."""
+    """The repository that is meant: the one that was named, in whose work tree or view we are, or the only one."""
     known = server.repositories()
     if name is not None:
         if name not in known:
@@ -57,6 +58,8 @@ def which(server: ServerLayout, name: str | None) -> str:
         worktree = server.repository(fqrn).worktree
         if here == worktree or worktree in here.parents:
             return fqrn
+    if (inside := entered.repository()) in known:
+        return inside
     if len(known) == 1:
         return known[0]
     if not known:
