@@ -21,17 +21,22 @@ DOCUMENTS = [
     "docs/year-of-a-repository.md",
 ]
 
+APART = ["unshare", "--mount", "--propagation=private", "sh", "-euc", 'mount -t tmpfs none /var/lib; exec "$@"', "sh"]
+"""Root's own cache, of the whole machine, may know later revisions of a repository that has the examples' name."""
+
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_examples_run(document, tmp_path):
+    words = ["sh", "-eu", "-c"]
     if "swrepo exec" in (ROOT / document).read_text("utf-8"):
         require_namespaces()
+        words = [*(APART if os.geteuid() == 0 else []), *words]
     blocks = BLOCK.findall((ROOT / document).read_text("utf-8"))
     assert blocks
     programs = Path(sys.executable).parent
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        ["sh", "-eu", "-c", "\n".join(blocks)],
+        [*words, "\n".join(blocks)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
