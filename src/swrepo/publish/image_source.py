@@ -120,7 +120,7 @@ def _one(candidates: tuple[Descriptor, ...], wanted: str) -> Descriptor:
     names = ", ".join(item.name or item.digest for item in candidates[:20])
     if wanted:
         raise NotFound(f"there is no image {wanted}; there is {names or 'none at all'}")
-    raise NotFound(f"which image? There are several: {names}; name one (--image)" if names else "there is no image")
+    raise NotFound(f"which image? There are several: {names}; name one (--ref)" if names else "there is no image")
 
 
 def _for_platform(manifests: tuple[Descriptor, ...], platform: str) -> Descriptor:

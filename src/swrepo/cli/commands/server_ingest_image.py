@@ -12,17 +12,24 @@ import argparse
 from swrepo.cli.arguments import add_repository_argument
 
 EXAMPLE = """\
-swrepo server ingest-image docker://docker.io/library/debian:stable sw.example.org
-docker save solver:3 -o solver.tar && swrepo server ingest-image solver.tar -b /images/solver:3 sw.example.org"""
+swrepo server ingest-image -t docker://docker.io/library/debian:stable sw.example.org
+docker save solver:3 -o solver.tar && swrepo server ingest-image -t solver.tar -b /images/solver:3 sw.example.org"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="DIR, FILE or docker://HOST/NAME[:TAG][@DIGEST]")
     add_repository_argument(parser)
+    parser.add_argument(
+        "-t",
+        "--image",
+        dest="image",
+        metavar="IMAGE",
+        required=True,
+        help="DIR, FILE or docker://HOST/NAME[:TAG][@DIGEST]",
+    )
     parser.add_argument(
         "-b", "--base_dir", "--base-dir", dest="base", metavar="PATH", help="where to find it; default: its own name"
     )
-    parser.add_argument("--image", dest="wanted", default="", metavar="REF", help="which one, where there are several")
+    parser.add_argument("--ref", dest="wanted", default="", metavar="REF", help="which one, where there are several")
     parser.add_argument("--platform", metavar="OS/ARCH", help="for which machines; default: such as this one")
     parser.add_argument("--credentials", metavar="FILE", help="USER:PASSWORD for the registry, in a file")
     parser.add_argument("--plain-http", dest="plain_http", action="store_true", help="the registry has no TLS")
