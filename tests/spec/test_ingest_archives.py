@@ -479,3 +479,25 @@ def test_memory_does_not_grow_with_what_a_member_inflates_to():
         assert tracemalloc.get_traced_memory()[1] < 50 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_publishing_a_directory_keeps_what_came_from_archives_until_it_is_deleted(server):
+    (server.tree / "sw").mkdir()
+    (server.tree / "sw/own").write_bytes(b"own")
+    server.publish()
+    ingest(server, tar(item("gcc/bin/gcc", content=b"gcc")), b"/sw", catalog=True)
+    ingest(server, tar(item("f", content=b"1"), item("d/g", content=b"2")), b"/alone/deep")
+    (server.tree / "sw/own").write_bytes(b"changed")
+    outcome = server.publish()
+    assert (outcome.changed, outcome.removed) == (1, 0)
+    found = shown(server)
+    assert (found[b"/sw/gcc/bin/gcc"], found[b"/sw/own"], found[b"/alone/deep/d/g"]) == (b"gcc", b"changed", b"2")
+    check(server)
+    assert not server.publish().published
+    ingest(server, None, deletes=(b"/sw/gcc", b"/alone"))
+    (server.tree / "sw/gcc").mkdir()
+    server.publish()
+    (server.tree / "sw/gcc").rmdir()
+    server.publish()
+    assert {path for path in shown(server) if path.count(b"/") < 3} == {b"/sw", b"/sw/own", b"/sw/.cvmfscatalog"}
+    check(server)

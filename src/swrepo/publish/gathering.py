@@ -12,6 +12,7 @@ from swrepo.format.dirent import Dirent, Flag
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, basename, join
 from swrepo.format.wellknown import DIRTAB
+from swrepo.publish import claims
 from swrepo.publish.archive import Gatherer, Owner
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
@@ -42,6 +43,8 @@ class Workplace:
     gatherer: Gatherer
     warehouse: Warehouse
     now_ns: int
+    claims: set[bytes]
+    """To be filled: paths that belong to archives, even where a directory that is published has them not."""
 
     def write(self, path: bytes, content: bytes, mode: int = 0o644) -> None:
         """Have a small file there, made by us and now."""
@@ -79,6 +82,8 @@ class Gathered:
     faults: Faults
     places: CatalogPlaces
     limits: LimitCheck
+    claimed: frozenset[bytes]
+    gone: tuple[bytes, ...]
 
     @property
     def entries(self) -> int:
@@ -95,7 +100,9 @@ class Gathered:
         return ()
 
     def published(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
-        """Nothing is to be kept: the next publication of a directory compares it anew."""
+        """Keep what the next publication of a directory has to know: this pass was published as `root_catalog`."""
+        del root_catalog
+        claims.remove(repository.places.claims, self.gone, self.claimed)
 
 
 @contextmanager
@@ -119,8 +126,10 @@ def gathered(
         last, warehouse = Published(revision), Warehouse.of(settings, storage.store, known)
         with Porter(warehouse, threads) as porter, _kept(storage.store):
             gatherer = Gatherer(tree, last, porter, settings.rules, faults, progress, owner)
-            bring(Workplace(repository, revision, gatherer, warehouse, now_ns))
+            claimed: set[bytes] = set()
+            bring(Workplace(repository, revision, gatherer, warehouse, now_ns, claimed))
             gatherer.finish()
+            claims.add(repository.places.claims, claimed)
         progress.expect_no_more()
         places = CatalogPlaces(settings.encoder, storage.store, rules_of(_dirtab(revision), faults), is_merged=True)
         limits = LimitCheck(settings.limits, faults)
@@ -128,7 +137,8 @@ def gathered(
         seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
         directory = maker(uid, gid, seconds, nanoseconds if settings.mtime_ns else None)
         layered = LayeredChanges(tree, last, places, faults, directory)
-        yield Gathered(limits.files(layered), layered, revision, faults, places, limits)
+        gone = tree.gone()
+        yield Gathered(limits.files(layered), layered, revision, faults, places, limits, frozenset(claimed), gone)
 
 
 @contextmanager

@@ -76,6 +76,7 @@ class ImageIngestion:
         old = revision.find(self.name)
         if old is None or old.symlink != target:
             workplace.symlink(self.name, target)
+        workplace.claims.update((_LAYERS, _FLAT, _METADATA, self.name))
         for path in tree.implied():
             if not _is_in_layer(path) and revision.find(path) is None:
                 workplace.directory(path)

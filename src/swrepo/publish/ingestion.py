@@ -9,9 +9,12 @@ from swrepo.format.paths import ROOT, join
 from swrepo.format.wellknown import NESTED_MARKER
 from swrepo.publish.archive import Below
 from swrepo.publish.gathering import Workplace
+from swrepo.publish.layered_tree import LayeredTree, Role
 from swrepo.publish.member import Read
 from swrepo.publish.tar_stream import TarStream
 from swrepo.publish.unpacking import unpacked
+
+_MOST_CLAIMS = 1000
 
 
 @dataclass(slots=True)
@@ -47,6 +50,14 @@ class Ingestion:
         self.has_more = archive.has_more
         if self.catalog and self.base != ROOT:
             mark(workplace, self.base)
+        workplace.claims.update(self._claims(gatherer.tree))
+
+    def _claims(self, tree: LayeredTree) -> set[bytes]:
+        """What the archive has directly below the directory, which itself may be others' too."""
+        brought = tree.children(self.base)
+        if self.base != ROOT and len(brought) > _MOST_CLAIMS:
+            return {self.base}
+        return {join(self.base, node.name) for node in brought if node.role in (Role.ENTRY, Role.IMPLIED)}
 
 
 def mark(workplace: Workplace, base: bytes) -> None:

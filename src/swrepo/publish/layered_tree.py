@@ -151,6 +151,11 @@ class LayeredTree:
         rows = self._database.execute("SELECT parent, name FROM nodes WHERE kind = ?", (Role.IMPLIED,)).fetchall()
         return [join(above, name) for above, name in rows if name]
 
+    def gone(self) -> tuple[bytes, ...]:
+        """What is removed."""
+        rows = self._database.execute("SELECT parent, name FROM nodes WHERE kind = ?", (Role.GONE,)).fetchall()
+        return tuple(join(above, name) for above, name in rows)
+
     def below(self, path: bytes) -> Iterator[tuple[bytes, Node]]:
         """Everything that is known at and below a path, a directory before what it holds."""
         stack = [path]

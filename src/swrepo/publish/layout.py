@@ -85,6 +85,11 @@ class RepositoryPlaces:
         return self.spool / "contents.db"
 
     @property
+    def claims(self) -> Path:
+        """Paths that came from archives."""
+        return self.spool / "ingested"
+
+    @property
     def scratch(self) -> Path:
         """Catalogs while they are edited."""
         return self.spool / "tmp"

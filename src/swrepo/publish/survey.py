@@ -11,7 +11,7 @@ from pathlib import Path
 from swrepo.errors import NotFound, PublishError
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, parent, path_key
-from swrepo.publish import settled
+from swrepo.publish import claims, settled
 from swrepo.publish.changed import ChangedPaths, Touched
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
@@ -112,7 +112,8 @@ def survey(
         known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
         grafts = Grafts(tree, last.chunks, faults, settings.external, settings.compression, storage.store.has)
-        scan = TreeDiff(tree, last, settings.rules, known, faults, places, grafts)
+        stays = frozenset[bytes]() if is_merged else claims.with_ways(claims.read(repository.places.claims))
+        scan = TreeDiff(tree, last, settings.rules, known, faults, places, grafts, stays)
         reader = FileReader(
             storage.source, storage.store, settings.encoder, settings.chunks, settings.packing, settings.external, tree
         )

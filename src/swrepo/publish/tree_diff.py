@@ -48,10 +48,15 @@ class TreeDiff:
         faults: Faults,
         places: Nesting,
         grafts: Grafts | None = None,
+        stays: frozenset[bytes] = frozenset(),
     ) -> None:
-        """`grafts`: None for a tree whose grafts are of the usual kind, in a repository without external data."""
+        """`grafts`: None for a tree whose grafts are of the usual kind, in a repository without external data.
+
+        `stays`: paths that are not removed where the tree lacks them.
+        """
         self._source = source.rstrip(b"/")
         self._settled = settled
+        self._stays = stays
         self.last = last
         self.places = places
         self.faults = faults
@@ -110,9 +115,11 @@ class TreeDiff:
         known = self._settled.knows(path, found.status)
         note(self.directories, path, found.status)
         names = self._checked_names(path, present)
-        placement = self.places.place(path, names, old.keys())
+        stay = [entry for name, entry in old.items() if name not in names and join(path, name) in self._stays]
+        placement = self.places.place(path, names.union(entry.name for entry in stay), old.keys())
         nested = placement.nested
-        own = self._own_entry(path, found, present, known=known, nested=nested)
+        directories = sum(item.is_directory for item in present) + sum(entry.is_directory for entry in stay)
+        own = self._own_entry(path, found, directories, known=known, nested=nested)
         yield own
         directory = own.entry if isinstance(own, Put) else own.old
         if placement.markers and directory is not None:
@@ -120,6 +127,7 @@ class TreeDiff:
                 yield Put(marker, entry)
         if old:
             kept = {item.name for item in present if not turned(item)}.union(placement.markers)
+            kept.update(entry.name for entry in stay)
             for name, entry in old.items():
                 if name not in kept:
                     yield Removed(join(path, name), entry)
@@ -161,8 +169,8 @@ class TreeDiff:
         nesting.check_names(path, names, marker, self.faults)
         return names
 
-    def _own_entry(self, path: bytes, found: Found, present: list[Found], *, known: bool, nested: bool) -> Put | Kept:
-        links = _LINKS_OF_EMPTY_DIRECTORY + sum(item.is_directory for item in present)
+    def _own_entry(self, path: bytes, found: Found, directories: int, *, known: bool, nested: bool) -> Put | Kept:
+        links = _LINKS_OF_EMPTY_DIRECTORY + directories
         if path == ROOT and self.last.lookup(_SNAPSHOTS) is not None:
             links += 1
         if known and self.comparison.is_settled(found, links):
