@@ -20,24 +20,23 @@ _CODES = {
 }
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
-_WITHOUT_SENSE = {
+_COPIES = (
+    "replication is not there yet; three rsync commands keep a copy of a repository on another server "
+    "(docs/publishing.md, 'A copy on another server')"
+)
+
+_INSTEAD = {
     "migrate": "every layout that the server of CernVM-FS 2.x makes is used as it is: nothing is to be migrated",
     "fix-permissions": "only files and directories that are open to all are written into the storage",
     "eliminate-bulk-hashes": "whole-file copies of chunked files are not made here; 'gc' removes what nobody names",
     "masterkeycard": "a master key is a file, which may be on a medium of its own: resign -k DIR",
     "update-geodb": "servers here have no Geo API; clients measure which server is near",
-}
-
-_NOT_YET = {
+    "add-replica": _COPIES,
+    "snapshot": _COPIES,
+    "health-check": "'swrepo doctor' says what is wrong on this machine, and what mends it",
     "serve": "'swrepo serve' serves the repositories of this server",
-    **dict.fromkeys(
-        (
-            "add-replica",
-            "snapshot",
-        ),
-        "",
-    ),
 }
+"""Names that the original has, or that people try, and what to do in their place."""
 
 
 def commands() -> dict[str, Entry]:
@@ -54,11 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if words and words[0] in _WITHOUT_SENSE:
-        raise UsageError(f"{PROGRAM} {words[0]} is not there: {_WITHOUT_SENSE[words[0]]}")
-    if words and words[0] in _NOT_YET:
-        hint = _NOT_YET[words[0]]
-        raise UsageError(f"{PROGRAM} {words[0]} is not there yet{hint and f'; {hint}'}")
+    if words and words[0] in _INSTEAD:
+        raise UsageError(f"{PROGRAM} {words[0]} is not there: {_INSTEAD[words[0]]}")
     return dispatch(PROGRAM, commands(), words)
 
 

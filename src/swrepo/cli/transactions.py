@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -38,10 +39,13 @@ def renew_view(server: ServerLayout, fqrn: str) -> None:
     union_of(server.repository(fqrn)).renew()
 
 
-def begin(server: ServerLayout, fqrn: str, *, wait: float = 0.0, request: CloneRequest | None = None) -> int:
-    """Open a transaction; for `wait` seconds try again while another one is open. How many entries were cloned."""
+def begin(server: ServerLayout, fqrn: str, *, wait: float | None = None, request: CloneRequest | None = None) -> int:
+    """Open a transaction; for `wait` seconds try again while another one is open (0: for ever).
+
+    Returns how many entries were cloned.
+    """
     union = union_of(server.repository(fqrn))
-    until = time.monotonic() + wait
+    until = time.monotonic() if wait is None else time.monotonic() + wait if wait else math.inf
     while True:
         try:
             if not union.is_used and _holds_something(union.places):

@@ -13,9 +13,8 @@ cvmfs_server transaction -T /releases/v1=/releases/v2 dair.cvmfs.server"""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_repository_argument(parser)
-    parser.add_argument(
-        "-t", dest="wait", type=float, default=0.0, metavar="SECONDS", help="wait while another transaction is open"
-    )
+    what = "wait so long while another transaction is open; 0: for ever (default: not at all)"
+    parser.add_argument("-t", dest="wait", type=float, metavar="SECONDS", help=what)
     parser.add_argument(
         "-T",
         dest="template",
