@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from swrepo.errors import ConfigError
 from tests.mount.machines import FQRN, Machine
+from tests.mount.mounted import wait_until
 
 pytestmark = [
     pytest.mark.mount,
@@ -39,6 +41,26 @@ def test_what_is_claimed_belongs_to_who_mounts(client):
     client.mount("-o", "CVMFS_CLAIM_OWNERSHIP=yes")
     shown = (client.point / "secret").stat()
     assert (shown.st_uid, shown.st_gid) == (os.getuid(), os.getgid())
+
+
+def test_the_control_socket_lies_in_the_workspace_and_is_found_there(client):
+    client.configure("default.local", CVMFS_WORKSPACE=client.prefix / "work")
+    client.mount()
+    assert [path.name for path in (client.prefix / "work").iterdir() if path.is_socket()] == [f"cvmfs_io.{FQRN}"]
+    assert client.run("swrepo", "talk", client.point, "revision") == "2\n"
+    assert client.run("cvmfs_talk", "-i", FQRN, "revision") == "2\n"
+    client.run("swrepo", "umount", client.point)
+    wait_until(lambda: not any(path.is_socket() for path in (client.prefix / "work").iterdir()))
+
+
+def test_a_cache_that_cannot_be_had_is_refused_with_what_to_take_instead(client):
+    client.configure("default.local", CVMFS_STREAMING_CACHE="yes")
+    client.mount(code=ConfigError.exit_code)
+    assert "take a cache in memory (CVMFS_CACHE_PRIMARY=memory" in client.shown.stderr
+    memory = {"CVMFS_CACHE_PRIMARY": "memory", "CVMFS_CACHE_memory_TYPE": "ram", "CVMFS_CACHE_memory_SIZE": "500"}
+    client.configure("default.local", **memory)
+    client.mount()
+    assert (client.point / "hello").read_text() == "hello\n"
 
 
 def test_the_log_and_the_control_socket_are_where_the_configuration_says(client):

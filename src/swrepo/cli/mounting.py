@@ -124,7 +124,7 @@ def _mount(
         listed=listed,
         foreground=args.foreground,
         service_manager=os.environ.get(ADDRESS_VARIABLE) if args.foreground else None,
-        control=control,
+        control=Path(parameters.workspace) if parameters.workspace else control,
         watching=replace(request.watching, records=current().records),
         socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
         again=_again(args, target, directory),

@@ -97,7 +97,8 @@ class _Reader:
         if kind is None:
             raise ConfigError(f"there is no cache {name!r}: {self._parameter(name, 'TYPE')} is not set ({_either()})")
         if kind not in _KINDS:
-            raise self._refuse(name, "TYPE", f"supported: {_either()}")
+            more = "; one in memory needs no other program, it is of type ram" if kind == "external" else ""
+            raise self._refuse(name, "TYPE", f"supported: {_either()}{more}")
         self._refuse_strangers(name, kind)
         if kind == "ram":
             return RamCache(name, self._size(name))

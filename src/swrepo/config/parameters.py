@@ -77,6 +77,7 @@ class ClientParameters:
     prefetch: bool = True
     fill: tuple[str, ...] = ()
     talk_socket: str | None = None
+    workspace: str | None = None
     repositories: tuple[str, ...] = ()
     default_domain: str = ""
     strict_mount: bool = False
@@ -127,6 +128,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         prefetch=values.switch("CVMFS_PREFETCH", default=True),
         fill=tuple(values.items("CVMFS_PREFETCH_BELOW", ":")),
         talk_socket=values.text("CVMFS_TALK_SOCKET"),
+        workspace=values.text("CVMFS_WORKSPACE"),
         repositories=tuple(values.items("CVMFS_REPOSITORIES", ", ")),
         default_domain=values.text("CVMFS_DEFAULT_DOMAIN") or "",
         profiles=values.switch("CVMFS_PROFILES", default=True),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet
+from swrepo.config.parameter import Parameter, accepted, refused
+
+_NO_PLUGINS = "a cache of type `external` is refused; one in memory is of type `ram`"
 
 ROWS = (
     Parameter(
@@ -72,16 +74,29 @@ ROWS = (
         "yes",
         "tiered: what the lower cache has is copied to the upper one; `no`: it is read where it is.",
     ),
-    not_yet("CVMFS_CACHE_*_WORKSPACE", "directory", "", "posix: like `CVMFS_WORKSPACE`."),
-    not_yet("CVMFS_CACHE_*_LOCATOR", "address", "", "external: where the cache listens."),
-    not_yet("CVMFS_CACHE_*_CMDLINE", "command", "", "external: how it is started."),
+    accepted("CVMFS_CACHE_*_WORKSPACE", "directory", "", "posix: like `CVMFS_WORKSPACE`.", "set that"),
+    accepted("CVMFS_CACHE_*_LOCATOR", "address", "", "external: where the cache listens.", _NO_PLUGINS),
+    accepted("CVMFS_CACHE_*_CMDLINE", "command", "", "external: how it is started.", _NO_PLUGINS),
     accepted(
         "CVMFS_CACHE_*_MALLOC", "`libc`, `arena` or `heap`", "", "ram: how it gets memory.", "the interpreter decides"
     ),
     accepted("CVMFS_CACHE_*_REFCOUNT", "switch", "", "posix: like `CVMFS_CACHE_REFCOUNT`.", "see there"),
     accepted("CVMFS_CACHE_*_SERVER_MODE", "switch", "", "posix: keep objects as servers do.", "only server tools do"),
-    not_yet("CVMFS_WORKSPACE", "directory", "", "Where sockets and locks lie, where the cache is read-only."),
-    not_yet("CVMFS_STREAMING_CACHE", "switch", "no", "Fetch when read, and keep nothing."),
+    Parameter(
+        "CVMFS_WORKSPACE",
+        "directory",
+        "",
+        "Where the control socket lies, and the log where there is no syslog.",
+        otherwise="in the cache",
+    ),
+    refused(
+        "CVMFS_STREAMING_CACHE",
+        "switch",
+        "no",
+        "Fetch when read, and keep nothing.",
+        "what is read has to lie somewhere; for a machine without room on its disk take a cache in memory "
+        "(CVMFS_CACHE_PRIMARY=memory, CVMFS_CACHE_memory_TYPE=ram, CVMFS_CACHE_memory_SIZE=500)",
+    ),
     accepted(
         "CVMFS_CACHE_REFCOUNT",
         "switch",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet, refused
+from swrepo.config.parameter import Parameter, accepted, refused
 
 _KERNEL_CACHES = "what was looked up is kept by the kernel, which is told of every change"
 
@@ -46,7 +46,13 @@ ROWS = (
     accepted("CVMFS_FUSE_NOTIFY_INVALIDATION", "switch", "yes", "Tell the kernel of changes.", "it is always told"),
     accepted("CVMFS_MEMCACHE_SIZE", "megabytes", "16", "Memory for inodes, paths and attributes.", _KERNEL_CACHES),
     accepted("CVMFS_STATFS_CACHE_TIMEOUT", "seconds", "0", "How long an answer to `df` holds.", "it costs nothing"),
-    not_yet("CVMFS_CATALOG_WATERMARK", "number", "", "Catalogs that may be open before some are closed."),
+    accepted(
+        "CVMFS_CATALOG_WATERMARK",
+        "number",
+        "",
+        "Catalogs that may be open before some are closed.",
+        "of each repository the 96 that were used last stay open; the others open again when they are needed",
+    ),
     Parameter("CVMFS_HIDE_MAGIC_XATTRS", "switch", "no", "Leave the client's own attributes out of listings."),
     Parameter(
         "CVMFS_MAGIC_XATTRS_VISIBILITY",
