@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.repository.walk import walk
 from tests.mount import ordinary
 from tests.mount.mounted import require_namespaces, wait_until
 from tests.mount.programs import PROGRAMS
@@ -127,6 +128,23 @@ def test_in_a_transaction_it_publishes_what_it_changed(caller) -> None:
         assert revision.listing(b"/directory/below") == []
         with revision.content(b"/file") as content:
             assert content.pread(0, 100) == b"file\nmore\n"
+
+
+def test_what_was_published_from_there_can_be_removed_again_there(caller) -> None:
+    caller.shell(
+        f"""
+mkdir new directory/more && touch new/one new/two directory/more/file top
+rm file
+cvmfs_server publish {caller.fqrn}
+rm -r new directory/more top && mkdir new && echo again > new/three
+cp directory/below/deep file
+cvmfs_server publish {caller.fqrn}
+""",
+        "-t",
+    )
+    with caller.server.revision() as revision:
+        found = {path: entry.size for path, entry in walk(revision) if not entry.is_directory}
+    assert found == {b"/directory/below/deep": 5, b"/file": 5, b"/new/three": 6}
 
 
 def test_what_cannot_be_published_is_refused_before_anything_is_done(caller) -> None:

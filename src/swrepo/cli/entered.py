@@ -33,6 +33,24 @@ def changes(fqrn: str) -> tuple[Path, Touched] | None:
         return None
     if not Path(session, TRANSACTION).exists():
         raise NotInTransaction(f"what was changed in {place} is to be forgotten; 'enter -t {fqrn}' makes a transaction")
-    from swrepo.publish import overlay
+    return Path(place), _with_earlier(Path(session), fqrn)
 
-    return Path(place), overlay.touched(os.fsencode(Path(session, "scratch/current")))
+
+def _with_earlier(session: Path, fqrn: str) -> Touched:
+    """What was touched, and what earlier publications from this view took: it may be gone without a trace, for the view
+    is still that of the revision before them.
+
+    It is noted before it is published: a path that is named once too often costs a look.
+    """
+    from swrepo.publish import overlay
+    from swrepo.publish.changed import Touched
+    from swrepo.system.atomic import write_atomically
+
+    found = overlay.touched(os.fsencode(session / "scratch/current"))
+    sets = []
+    for name, paths in (("trees", found.trees), ("entries", found.entries)):
+        file = session / f"{fqrn}.{name}"
+        earlier = file.read_bytes().split(b"\0") if file.exists() else []
+        sets.append(paths.union(earlier[1:]))
+        write_atomically(file, b"".join(b"\0" + path for path in sorted(sets[-1])))
+    return Touched(sets[0], sets[1], is_merged=True)
