@@ -95,6 +95,24 @@ def test_what_fails_is_left_and_the_rest_comes(objects, server: FaultServer) -> 
     assert got == {want: plain for want, plain in wants.items() if want not in left}
 
 
+def test_who_takes_only_some_of_a_batch_leaves_the_rest_undone(objects, server: FaultServer) -> None:
+    _, wants = objects
+    source = remote(server)
+
+    class Enough(Exception):
+        pass
+
+    def first(_want: Want, _plain: bytes) -> None:
+        raise Enough
+
+    for _ in range(3):
+        with pytest.raises(Enough):
+            source.fetch_many(list(wants), first)
+    got = {}
+    assert source.fetch_many(list(wants), got.__setitem__) == []
+    assert got == wants
+
+
 def test_an_endless_answer_is_given_up(server: FaultServer, objects) -> None:
     directory, _ = objects
     want, _ = stored(b"small")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from swrepo.cache.inventory import held
@@ -94,6 +94,7 @@ class _Filling:
         self._small: list[Want] = []
         self._queue = threading.Semaphore(jobs * _AHEAD)
         self._refusal: Exception | None = None
+        self._is_over = False
 
     def run(self) -> None:
         batches = max(1, self._jobs // _TOGETHER)
@@ -110,10 +111,13 @@ class _Filling:
                     if self._refusal is not None or len(self.outcome.errors) >= _ENOUGH_ERRORS:
                         break
                 self._submit_batch(small)
+                small.shutdown()  # waits here, where an interrupt is noticed
+                pool.shutdown()
             except SwrepoError as error:  # a catalog: nothing is known of what is below it
                 with self._lock:
                     self.outcome.errors.append(error)
             except BaseException:
+                self._is_over = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 small.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -154,9 +158,11 @@ class _Filling:
     def _bring_batch(self, batch: list[Want]) -> None:
         try:
             if self._refusal is None and isinstance(self._cache, BringsAhead):
-                for want in self._cache.bring_many(batch, lambda want, _: self._note(want.size or 0)):
+                for want in self._cache.bring_many(batch, self._arrived):
                     if self._refusal is None:
                         self._bring_one(want)
+        except CancelledError:  # the rest of the batch is not asked for any more
+            return
         except SwrepoError as error:
             self._refusal = error
         except Exception as error:
@@ -164,6 +170,11 @@ class _Filling:
             raise
         finally:
             self._queue.release()
+
+    def _arrived(self, want: Want, _was_here: bool) -> None:
+        self._note(want.size or 0)
+        if self._is_over:
+            raise CancelledError
 
     def _note(self, size: int) -> None:
         with self._lock:

@@ -50,7 +50,8 @@ class Batch:
                     self._multi.select(_LONGEST_WAIT)
         finally:
             for easy in running:
-                self._finish(easy, None)
+                if easy.transfer is not None:  # else it has ended, and nobody took it
+                    self._finish(easy, None)
 
     def _start(self, request: Request) -> Easy:
         easy = self._idle.pop() if self._idle else Easy(self._options, [])

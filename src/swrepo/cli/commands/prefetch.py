@@ -1,7 +1,8 @@
 """Bring a directory of a repository, or all of it, into the cache that mounts use, so that nothing in it is waited for.
 
 It needs no mount, and serves those that are there: what it brought, they find. What is here already is not fetched
-again; interrupted, it goes on where it was. A mount does the same by itself with -o fill=PATH.
+again; interrupted, it goes on where it was. Where the cache could not hold all of it, it says so and fetches nothing.
+A mount does the same by itself with -o fill=PATH, and then gives way to whoever waits.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 from swrepo.cli.output import note, size_text, write_json
 from swrepo.cli.progress import Progress
 from swrepo.cli.selection import add_selection_options
-from swrepo.errors import UsageError
+from swrepo.errors import CacheFull, UsageError
 
 if TYPE_CHECKING:
+    from swrepo.client.access import Access
     from swrepo.client.preload import Preloaded
     from swrepo.repository.revision import Revision
 
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with Access(request) as access, Progress("prefetched", "objects") as progress:
         access.revision.lookup(target.path)
         progress.total = _size(access.revision, target.path)
+        _check_room(access, target.path, progress.total)
         parts = Parts.below(target.path)
         done = preload(access, parts, jobs=jobs, seen=lambda size: progress.advance(size=size))
         return _report(args, access.fqrn, os.fsdecode(target.path or b"/"), str(access.cache.root), done)
@@ -65,6 +68,31 @@ def _size(revision: Revision, path: bytes) -> int:
     if not entry.is_directory:
         return entry.size
     return sum(entry.size for _, entry in walk(revision, path) if entry.is_regular and not entry.is_external)
+
+
+def _check_room(access: Access, path: bytes, size: int) -> None:
+    """CacheFull, before anything has to go for it, where the cache could not hold all. `size`: of all files."""
+    quota = access.cache.quota
+    if quota is None or size <= quota.limit:
+        return
+    needed = _distinct_size(access.revision, path)  # what is there twice is kept once
+    if needed > quota.limit:
+        raise CacheFull(
+            f"{os.fsdecode(path or b'/')} has {size_text(needed)}, and the cache {access.cache.root} may take "
+            f"{size_text(quota.limit)}; raise CVMFS_QUOTA_LIMIT, or name a smaller part of the repository"
+        )
+
+
+def _distinct_size(revision: Revision, path: bytes) -> int:
+    from swrepo.repository.content import wanted_objects
+    from swrepo.repository.walk import walk
+
+    sizes: dict[object, int] = {}
+    for place, entry in walk(revision, path):
+        if entry.is_regular and not entry.is_external:
+            chunks = revision.chunks(place) if entry.is_chunked else ()
+            sizes |= {want.id: want.size or 0 for want in wanted_objects(entry, chunks)}
+    return sum(sizes.values())
 
 
 def _report(args: argparse.Namespace, fqrn: str, path: str, root: str, done: Preloaded) -> int:
