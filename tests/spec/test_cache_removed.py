@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -108,6 +109,52 @@ def test_an_object_that_is_removed_each_time_that_it_came_is_handed_on(
 
     cache = DiskCache(root, repository, Cleaned)
     assert content(cache, put(repository)) == PLAIN
+    cache.close()
+
+
+def test_directories_that_were_left_are_closed_when_nobody_writes_in_them(
+    root: Path, repository: RepositorySimulator
+) -> None:
+    now = 0.0
+    cache = DiskCache(root, repository, clock=lambda: now)
+    wants = [put(repository, bytes([number]) + PLAIN) for number in range(8)]
+
+    def removed_and_filled() -> int:
+        nonlocal now
+        now += 100
+        shutil.rmtree(root)
+        for want in wants:
+            os.close(cache.open(want))
+        return len(os.listdir("/proc/self/fd"))
+
+    for want in wants:
+        os.close(cache.open(want))
+    gc.collect()  # what other tests left open
+    first = [removed_and_filled() for _ in range(3)]
+    assert max(removed_and_filled() for _ in range(20)) <= first[-1]
+    cache.close()
+
+
+def test_one_that_was_left_stays_open_for_who_writes_in_it(root: Path, repository: RepositorySimulator) -> None:
+    """However long that takes: a number that another file has by then must not be written to."""
+    now = 0.0
+    cache = DiskCache(root, repository, clock=lambda: now)
+    slow, *others = [put(repository, bytes([number]) + LARGE) for number in range(4)]
+    entered = [slow.id.path]
+
+    def meanwhile(path: str) -> None:
+        nonlocal now
+        if path in entered:
+            entered.clear()
+            for other in others:
+                now += 100
+                shutil.rmtree(root)
+                os.close(cache.open(other))
+
+    repository.on_request = meanwhile
+    assert content(cache, slow) == b"\0" + LARGE
+    assert content(cache, others[-1]) == b"\3" + LARGE
+    assert (root / slow.id.cache_path).stat().st_size == 1 + len(LARGE)
     cache.close()
 
 

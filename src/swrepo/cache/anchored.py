@@ -91,8 +91,8 @@ class AnchoredDirectory(AnchoredReader):
     def close(self) -> None:
         """See CacheDirectory."""
         if self._session >= 0:
+            os.close(self._session)  # and with it the lock, unless a fork holds it still
             with suppress(OSError), _Opened(_TXN, self._root) as txn:
-                os.close(self._session)  # and with it the lock, unless a fork holds it still
                 _remove_session(self._session_name, txn)
         self._session = -1
         while self._directories:

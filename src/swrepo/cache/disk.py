@@ -17,13 +17,14 @@ from typing import BinaryIO
 
 from swrepo.cache.boots import Boots, boot_id
 from swrepo.cache.counters import CacheCounters, Counting
-from swrepo.cache.directory import CacheDirectory, Enter, enter, refusal
+from swrepo.cache.directory import Enter, enter, refusal
 from swrepo.cache.finding import checked_size, opened
 from swrepo.cache.notes import Notes
 from swrepo.cache.passing import Detour, Passing
+from swrepo.cache.places import PATIENCE, Places, Refused
 from swrepo.cache.quota import Quota
 from swrepo.cache.writing import Content, install, sync
-from swrepo.errors import CacheFull, PermissionRefused, SwrepoError
+from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Claim, Combine
 from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many
@@ -31,17 +32,13 @@ from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
 
-_PATIENCE = 3
-"""Times that an object may vanish between its arrival and its being opened, and the directory while one arrives."""
-
 _FILES = (Kind.FILE, Kind.PARTIAL)
 
 
 class DiskCache(Notes):
     """LocalObjects over a directory, filled from `source`. Safe from any thread; usable after a fork.
 
-    `_lock` guards the exchange of `_directory`; nothing else is acquired under it. `is_volatile`: files that come from
-    now on are the first to be evicted.
+    `is_volatile`: files that come from now on are the first to be evicted.
     """
 
     def __init__(
@@ -60,28 +57,26 @@ class DiskCache(Notes):
         `writers`: threads that write small files at a time; more than one where each has to wait for a slow disk.
         """
         self._source = source
-        self._enter_directory = enter_directory
         self.quota = quota
         self._detour = Detour(root, clock)
         self._combine: Combine[str, Passing | None] = Combine()
-        self._lock = threading.Lock()
         self._counting = Counting()
         self.is_volatile = False
         self.root = root
         self._one_at_a_time = threading.Lock() if writers == 1 else threading.Semaphore(writers)
         try:
-            self._directory = self._enter()
-        except _Refused as refused:
+            self._places = Places(root, enter_directory, clock)
+        except Refused as refused:
             raise refused.reason from refused
         if quota is not None:
             quota.look()
         self._boots = Boots(root, boot_id() if boot is None else boot)
-        self._left: list[CacheDirectory] = []
+        self._places.on_change = self._boots.begin_again
 
     def open(self, want: Want) -> int:
         """See LocalObjects."""
         descriptor = self.open_if_here(want)
-        for _ in range(_PATIENCE):
+        for _ in range(PATIENCE):
             if descriptor is not None:
                 return descriptor
             passing = self._combine.run(want.id.cache_path, lambda: self._fill(want))
@@ -122,7 +117,7 @@ class DiskCache(Notes):
         def keep(want: Want, plain: bytes) -> None:
             try:
                 self._keep(want, plain)
-            except _Refused:  # it is left, and `bring` knows what to do about it
+            except Refused:  # it is left, and `bring` knows what to do about it
                 return
             self._boots.fetched(want.id.cache_path)
             self._counting.fetched(len(plain), kept=True)
@@ -157,7 +152,7 @@ class DiskCache(Notes):
 
     def read_notes(self, name: str) -> list[bytes]:
         """See Notes."""
-        found = self._directory.open(".", name)
+        found = self._places.current.open(".", name)
         if found is None:
             return []
         with os.fdopen(found[0], "rb") as file:
@@ -172,7 +167,7 @@ class DiskCache(Notes):
 
         try:
             self._install(write, ".", name)
-        except _Refused as refused:
+        except Refused as refused:
             self._detour.begin(refused.reason)
 
     @property
@@ -186,16 +181,13 @@ class DiskCache(Notes):
     def close(self) -> None:
         """Remove this process's unfinished files. The cache is not to be used afterwards."""
         self._boots.close()
-        with self._lock:
-            places, self._left = [self._directory, *self._left], []
         if self.quota is not None:
             self.quota.close()
-        for place in places:
-            place.close()
+        self._places.close()
 
     def _find(self, want: Want) -> int | None:
         """A descriptor of what is here."""
-        found = opened(self._directory, self._boots, want)
+        found = opened(self._places.current, self._boots, want)
         if found is None:
             return None
         descriptor, status = found
@@ -227,13 +219,13 @@ class DiskCache(Notes):
             return self._fetch_past(want)
         try:
             size = self._fetch_here(want)
-        except _Refused as refused:
+        except Refused as refused:
             try:
                 is_full = isinstance(refused.reason, CacheFull)
                 if not is_full or self.quota is None or not self.quota.clean(at_once=True):
                     raise
                 size = self._fetch_here(want)
-            except _Refused:
+            except Refused:
                 if not isinstance(refused.__cause__, FileNotFoundError):  # else the next object may be luckier
                     self._detour.begin(refused.reason)
                 return self._fetch_past(want)
@@ -300,57 +292,27 @@ class DiskCache(Notes):
         return self.is_volatile and want.id.kind in _FILES
 
     def _install(self, content: Content, directory: str, name: str, *, first: bool = False) -> None:
-        """Make a file and give it its name; start over where the cache was removed meanwhile. _Refused."""
-        place = self._directory
-        for is_last in (*[False] * _PATIENCE, True):
-            try:
-                self._boots.begin()
-                install(place, content, directory, name, self._boots.boot, goes_first=first)
-            except SwrepoError:  # of who writes the content; some of them are an OSError too
-                raise
-            except OSError as error:
-                if is_last or not isinstance(error, FileNotFoundError):
-                    raise _Refused(refusal(self.root, error)) from error
-                place = self._enter_again(place)
-            else:
-                return
+        """Make a file and give it its name; start over where the cache was removed meanwhile. Refused."""
+        for is_last in (*[False] * PATIENCE, True):
+            with self._places.borrowed() as place:
+                try:
+                    self._boots.begin()
+                    install(place, content, directory, name, self._boots.boot, goes_first=first)
+                except SwrepoError:  # of who writes the content; some of them are an OSError too
+                    raise
+                except OSError as error:
+                    if is_last or not isinstance(error, FileNotFoundError):
+                        raise Refused(refusal(self.root, error)) from error
+                    self._places.leave(place)
+                else:
+                    return
 
     def _follow(self) -> None:
         """Use the directory that has the cache's name now, where the one in use was removed."""
         try:
-            if self._directory.was_removed():
-                self._enter_again(self._directory)
-        except _Refused as refused:
+            self._places.follow()
+        except Refused as refused:
             self._detour.begin(refused.reason)
-
-    def _enter(self) -> CacheDirectory:
-        for is_last in (*[False] * _PATIENCE, True):
-            try:
-                return self._enter_directory(self.root)
-            except PermissionRefused as error:
-                raise _Refused(error) from error
-            except OSError as error:
-                # It may be removed while it is being made; a file in its place stays one.
-                if is_last or not isinstance(error, (FileNotFoundError, FileExistsError)):
-                    raise _Refused(refusal(self.root, error)) from error
-        raise AssertionError  # the last time there was one or the other
-
-    def _enter_again(self, left: CacheDirectory) -> CacheDirectory:
-        with self._lock:
-            if self._directory is left:
-                entered = self._enter()
-                self._left.append(left)  # other threads may be using its descriptors
-                self._directory = entered
-                self._boots.begin_again()
-            return self._directory
-
-
-class _Refused(Exception):
-    """The disk takes no object. Never leaves this module: `reason` is what others are told."""
-
-    def __init__(self, reason: SwrepoError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 def _place(want: Want) -> tuple[str, str]:
