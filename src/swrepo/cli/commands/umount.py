@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from swrepo.cli.linux import require_linux
+from swrepo.cli.output import note
 
 EXAMPLE = "swrepo umount /mnt"
 
@@ -27,8 +27,4 @@ def run(args: argparse.Namespace) -> None:
         umount(where, lazy=args.lazy)
         left = holders(device) if device is not None else []
         if left:
-            print(
-                f"swrepo: note: {mountpoint} is served on until they end: copies in the mount namespaces of "
-                f"{in_words(left)}",
-                file=sys.stderr,
-            )
+            note(f"{mountpoint} is served on until they end: copies in the mount namespaces of {in_words(left)}")
