@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -235,6 +236,9 @@ def test_a_new_revision_under_the_mount_brings_its_profile(
         settled(mount, COUNT)
 
 
+BOMB = zlib.compress(bytes(20 << 20), 9)
+
+
 def lies(served: Served, kind: str) -> dict[bytes, File | Symlink]:
     """The profile of a publisher who means no good, or whose tools are broken."""
     found = dict(served.profile)  # type: ignore[attr-defined]
@@ -245,6 +249,10 @@ def lies(served: Served, kind: str) -> dict[bytes, File | Symlink]:
     if kind == "a pack of other bytes":
         evil = [(row.id, row.plain, b"x" * row.stored) for row in rows]
         found[first] = File(content=pack.encode(evil))
+    elif kind == "packs that are bombs":
+        found[first] = File(content=pack.encode([(row.id, row.plain, BOMB) for row in rows]))
+    elif kind == "packs that are cut off":
+        found[first] = File(content=found[first].content[:-100])
     elif kind == "no pack":
         found[first] = File(content=b"nothing of the kind")
     elif kind == "packs that are missing":
@@ -264,6 +272,8 @@ def lies(served: Served, kind: str) -> dict[bytes, File | Symlink]:
     "kind",
     [
         "a pack of other bytes",
+        "packs that are bombs",
+        "packs that are cut off",
         "no pack",
         "packs that are missing",
         "names that exist nowhere",
