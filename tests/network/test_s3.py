@@ -20,7 +20,7 @@ import pytest
 
 import swrepo
 from swrepo.errors import ConfigError, CorruptObject, NotFound, PermissionRefused, Unreachable, UsageError
-from swrepo.format.object_id import ObjectId
+from swrepo.format.object_id import Kind, ObjectId
 from swrepo.net import s3_settings
 from swrepo.net.s3_batch import S3Batch
 from swrepo.net.s3_client import S3Client
@@ -227,9 +227,27 @@ def test_garbage_in_a_bucket_is_collected_and_the_rest_is_whole(tmp_path: Path, 
     faults: list[tuple[bytes, str]] = []
     RepositoryCheck(keeper, Scope(contents=True), lambda *found: faults.append(found)).run(server.fqrn)
     assert faults == []
-    with pytest.raises(UsageError, match="swrepo verify"):
-        RepositoryCheck(keeper, Scope(integrity=True), lambda *_: None).run(server.fqrn)
     assert server.publish().revision == 4
+
+
+def test_every_object_in_a_bucket_is_read_and_compared(tmp_path: Path, port: int) -> None:
+    file = tmp_path / "s3.conf"
+    file.write_text(configuration(port))
+    upstream = S3Upstream(tmp_path / "tmp", f"{tmp_path.name}/sw.example.org", file)
+    server = Server(tmp_path / "server", fast_options(upstream=upstream, stratum0=f"http://127.0.0.1:{port}/software"))
+    (server.tree / "f").write_text("content")
+    server.publish()
+    store, faults = storage.reading(server.places), list[tuple[bytes, str]]()
+    check = RepositoryCheck(
+        Keeper(server.layout, server.clock.nanoseconds),
+        Scope(integrity=True),
+        lambda *found: faults.append(found),
+    )
+    assert (check.run(server.fqrn).objects, faults) == (len(list(store.list())), [])
+    victim = next(name for name in store.list() if name.kind is Kind.FILE)
+    store.write(victim.path, b"forged")
+    check.run(server.fqrn)
+    assert faults == [(victim.path.encode(), "its bytes do not match its name")]
 
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "s3.md"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import threading
+from io import BytesIO
 
 import pytest
 
-from swrepo.errors import CacheFull
+from swrepo.errors import CacheFull, CorruptObject
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.batch import ObjectBatch
 from swrepo.objects.directory import DirectoryObjects
@@ -87,3 +89,51 @@ def test_directories_that_are_missing_are_made(directory):
     put(batch, content)
     batch.flush()
     assert directory.has(name)
+
+
+def test_others_put_while_one_flushes(directory):
+    waiting = [b"two"]
+
+    def sync(_):
+        if waiting:
+            thread = threading.Thread(target=put, args=(batch, waiting.pop()))
+            thread.start()
+            thread.join()  # would not end if it had to wait for the flush
+            assert batch.has(ObjectId.of(b"one"))
+            assert batch.has(ObjectId.of(b"two"))
+        return True
+
+    batch = ObjectBatch(directory.root, directory, sync)
+    put(batch, b"one")
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one")}
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one"), ObjectId.of(b"two")}
+    assert list((directory.root / "data/txn").iterdir()) == []
+
+
+def test_what_could_not_be_flushed_is_flushed_later(directory):
+    answers = [False, True, True]
+
+    def sync(_):
+        if not answers.pop(0):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return True
+
+    batch = ObjectBatch(directory.root, directory, sync)
+    put(batch, b"one")
+    with pytest.raises(CacheFull):
+        batch.flush()
+    assert batch.has(ObjectId.of(b"one"))
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one")}
+
+
+def test_bytes_of_another_name_are_not_stored(directory):
+    batch = ObjectBatch(directory.root, directory)
+    for wrong in (b"two", BytesIO(b"two")):
+        with pytest.raises(CorruptObject, match="do not match this name"):
+            batch.put(ObjectId.of(b"one"), wrong)
+    batch.flush()
+    assert list(directory.list()) == []
+    assert list((directory.root / "data/txn").iterdir()) == []

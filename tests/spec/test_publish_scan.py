@@ -531,11 +531,11 @@ def test_the_record_of_a_scan_survives_on_disk_for_its_own_revision_and_tree_onl
     (tree / "d").mkdir()
     root = ObjectId.of(b"root")
     seen = {}
-    settled.note(seen, b"/d", (tree / "d").stat())
+    Settled().knows(b"/d", (tree / "d").stat(), seen)
     settled.save(path, Settled(12345, seen), root, tree)
     again = settled.load(path, root, tree)
     assert again == Settled(12345, seen)
-    assert again.knows(b"/d", (tree / "d").stat())
+    assert again.knows(b"/d", (tree / "d").stat(), {})
     assert settled.load(path, ObjectId.of(b"other"), tree) == Settled()
     assert settled.load(path, root, tmp_path) == Settled()
     assert settled.load(tmp_path / "missing", root, tree) == Settled()

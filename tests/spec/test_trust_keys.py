@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from swrepo.errors import CorruptCertificate, FormatError
 from swrepo.format.object_id import Algorithm
@@ -114,3 +114,12 @@ def test_a_certificate_of_another_kind_of_key_is_refused() -> None:
     pem = builder.sign(EC_KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     with pytest.raises(CorruptCertificate, match="not RSA"):
         Certificate.parse(pem)
+
+
+def test_a_damaged_private_key_signs_nothing() -> None:
+    numbers = rsa.generate_private_key(65537, 1024).private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d + 2, numbers.dmp1 + 2, numbers.dmq1, numbers.iqmp, numbers.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    with pytest.raises(FormatError, match="damaged"):
+        SigningKey(damaged).sign(b"text")

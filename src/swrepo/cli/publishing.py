@@ -13,8 +13,10 @@ from swrepo.errors import Busy
 
 if TYPE_CHECKING:
     from swrepo.publish.changed import Touched
-    from swrepo.publish.layout import ServerLayout
+    from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+    from swrepo.publish.seal import TagRequest
     from swrepo.publish.settings import Choices
+    from swrepo.publish.transaction import Outcome, Publisher
 
 
 def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +60,7 @@ def publish_changes(
     args: argparse.Namespace, fqrn: str, source: Path | None, touched: Touched | None, tag: str = "", message: str = ""
 ) -> None:
     """The same of what is `touched`; None: of everything."""
-    from swrepo.cli import entered, server_side, transactions
+    from swrepo.cli import server_side
     from swrepo.cli.recording import recorded
     from swrepo.publish.hooks import Hook, hooks_around
     from swrepo.publish.seal import TagRequest
@@ -74,14 +76,7 @@ def publish_changes(
         Progress("publishing", "files", as_events=args.json) as progress,
     ):
         publisher = Publisher(server, progress, recorder, choices=_choices(args))
-        wanted = TagRequest(tag, message)
-        view = entered.changes(fqrn) if source is None else None
-        if view is not None:
-            outcome = publisher.publish(fqrn, view[0], wanted, view[1])
-        elif source is None and transactions.union_of(places).is_used:
-            outcome = transactions.publish(publisher, fqrn, wanted)
-        else:
-            outcome = publisher.publish(fqrn, source, wanted, touched)
+        outcome = _published(publisher, places, source, TagRequest(tag, message), touched)
         recorder.outcome = outcome
     server_side.note_what_was_found(outcome)
     if args.json:
@@ -91,7 +86,21 @@ def publish_changes(
         print(f"{fqrn}: nothing changed; revision {outcome.revision} is still the newest{called}")
     else:
         print(f"{fqrn}: published revision {outcome.revision}: {server_side.counts(outcome)}")
-    after_change(server, fqrn, quiet=args.json)
+    after_publication(server, fqrn, outcome, quiet=args.json)
+
+
+def _published(
+    publisher: Publisher, places: RepositoryPlaces, source: Path | None, tag: TagRequest, touched: Touched | None
+) -> Outcome:
+    if source is None:
+        from swrepo.cli import entered, transactions
+
+        view = entered.changes(places.fqrn)
+        if view is not None:
+            return publisher.publish(places.fqrn, view[0], tag, view[1])
+        if transactions.union_of(places).is_used:
+            return transactions.publish(publisher, places.fqrn, tag)
+    return publisher.publish(places.fqrn, source, tag, touched)
 
 
 def _choices(args: argparse.Namespace) -> Choices:
@@ -104,6 +113,17 @@ def _choices(args: argparse.Namespace) -> Choices:
         skip_unreadable=args.skip_unreadable,
         voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
     )
+
+
+def after_publication(server: ServerLayout, fqrn: str, outcome: Outcome, *, quiet: bool) -> None:
+    """What `after_change` does, as far as it can be of use: each look at a repository takes its time."""
+    from swrepo.publish import settings
+
+    wanted = settings.load(server.repository(fqrn).server_conf)
+    if wanted.virtual_dir or outcome.has_snapshots:
+        after_change(server, fqrn, quiet=quiet)
+    elif wanted.auto_gc:
+        collect_automatically(server, fqrn, quiet=quiet)
 
 
 def after_change(server: ServerLayout, fqrn: str, *, quiet: bool) -> None:

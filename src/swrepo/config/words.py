@@ -11,6 +11,8 @@ from swrepo.errors import ConfigError
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 BLANKS = " \t\r"
 SEPARATORS = BLANKS + "\n;"
+_PLAIN = re.compile(r"[A-Za-z0-9_./,:@%+-]+")
+"""Characters that stand for themselves wherever they stand in a word."""
 _OPERATORS = (":-", ":=", ":+", "-", "=", "+")
 _SHELL_ONLY = frozenset("&|<>()")
 _DEEPEST = 20
@@ -126,7 +128,10 @@ class WordReader:
         raise cursor.error("a double quote is not closed", opened)
 
     def _bare(self, escapable: str | None) -> str:
-        """One character, escape or reference; `escapable`: what a backslash takes away in double quotes (None: all)."""
+        """A character or several plain ones, an escape or a reference.
+
+        `escapable`: what a backslash takes away in double quotes (None: all).
+        """
         cursor = self._cursor
         character = cursor.peek()
         if character == "\\":
@@ -138,8 +143,9 @@ class WordReader:
         if character == "$" and (match := NAME.match(cursor.text, cursor.at + 1)):
             cursor.at = match.end()
             return self._value_of(match[0]) or ""
-        cursor.at += 1
-        return character
+        plain = _PLAIN.match(cursor.text, cursor.at)
+        cursor.at = plain.end() if plain else cursor.at + 1
+        return plain[0] if plain else character
 
     def _escape(self, escapable: str | None) -> str:
         cursor = self._cursor

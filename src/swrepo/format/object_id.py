@@ -48,6 +48,8 @@ class Algorithm(IntEnum):
 
     def digest(self, data: bytes | bytearray | memoryview) -> bytes:
         """Digest of `data`."""
+        if self is Algorithm.SHA1:
+            return hashlib.sha1(data, usedforsecurity=False).digest()
         hasher = self.hasher()
         hasher.update(data)
         return hasher.digest()
@@ -109,8 +111,8 @@ class ObjectId:
     @property
     def path(self) -> str:
         """Where the object lies below the repository's URL: `data/ab/cdef...C`."""
-        name = self.name
-        return f"data/{name[:2]}/{name[2:]}"
+        digits = self.digest.hex()
+        return f"data/{digits[:2]}/{digits[2:]}{_TEXT_SUFFIX[self.algorithm]}{self.kind}"
 
     @property
     def cache_path(self) -> str:

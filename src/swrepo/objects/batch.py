@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from typing import BinaryIO
 
 from swrepo.errors import CorruptObject
 from swrepo.format.object_id import ObjectId
-from swrepo.objects.directory import writing
+from swrepo.objects.directory import write_error, writing
 from swrepo.objects.store import ObjectStore
 from swrepo.system.atomic import sync_directory
 from swrepo.system.filesystem import sync_filesystem
@@ -34,7 +35,8 @@ _MAX_PENDING_BYTES = 128 << 20
 class ObjectBatch:
     """ObjectStore over the directory `root` of `store`; nothing is durable, or has its name, before `flush`.
 
-    Safe from any thread. One process at a time: it removes what a predecessor that was killed left in `data/txn`.
+    Safe from any thread: others go on putting while one flushes. One process at a time: it removes what a predecessor
+    that was killed left in `data/txn`.
     """
 
     def __init__(self, root: Path, store: ObjectStore, sync: Callable[[Path], bool] = sync_filesystem) -> None:
@@ -46,30 +48,32 @@ class ObjectBatch:
         self._prefix = f"{self._root}/{_TXN}/{_PREFIX}{os.getpid()}."
         self._store = store
         self._lock = threading.Lock()
-        self._pending: dict[ObjectId, str] = {}  # guarded by _lock
+        self._flushing = threading.Lock()  # taken before _lock; held for a whole flush
+        self._pending: dict[str, str] = {}  # guarded by _lock: the object's path below `root` -> its temporary file
+        self._under_way: dict[str, str] = {}  # guarded by _lock: the same, of the flush that is under way
         self._pending_bytes = 0  # guarded by _lock
         self._counter = itertools.count()
+        self._places = _Places(self._prefix)
         self.stored_objects = 0
         """How many objects were new."""
         self.stored_bytes = 0
         self._remove_leftovers()
 
     def has(self, object_id: ObjectId) -> bool:
-        with self._lock:
-            if object_id in self._pending:
-                return True
-        # Asked first, because it is quick and the answer is mostly no.
-        return os.path.exists(f"{self._root}/{object_id.path}") and self._store.has(object_id)
+        return self._has(object_id, object_id.path)
 
     def put(self, object_id: ObjectId, stored: bytes | BinaryIO) -> None:
         """Write to be named by the next flush. CorruptObject where the bytes are not those of that name."""
-        if self.has(object_id):
+        path = object_id.path
+        if self._has(object_id, path):
             return
-        temporary = f"{self._prefix}{next(self._counter)}"
-        with writing(self._border):
-            size = self._write(temporary, object_id, stored)
+        temporary = f"{self._places.of_this_thread()}/{next(self._counter)}"
+        try:
+            size = _write(temporary, object_id, stored)
+        except OSError as error:
+            raise write_error(self._border, error) from error
         with self._lock:
-            taken = self._pending.setdefault(object_id, temporary) is not temporary
+            taken = path in self._under_way or self._pending.setdefault(path, temporary) is not temporary
             if not taken:
                 self._pending_bytes += size
                 self.stored_objects += 1
@@ -81,8 +85,8 @@ class ObjectBatch:
             self.flush()
 
     def delete(self, object_id: ObjectId) -> None:
-        with self._lock:
-            temporary = self._pending.pop(object_id, None)
+        with self._flushing, self._lock:
+            temporary = self._pending.pop(object_id.path, None)
         if temporary is not None:
             os.unlink(temporary)
         self._store.delete(object_id)
@@ -93,61 +97,123 @@ class ObjectBatch:
 
     def flush(self) -> None:
         """Make everything that was put durable under its name."""
-        with self._lock, writing(self._border):
-            if not self._pending:
-                return
-            if not self._sync(self._border):
-                self._sync_each()
-            # A crash from here on leaves some objects named, all of them complete.
-            directories = {self._name(temporary, object_id) for object_id, temporary in self._pending.items()}
-            if not self._sync(self._border):
-                for directory in directories:
-                    sync_directory(directory)
-            self._pending.clear()
-            self._pending_bytes = 0
-
-    def _name(self, temporary: str, object_id: ObjectId) -> Path:
-        target = f"{self._root}/{object_id.path}"
-        directory = os.path.dirname(target)
-        try:
-            os.rename(temporary, target)
-        except FileNotFoundError:  # data/XX is made on demand by some tools
-            os.makedirs(directory, exist_ok=True)
-            os.rename(temporary, target)
-        return Path(directory)
-
-    def _sync_each(self) -> None:
-        for temporary in self._pending.values():
-            descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+        with self._flushing, writing(self._border):
+            with self._lock:
+                batch = self._under_way = self._pending
+                self._pending, self._pending_bytes = {}, 0
             try:
-                os.fsync(descriptor)
+                if batch:
+                    self._name_all(batch)
+                self._places.clear()
+            except BaseException:
+                with self._lock:
+                    self._pending = batch | self._pending
+                raise
             finally:
-                os.close(descriptor)
+                with self._lock:
+                    self._under_way = {}
 
-    def _write(self, temporary: str, object_id: ObjectId, stored: bytes | BinaryIO) -> int:
-        hasher, size = object_id.algorithm.hasher(), 0
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-        try:
-            for block in [stored] if isinstance(stored, bytes) else iter(lambda: stored.read(_BLOCK), b""):
-                hasher.update(block)
-                _write_all(descriptor, block)
-                size += len(block)
-            if hasher.digest() != object_id.digest:
-                raise CorruptObject(f"refusing to store bytes as {object_id} that do not match this name")
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        finally:
-            os.close(descriptor)
-        return size
+    def _has(self, object_id: ObjectId, path: str) -> bool:
+        with self._lock:
+            if path in self._pending or path in self._under_way:
+                return True
+        # Looked for by name first, because that is quick and the answer is mostly no. After the look at what waits:
+        # it has its name before it waits no more.
+        return os.path.exists(f"{self._root}/{path}") and self._store.has(object_id)
+
+    def _name_all(self, batch: dict[str, str]) -> None:
+        if not self._sync(self._border):
+            for temporary in batch.values():
+                _sync_file(temporary)
+        # A crash from here on leaves some objects named, all of them complete.
+        for path, temporary in batch.items():
+            _name(temporary, f"{self._root}/{path}")
+        if not self._sync(self._border):
+            for directory in {os.path.dirname(path) for path in batch}:
+                sync_directory(self._border / directory)
 
     def _remove_leftovers(self) -> None:
         txn = f"{self._root}/{_TXN}"
         with writing(self._border), os.scandir(txn) as entries:
             for entry in entries:
                 if entry.name.startswith(_PREFIX):
-                    with suppress(FileNotFoundError):
-                        os.unlink(entry.path)
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+class _Places:
+    """A directory for each thread: in one for all, the threads would mostly wait for each other's files to be made."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._known: set[str] = set()
+
+    def of_this_thread(self) -> str:
+        """Where it is; who finds that it is not there makes it."""
+        place = f"{self._prefix}{threading.get_ident()}"
+        self._known.add(place)
+        return place
+
+    def clear(self) -> None:
+        """Remove those that hold nothing."""
+        for place in list(self._known):
+            with suppress(OSError):
+                os.rmdir(place)
+
+
+def _name(temporary: str, target: str) -> None:
+    try:
+        os.rename(temporary, target)
+    except FileNotFoundError:  # data/XX is made on demand by some tools
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(temporary, target)
+
+
+def _sync_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(temporary: str, object_id: ObjectId, stored: bytes | BinaryIO) -> int:
+    if isinstance(stored, bytes):
+        _check(object_id, object_id.algorithm.digest(stored))
+    descriptor = _create(temporary)
+    try:
+        if isinstance(stored, bytes):
+            _write_all(descriptor, stored)
+            return len(stored)
+        return _copy(descriptor, object_id, stored)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _create(temporary: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    while True:
+        try:
+            return os.open(temporary, flags, _MODE)
+        except FileNotFoundError:  # the first of this thread, or a flush took the directory away: nothing was in it
+            os.mkdir(os.path.dirname(temporary))
+
+
+def _copy(descriptor: int, object_id: ObjectId, stored: BinaryIO) -> int:
+    hasher, size = object_id.algorithm.hasher(), 0
+    while block := stored.read(_BLOCK):
+        hasher.update(block)
+        _write_all(descriptor, block)
+        size += len(block)
+    _check(object_id, hasher.digest())
+    return size
+
+
+def _check(object_id: ObjectId, digest: bytes) -> None:
+    if digest != object_id.digest:
+        raise CorruptObject(f"refusing to store bytes as {object_id} that do not match this name")
 
 
 def _write_all(descriptor: int, block: bytes) -> None:

@@ -21,8 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from Crypto.Util.strxor import strxor
-
 from swrepo.errors import ConfigError
 
 _MIB = 1 << 20
@@ -136,6 +134,9 @@ def _changes(data: bytes, first: int, end: int) -> bytearray:
 
 def _xor(left: bytes | bytearray, distance: int, right: bytes | bytearray) -> bytearray:
     """`left[i] ^ right[i - distance]` for every i that has both."""
+    # Only here: loading it takes longer than publishing a small file.
+    from Crypto.Util.strxor import strxor
+
     found = bytearray(len(left) - distance)
     strxor(memoryview(left)[distance:], memoryview(right)[:-distance], output=found)
     return found

@@ -251,10 +251,11 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _write_error(path, error) from error
+        raise write_error(path, error) from error
 
 
-def _write_error(path: Path, error: OSError) -> SwrepoError:
+def write_error(path: Path, error: OSError) -> SwrepoError:
+    """What an error of the operating system means to whoever wanted to write to `path`."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return CacheFull(f"no room to write {path}: {reason}; free some and run it again, nothing is damaged")

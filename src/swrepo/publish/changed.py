@@ -125,8 +125,9 @@ class ChangedPaths:
         if not linked and not any(entry.hardlink_group for entry in old.values() if not entry.is_directory):
             return present, old
         all_old = {entry.name: entry for entry in scan.last.listing(path)}
-        all_present = scan.present(path, all_old) or []
-        return [item for item in all_present if item.name in node.below or _is_linked(item)], all_old
+        everything = scan.present(path, all_old, known=False)
+        items = [] if everything is None else everything.items
+        return [item for item in items if item.name in node.below or _is_linked(item)], all_old
 
     def _grafted(self, path: bytes, present: list[Found], node: _Node) -> frozenset[bytes]:
         """Of the files that are there those that have a marker. One that was named and has no file becomes a fault."""

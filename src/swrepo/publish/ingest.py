@@ -217,8 +217,8 @@ class Ingest:
                 entry = self._rules.restamp(entry, outcome.status)
             self._staged.add(now, content, waiting.asked_at_ns)
         self._progress.advance(1, entry.size - waiting.told)
-        entry = entry._replace(digest=content.digest, flags=content.flags)
-        return put._replace(entry=entry, chunks=content.chunks, read=None)
+        entry = entry.with_content(content.digest, content.flags)
+        return Put(put.path, entry, put.old, None, put.group, put.regrouped, put.nested, content.chunks)
 
     def _is_as_before(self, put: Put) -> bool:
         if put.old is None or put.regrouped or not same(put.entry, put.old):

@@ -53,12 +53,13 @@ class Packer:
         names = [item for item in packing.as_is if not item.startswith("/")]
         self._names = _any(names)
         self._paths = _any([item for item in packing.as_is if item.startswith("/")])
+        self._fits_nothing = not packing.as_is
         self._by_content = packing.by_content
         self._compresses = encoder.compression is not Compression.NONE
 
     def for_path(self, path: bytes) -> Encoder:
         """By the name alone."""
-        if not self._compresses:
+        if not self._compresses or self._fits_nothing:
             return self.encoder
         name = path.rpartition(b"/")[2]
         fits = (self._names is not None and self._names.match(name)) or (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -165,8 +166,12 @@ def read(path: Path) -> dict[str, Setting]:
         raise NotFound(f"no repository {name} on this machine ({path} is missing); create it with mkfs") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    parsed = assignments.parse(text, str(path))
-    return {item.name: Setting(item.value, f"{path}:{item.line}") for item in parsed}
+    return dict(_parsed(text, str(path)))
+
+
+@lru_cache(maxsize=16)  # a publication asks several times, and one of few bytes should not take longer for that
+def _parsed(text: str, origin: str) -> Mapping[str, Setting]:
+    return {item.name: Setting(item.value, f"{origin}:{item.line}") for item in assignments.parse(text, origin)}
 
 
 def _settings(values: Values, path: Path) -> RepositorySettings:

@@ -35,18 +35,20 @@ class Settled:
     start_ns: int = 0
     directories: dict[int, int] = field(default_factory=dict)
 
-    def knows(self, path: bytes, status: os.stat_result) -> bool:
-        """Whether the directory at `path` is the one that was there."""
-        return self.directories.get(path_key(path)[0]) == status.st_ino
+    def knows(self, path: bytes, status: os.stat_result, seen: dict[int, int]) -> bool:
+        """Whether the directory at `path` is the one that was there. It is noted in `seen`, for the next record."""
+        key = path_key(path)[0]
+        seen[key] = status.st_ino
+        return self.directories.get(key) == status.st_ino
 
     def trusts(self, status: os.stat_result) -> bool:
         """Whether the file has not been touched since, provided its directory is known."""
-        return status.st_ctime_ns < self.start_ns - CLOCK_GRAIN_NS
+        return status.st_ctime_ns < self.trusted_before_ns
 
-
-def note(directories: dict[int, int], path: bytes, status: os.stat_result) -> None:
-    """Remember a directory for the next record."""
-    directories[path_key(path)[0]] = status.st_ino
+    @property
+    def trusted_before_ns(self) -> int:
+        """When a file must have been touched last, to be taken on trust."""
+        return self.start_ns - CLOCK_GRAIN_NS
 
 
 def save(path: Path, settled: Settled, root_catalog: ObjectId, source: Path) -> None:

@@ -89,11 +89,20 @@ def read_whole(path: bytes) -> tuple[bytes, os.stat_result]:
             if not stat.S_ISREG(before.st_mode):
                 raise UnstableFileError(_NO_FILE)
             data = os.read(descriptor, before.st_size) if before.st_size else b""
-            if len(data) == before.st_size and Identity.of(os.fstat(descriptor)) == Identity.of(before):
+            if len(data) == before.st_size and _is_same(os.fstat(descriptor), before):
                 return data, before
         finally:
             os.close(descriptor)
     raise UnstableFileError(_UNSTEADY)
+
+
+def _is_same(now: os.stat_result, before: os.stat_result) -> bool:
+    """Whether an open file was not written to; Identity says it of files that were found by name."""
+    return (
+        now.st_mtime_ns == before.st_mtime_ns
+        and now.st_ctime_ns == before.st_ctime_ns
+        and now.st_size == before.st_size
+    )
 
 
 def _open(path: str, flags: int) -> int:

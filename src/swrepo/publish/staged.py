@@ -78,7 +78,7 @@ class Staged:
         """Keep the content of a file that was read after `read_at_ns`."""
         if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
             return  # it may have been written to once more without any trace in its times
-        chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks)
+        chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks) if content.chunks else b""
         self._rows.append((*_signed(identity), content.digest, chunks, content.flags))
         if len(self._rows) >= _COMMIT_EVERY or content.chunks:
             self.commit()
@@ -160,4 +160,6 @@ def _remove(path: Path) -> None:
 
 def _signed(identity: Identity) -> tuple[int, ...]:
     """SQLite's integers are signed; inode and device numbers may use all 64 bits."""
+    if max(identity) < _SIGN:
+        return identity
     return tuple((value + _SIGN) % (1 << 64) - _SIGN for value in identity)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from swrepo.net import s3_settings
-from swrepo.net.s3_batch import S3Batch
-from swrepo.net.s3_client import S3Client
-from swrepo.net.s3_objects import S3Objects
 from swrepo.objects.batch import ObjectBatch
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.objects.store import ObjectSource, ObjectStore, WritableDocuments
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.upstream import S3Upstream
+
+if TYPE_CHECKING:
+    from swrepo.net.s3_objects import S3Objects
+
+    Stored = DirectoryObjects | S3Objects
 
 
 class FlushableStore(ObjectStore, Protocol):
@@ -38,9 +39,6 @@ class Storage:
     store: FlushableStore
     documents: WritableDocuments
 
-
-Stored = DirectoryObjects | S3Objects
-"""Objects and documents, where they are."""
 
 OpenStorage = Callable[[RepositoryPlaces], Storage]
 """Opens the storage of a repository; called by the holder of its lock."""
@@ -66,21 +64,30 @@ def bucket(fqrn: str, configuration: Path, url: str, temporary: Path) -> S3Upstr
 
     As in the original: behind a host that has the bucket in its name, the path of the URL is part of the keys.
     """
+    from swrepo.net import s3_settings
+
     above = urlsplit(url).path.strip("/") if s3_settings.load(configuration).dns_buckets else ""
     return S3Upstream(temporary, f"{above}/{fqrn}" if above else fqrn, configuration)
 
 
 def _bucket(upstream: S3Upstream) -> S3Objects:
+    # Imported here: what speaks HTTP takes longer to load than publishing a small change to a directory.
+    from swrepo.net import s3_settings
+    from swrepo.net.s3_client import S3Client
+    from swrepo.net.s3_objects import S3Objects
+
     return S3Objects(S3Client(s3_settings.load(upstream.configuration)), upstream.alias)
 
 
 def reading(places: RepositoryPlaces) -> Stored:
-    """Objects and documents of a repository, for those who do not hold its lock."""
+    """Objects and documents of a repository, where they are, for those who do not hold its lock."""
     return _bucket(places.upstream) if isinstance(places.upstream, S3Upstream) else DirectoryObjects(places.storage)
 
 
 def in_s3(upstream: S3Upstream) -> Storage:
     """A bucket."""
+    from swrepo.net.s3_batch import S3Batch
+
     objects = _bucket(upstream)
     return Storage(objects, S3Batch(objects), objects)
 

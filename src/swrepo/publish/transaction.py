@@ -22,7 +22,8 @@ from swrepo.config import moments
 from swrepo.errors import UsageError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId
-from swrepo.format.wellknown import TRUNK, TRUNK_PREVIOUS
+from swrepo.format.paths import ROOT, join
+from swrepo.format.wellknown import RESERVED_DIRECTORY, TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
 from swrepo.publish import checkout
 from swrepo.publish.archive import Owner
@@ -58,7 +59,7 @@ class Outcome:
     files of their own; `cut_out` are directories that got catalogs because those above had grown too large, `dissolved`
     those that need them no more; `excesses` are paths that exceed a limit that is not enforced, and how;
     `remarks` are about settings that do nothing; `skipped` are paths that could not be read, and why, where that is
-    no error.
+    no error; `has_snapshots` is whether the revision shows its tags as directories.
     """
 
     published: bool
@@ -77,6 +78,7 @@ class Outcome:
     excesses: tuple[tuple[bytes, str], ...] = ()
     remarks: tuple[str, ...] = ()
     skipped: tuple[tuple[bytes, str], ...] = ()
+    has_snapshots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,4 +307,5 @@ def _outcome(
         excesses=tuple(found.limits.warnings),
         remarks=(*repository.settings.remarks, *found.remarks),
         skipped=tuple(found.faults.skipped),
+        has_snapshots=found.revision.find(join(ROOT, RESERVED_DIRECTORY)) is not None,
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, basename, join
-from swrepo.format.wellknown import NESTED_MARKER, RESERVED_DIRECTORY
+from swrepo.format.wellknown import GRAFT_PREFIX, NESTED_MARKER, RESERVED_DIRECTORY
 from swrepo.publish import nesting
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
 from swrepo.publish.entries import EntryRules, same
@@ -21,10 +22,14 @@ from swrepo.publish.faults import Faults
 from swrepo.publish.grafts import Grafts
 from swrepo.publish.last_revision import LastRevision
 from swrepo.publish.nesting import Nesting
-from swrepo.publish.settled import Settled, note
+from swrepo.publish.settled import Settled
 from swrepo.publish.siblings import Comparison, Found, Siblings, without_markers
+from swrepo.publish.unchanged import is_unchanged
 
 _LINKS_OF_EMPTY_DIRECTORY = 2
+_NEVER = -(1 << 63)
+_NAME = attrgetter("name")
+_IS_DIRECTORY = attrgetter("is_directory")
 _SNAPSHOTS = join(ROOT, RESERVED_DIRECTORY)
 """A hidden directory of the repository's own (upkeep.snapshots), in no work tree."""
 
@@ -34,6 +39,17 @@ class _Descent(NamedTuple):
 
     path: bytes
     found: Found
+
+
+class Present(NamedTuple):
+    """The names in a directory, and what is called so, sorted, without files that are plainly those of last time.
+
+    `grafted` are names of files whose contents markers tell; the markers are not among the names.
+    """
+
+    names: set[bytes]
+    items: list[Found]
+    grafted: frozenset[bytes]
 
 
 class TreeDiff:
@@ -58,6 +74,7 @@ class TreeDiff:
         self._settled = settled
         self._stays = stays
         self.last = last
+        self.has_snapshots = last.lookup(_SNAPSHOTS) is not None
         self.places = places
         self.faults = faults
         grafts = grafts or Grafts(self._source, last.chunks, faults, compression=rules.compression)
@@ -107,71 +124,81 @@ class TreeDiff:
     def _directory(self, path: bytes, found: Found) -> Iterator[Change | _Descent]:
         """The directory's own entry, then what is gone, then files, then the directories to go down to."""
         old = {} if found.old is None else {entry.name: entry for entry in self.last.listing(path)}
-        present = self.present(path, old)
+        known = self._settled.knows(path, found.status, self.directories)
+        present = self.present(path, old, known=known)
         if present is None:
             return
-        present, grafted = without_markers(present)
-        self.entries += len(present)
-        known = self._settled.knows(path, found.status)
-        note(self.directories, path, found.status)
-        names = self._checked_names(path, present)
-        stay = [entry for name, entry in old.items() if name not in names and join(path, name) in self._stays]
+        names, items, grafted = present
+        self.entries += len(names)
+        self._check_names(path, present, old)
+        absent = old.keys() - names
+        stay = [old[name] for name in absent if join(path, name) in self._stays] if self._stays else []
         placement = self.places.place(path, names.union(entry.name for entry in stay), old.keys())
         nested = placement.nested
-        directories = sum(item.is_directory for item in present) + sum(entry.is_directory for entry in stay)
+        directories = sum(map(_IS_DIRECTORY, items)) + sum(map(_IS_DIRECTORY, stay))
         own = self._own_entry(path, found, directories, known=known, nested=nested)
         yield own
         directory = own.entry if isinstance(own, Put) else own.old
         if placement.markers and directory is not None:
             for marker, entry in nesting.made(path, placement, old.keys(), self.places, directory):
                 yield Put(marker, entry)
-        if old:
-            kept = {item.name for item in present if not turned(item)}.union(placement.markers)
-            kept.update(entry.name for entry in stay)
-            for name, entry in old.items():
-                if name not in kept:
-                    yield Removed(join(path, name), entry)
-            present = [item._replace(old=None) if turned(item) else item for item in present]
+        others = {item.name for item in items if turned(item)}
+        gone = (absent | others).difference(placement.markers, (entry.name for entry in stay))
+        if gone:
+            yield from (Removed(join(path, name), entry) for name, entry in old.items() if name in gone)
+        items = [item._replace(old=None) if item.name in others else item for item in items]
         self.comparison.grafts.check(path, grafted, names)
         siblings = Siblings(path, self.comparison, known=known, grafted=grafted)
-        yield from siblings.compare((item for item in present if not item.is_directory), old.values())
+        yield from siblings.compare((item for item in items if not item.is_directory), old.values())
         self.linked_elsewhere += siblings.linked_elsewhere
-        for item in present:
+        for item in items:
             if item.is_directory:
                 yield _Descent(join(path, item.name), item)
         if nested:
             yield Left(path)
 
-    def present(self, path: bytes, old: Mapping[bytes, Dirent]) -> list[Found] | None:
-        """What is in the directory, sorted by name; None where it cannot be read."""
-        found = []
+    def present(self, path: bytes, old: Mapping[bytes, Dirent], *, known: bool) -> Present | None:
+        """What is in the directory; None where it cannot be read. `known`: it is that of the last publication."""
+        names, items, rules = set[bytes](), list[Found](), self.comparison.rules
+        before_ns = self._settled.trusted_before_ns if known else _NEVER
         try:
             with os.scandir(self._source + path or b"/") as entries:
                 for entry in entries:
+                    name = entry.name
                     try:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue  # removed since the directory was read: it is not there
-                    if self.comparison.rules.ignores(status.st_mode):
-                        continue
-                    is_directory = stat.S_ISDIR(status.st_mode)
-                    found.append(Found(entry.name, status, old.get(entry.name), is_directory))
+                    was = old.get(name)
+                    # A marker of a graft that was published as a file once is none of what is passed over.
+                    is_marker = name.startswith(GRAFT_PREFIX)
+                    if was is not None and not is_marker and is_unchanged(status, was, rules, before_ns):
+                        names.add(name)
+                    elif not rules.ignores(status.st_mode):
+                        names.add(name)
+                        items.append(Found(name, status, was, stat.S_ISDIR(status.st_mode)))
         except OSError as error:
             self.faults.add_os(path, error)
             return None
-        found.sort(key=lambda item: item.name)
-        return found
+        items.sort(key=_NAME)
+        left, grafted = without_markers(items)
+        if not grafted:
+            return Present(names, items, grafted)
+        if known:  # whether these are as they were, the markers tell and not stat
+            return self.present(path, old, known=False)
+        return Present({item.name for item in left}, left, grafted)
 
-    def _checked_names(self, path: bytes, present: list[Found]) -> set[bytes]:
-        """The names in the directory; what the format forbids becomes a fault."""
-        marker = next((item.status.st_mode for item in present if item.name == NESTED_MARKER), None)
-        names = {item.name for item in present}
-        nesting.check_names(path, names, marker, self.faults)
-        return names
+    def _check_names(self, path: bytes, present: Present, old: Mapping[bytes, Dirent]) -> None:
+        """What the format forbids becomes a fault."""
+        marker = None
+        if NESTED_MARKER in present.names:
+            new = next((item.status.st_mode for item in present.items if item.name == NESTED_MARKER), None)
+            marker = old[NESTED_MARKER].mode if new is None else new
+        nesting.check_names(path, present.names, marker, self.faults)
 
     def _own_entry(self, path: bytes, found: Found, directories: int, *, known: bool, nested: bool) -> Put | Kept:
         links = _LINKS_OF_EMPTY_DIRECTORY + directories
-        if path == ROOT and self.last.lookup(_SNAPSHOTS) is not None:
+        if path == ROOT and self.has_snapshots:
             links += 1
         if known and self.comparison.is_settled(found, links):
             return Kept(path, found.old, nested)

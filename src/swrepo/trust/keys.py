@@ -9,7 +9,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from swrepo.errors import CorruptCertificate, FormatError
 from swrepo.format.object_id import Algorithm
 from swrepo.format.whitelist import Fingerprint
+from swrepo.trust.der import first_certificate, public_key_info
 
 _SHA1_DIGEST_INFO = bytes.fromhex("3021300906052b0e03021a05000414")
 """DER of DigestInfo up to the digest itself, for SHA-1 (RFC 8017, 9.2, note 1)."""
@@ -101,9 +101,8 @@ class Certificate:
     def parse(cls, pem: bytes) -> Certificate:
         """Read the first certificate in `pem`. CorruptCertificate where there is none with an RSA key."""
         try:
-            found = x509.load_pem_x509_certificate(pem)
-            der = found.public_bytes(serialization.Encoding.DER)
-            return cls(der, PublicKey.of(found.public_key()))
+            der = first_certificate(pem)
+            return cls(der, PublicKey.of(serialization.load_der_public_key(public_key_info(der))))
         except (ValueError, UnsupportedAlgorithm, FormatError) as error:
             raise CorruptCertificate(f"the repository's certificate cannot be read: {error}") from error
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swrepo.catalog.reader import NestedRef
-from swrepo.errors import NotFound, UsageError
+from swrepo.errors import NotFound
 from swrepo.format import envelope
 from swrepo.format import manifest as manifests
 from swrepo.format.manifest import Manifest
@@ -25,7 +26,7 @@ from swrepo.publish import settings
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.progress import Phase, Progress, Silent
-from swrepo.publish.storage import Stored, reading
+from swrepo.publish.storage import reading
 from swrepo.repository.history import open_history
 from swrepo.system.atomic import make_directory
 from swrepo.system.lock import exclusive
@@ -33,8 +34,11 @@ from swrepo.system.ownership import leave_to_owner
 from swrepo.upkeep import published_status
 from swrepo.upkeep.document_check import DocumentCheck
 from swrepo.upkeep.opening import Keeper, collection_lock
-from swrepo.upkeep.scrub import scrub
+from swrepo.upkeep.scrub import scrub, scrub_bucket
 from swrepo.upkeep.tree_check import TreeCheck
+
+if TYPE_CHECKING:
+    from swrepo.publish.storage import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class RepositoryCheck:
             self._tree(manifest, objects, storage)
             if self.scope.integrity:
                 self.progress.phase(Phase.CHECKING_OBJECTS)
-                self._counted.objects = scrub(_directory(places), self._tell, self.progress.advance)
+                self._counted.objects = self._scrub(places, storage)
             if self.scope.is_whole:
                 outcome = "failed" if self._counted.faults else "succeeded"
                 when = published_status.moment(self.keeper.now())
@@ -113,6 +117,11 @@ class RepositoryCheck:
         check.run(root)
         self._counted.catalogs, self._counted.entries = check.catalogs, check.entries
 
+    def _scrub(self, places: RepositoryPlaces, storage: Stored) -> int:
+        if places.is_local:
+            return scrub(places.storage, self._tell, self.progress.advance)
+        return scrub_bucket(storage, self._tell, self.progress.advance)
+
     def _root(self, manifest: Manifest, objects: PlainObjects) -> NestedRef:
         name = self.scope.tag
         if not name:
@@ -136,14 +145,6 @@ def _presence(places: RepositoryPlaces) -> Callable[[ObjectId], bool]:
 
 def _has(storage: Stored) -> Callable[[ObjectId], bool]:
     return lambda name: storage.stored_size(name) is not None
-
-
-def _directory(places: RepositoryPlaces) -> Path:
-    if not places.is_local:
-        raise UsageError(
-            f"{places.fqrn} is stored in S3: 'swrepo verify {places.fqrn}' reads every object of a revision"
-        )
-    return places.storage
 
 
 @contextmanager
