@@ -13,7 +13,7 @@ from tests.publishing import Server, check_catalogs, fast_options
 
 def make(top, files):
     for name in files:
-        path = top / name
+        path = top / name.removeprefix("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
 
