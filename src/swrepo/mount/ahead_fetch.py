@@ -145,7 +145,7 @@ class ReadingAhead:
             self.fetch([Want(ref.id, size=ref.size) for ref in refs], objects, Origin.CATALOGS)
 
     def _catalog_came(self, want: Want) -> None:
-        """Nobody has asked for this catalog yet: fetch what is below it, if it is one of a chain. From any thread."""
+        """Nobody has asked for this catalog yet: fetch what is below it, if it is one of a chain. Runs in the pool."""
         announced = self._announced.pop(want.id, None)
         if announced is None:
             return
@@ -157,6 +157,8 @@ class ReadingAhead:
                     self._fetch_catalogs(volume, self._of(volume).catalogs.came(below, self.distance(volume.name)))
         except SwrepoError as error:
             log.info("nothing is fetched ahead below %r: %s", announced.path, error)
+        except Exception:
+            log.exception("following a chain of catalogs failed")
 
     def _of(self, volume: Volume) -> _Shown:
         """The policies for the revision that a repository shows; those of an earlier one are forgotten."""
@@ -215,6 +217,7 @@ class ReadingAhead:
                 self._policy.stop()
                 self._shown.clear()
                 self._looked_at.clear()
+                self._announced.clear()
                 continue
             for shown in self._shown.values():
                 shown.neighbours.was_here(here.id)

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import NamedTuple
 
 from swrepo.errors import SwrepoError
@@ -152,7 +153,7 @@ class Lanes:
     def _lane(self, want: Want) -> dict[Origin, deque[Item]]:
         return self._small if want.size is not None and want.size <= _SMALL else self._large
 
-    def _submit(self, task: Callable[[], None]) -> None:
+    def _submit(self, task: Callable[[], object]) -> None:
         try:
             self._pool.submit(task)
         except RuntimeError:  # the mount ends, and the pool takes no more work
@@ -236,8 +237,8 @@ class Lanes:
                 self._ledger.arrived(want.id)
                 self._errors = 0
             self._reads.arrived(self._session, [want])
-            if want.id.kind is Kind.CATALOG:
-                self.on_catalog(want)
+            if want.id.kind is Kind.CATALOG:  # as a task of its own: what is claimed here must wait for no lock
+                self._submit(partial(self.on_catalog, want))
 
         try:
             with Working(activity):
