@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -150,8 +150,9 @@ class Gatherer:
     def finish(self) -> None:
         """Names of files that came later than they, or that only the last revision has, get what they are names of."""
         self._settle()
-        for path, target in self.tree.links():
-            self._late_link(path, target)
+        links = dict(self.tree.links())
+        for path, target in links.items():
+            self._late_link(path, target, links)
         for path in self.tree.displaced:
             self._fault(path, "is no directory in the archive, and something in the archive lies below it")
         self.faults.raise_any()
@@ -204,10 +205,10 @@ class Gatherer:
             xattr_blob=xattr.encode(attributes) if self.rules.xattrs else None,
         )
 
-    def _late_link(self, path: bytes, target: bytes) -> None:
-        targets, end = dict(self.tree.links()), target
+    def _late_link(self, path: bytes, target: bytes, links: Mapping[bytes, bytes]) -> None:
+        end = target
         for _ in range(_MOST_LINKS):
-            end = targets.get(end, end)
+            end = links.get(end, end)
         found = self.tree.find(end)
         if found is not None and found.entry is not None and not found.entry.is_directory:
             self.tree.put(path, found.entry._replace(name=basename(path)), found.chunks, found.file)

@@ -156,7 +156,7 @@ class Registry:
 
     def _refused(self, status: int, url: str) -> Exception:
         if status == _MISSING:
-            return NotFound(f"{self.reference.host} has no {self.reference.path} ({url})")
+            return NotFound(f"{self.reference.host} has no such image or blob: {url}")
         if status in (_UNAUTHORISED, _FORBIDDEN):
             return PermissionRefused(
                 f"{self.reference.host} refused {self.reference.path} ({status}): it does not exist, or needs a user "
