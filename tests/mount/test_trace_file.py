@@ -64,12 +64,11 @@ def test_each_request_is_a_line_in_the_format_of_the_original(site: Site, tmp_pa
             ("5", "", "statfs()"),
             ("4", "/nothing", "lookup()"),
         ]
-        assert [row for row in found if row in wanted] == wanted
+        assert list(dict.fromkeys(row for row in found if row in wanted)) == wanted
         (mount.point / "one").read_bytes()
-    assert [row for row in rows(file)[len(found) :] if row[0] != "6"] == [
-        ("1", "/one", "open()"),
-        ("-2", "Tracer", LAST),
-    ], "what is opened again is told again; the end of the mount writes the rest"
+    later = rows(file)[len(found) :]
+    assert ("1", "/one", "open()") in later, "what is opened again is told again"
+    assert later[-1] == ("-2", "Tracer", LAST), "the end of the mount writes the rest"
 
 
 def test_lines_are_written_when_there_are_more_than_the_threshold(site: Site, tmp_path: Path) -> None:

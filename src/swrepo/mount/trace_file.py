@@ -78,7 +78,7 @@ class TraceFile:
         moment = self._clock()
         with self._changed:
             full = self._options.size
-            if len(self._kept) >= full:
+            if len(self._kept) >= full and not self._is_over:
                 self._changed.wait_for(lambda: len(self._kept) < full, _PATIENCE)
             if len(self._kept) >= full:
                 self._lost += 1
