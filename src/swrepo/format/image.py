@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from swrepo.errors import CorruptObject, FormatError, TruncatedObject
 
 DOCUMENT_LIMIT = 4 << 20
-"""Bytes of the largest manifest, index or configuration. Source: what registries must take at least."""
+"""Bytes of the largest manifest, index or configuration. Source: what registries should take at least."""
 
 _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _INDEXES = (
@@ -121,7 +121,7 @@ def parse_manifest(data: bytes) -> Manifest:
     """FormatError where it is none of a file system."""
     document = _object(data)
     if document.get("schemaVersion") == 1:
-        raise FormatError("the image has a manifest of schema 1, which nobody writes since 2017; push it anew")
+        raise FormatError("the image has a manifest of schema 1, which is outdated; push it anew")
     if not isinstance(document.get("config"), dict):
         raise FormatError("the image's manifest names no configuration")
     layers = tuple(_descriptor(item) for item in _list(document, "layers"))

@@ -19,8 +19,8 @@ from swrepo.publish.member import Read
 
 _LONGEST_MAGIC = 6
 _READ = 256 << 10
-_XZ_MEMORY = 256 << 20
-"""Bytes for a dictionary: `xz -9` needs 65 MB. The same bound for zstd (`--long=27` needs 128 MB)."""
+_ZSTD_WINDOW = 256 << 20
+"""Bytes of the largest window that is accepted; `zstd --long=27` needs 128 MB."""
 
 _ISAL_ERROR = cast("type[Exception]", isal_zlib.error)
 
@@ -105,7 +105,7 @@ class _Zstd:
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_XZ_MEMORY)
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._frame = self._decompressor.decompressobj()
         self._input = b""
         self._output = memoryview(b"")
