@@ -48,6 +48,7 @@ def test_what_a_killed_predecessor_left_is_removed_and_other_files_are_not(direc
     put(ObjectBatch(directory.root, directory), b"never flushed")
     other = directory.root / "data/txn/upload"
     other.touch()
+    (directory.root / "data/txn/batch.7.1").touch()  # an older version's
     ObjectBatch(directory.root, directory)
     assert list((directory.root / "data/txn").iterdir()) == [other]
     assert list(directory.list()) == []

@@ -136,8 +136,11 @@ class ObjectBatch:
         txn = f"{self._root}/{_TXN}"
         with writing(self._border), os.scandir(txn) as entries:
             for entry in entries:
-                if entry.name.startswith(_PREFIX):
+                if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
+                elif entry.name.startswith(_PREFIX):  # as versions left it that had one directory for all
+                    with suppress(FileNotFoundError):
+                        os.unlink(entry.path)
 
 
 class _Places:
