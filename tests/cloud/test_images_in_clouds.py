@@ -23,6 +23,7 @@ from swrepo.cloud import images
 from swrepo.cloud.connection import connect
 from swrepo.cloud.images import ImagePlan
 from swrepo.errors import CloudRefused, ConfigError, NotFound, PermissionRefused, Unreachable, UsageError
+from tests.cloud.cable import Cable
 from tests.cloud.services import HOME, Cloud, cloud
 
 pytestmark = [
@@ -146,6 +147,56 @@ def test_a_removal_that_is_forbidden_is_not_tried_again():
     with pytest.raises(PermissionRefused):
         images.remove(busy, SOME, "the image", ignore)
     assert busy.asked == 1
+
+
+@pytest.fixture
+def cable(clouds) -> Iterator[Cable]:
+    """What the account `far` reaches the image service of the first cloud by."""
+    found = Cable(int(clouds["one"].images.rpartition(":")[2]))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def far(cable, clouds, tmp_path, configuration):
+    """A connection over that cable."""
+    file = tmp_path / "clouds.yaml"
+    told = yaml.safe_load(file.read_text())
+    override = {"image_api_version": "2", "image_endpoint_override": f"http://127.0.0.1:{cable.port}/v2"}
+    told["clouds"]["far"] = {"auth": clouds["one"].account(), "region_name": "here", **override}
+    file.write_text(yaml.safe_dump(told))
+    return connect("far")
+
+
+def test_a_network_that_breaks_in_the_middle_of_a_fetch_is_told_and_the_rest_fetched_later(image, far, cable, tmp_path):
+    sent = images.upload(connect("one"), image, ImagePlan("fetched"), ignore)
+    cable.cut(down=3 << 20)
+    with pytest.raises(Unreachable, match="fetching the image fetched: the cloud does not answer"):
+        images.download(far, sent, tmp_path / "back", ignore)
+    assert not (tmp_path / "back").exists()
+    cable.mend()
+    seen = []
+    images.download(far, sent, tmp_path / "back", seen.append)
+    assert seen[0] >= 2 << 20  # what had come was kept
+    assert (tmp_path / "back").read_bytes() == image.read_bytes()
+
+
+def test_a_network_that_breaks_in_the_middle_of_an_upload_leaves_nothing(image, far, cable):
+    cable.cut(up=3 << 20, stays=False)
+    with pytest.raises(Unreachable, match=r"sending .*the cloud does not answer"):
+        images.upload(far, image, ImagePlan("unlucky"), ignore)
+    assert "unlucky" not in names(connect("one"))
+
+
+def test_what_a_network_that_stays_broken_leaves_is_named_and_cleared_by_the_next_upload(image, far, cable):
+    cable.cut(up=3 << 20)
+    with pytest.raises(Unreachable, match="sending ") as caught:
+        images.upload(far, image, ImagePlan("cut off"), ignore)
+    (left,) = [found for found in connect("one").image.images() if found.name == "cut off"]
+    assert left.id in " ".join(caught.value.__notes__)
+    cable.mend()
+    images.upload(far, image, ImagePlan("cut off"), ignore)
+    assert names(connect("one")).count("cut off") == 1
 
 
 def test_what_a_killed_upload_left_is_cleared_away_by_the_next(image):

@@ -62,7 +62,8 @@ def _ours(doing: str, error: BaseException) -> SwrepoError:
         return ConfigError(f"{doing}: {text}; {hint}")
     if isinstance(error, auth.Unauthorized):
         return PermissionRefused(f"{doing}: the cloud does not take these credentials: {text}")
-    if isinstance(error, (auth.ConnectFailure, auth.DiscoveryFailure, requests.ConnectionError, requests.Timeout)):
+    broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    if isinstance(error, (auth.ConnectFailure, auth.DiscoveryFailure, *broken)):
         return Unreachable(f"{doing}: the cloud does not answer: {text}")
     if isinstance(error, sdk.NotFoundException):
         return NotFound(f"{doing}: {text}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from swrepo.cloud.connection import Connection, refusals
-from swrepo.errors import CloudRefused, CorruptObject, NotFound, UsageError
+from swrepo.errors import CloudRefused, CorruptObject, NotFound, SwrepoError, UsageError
 
 Advance = Callable[[int], None]
 """Told how many bytes more have travelled."""
@@ -110,8 +110,11 @@ def upload(connection: Connection, file: Path, plan: ImagePlan, advance: Advance
             _check_response(connection.image.put(f"/images/{image.id}/file", data=counted, headers=headers))
             image = connection.image.get_image(image.id)
         _check_sum(image, counted.digest.hexdigest())
-    except BaseException:
-        remove(connection, image, "what there is of the image")
+    except BaseException as error:
+        try:
+            remove(connection, image, "what there is of the image")
+        except SwrepoError as left:
+            error.add_note(str(left))
         raise
     for one in old:
         remove(connection, one, "the image that was there before:")
