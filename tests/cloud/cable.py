@@ -57,8 +57,9 @@ class Cable:
             while data := source.recv(_PIECE):
                 if self._breaks(way, len(data)):
                     _reset(source)
-                    _reset(target)
-                    return
+                    if way == "up":
+                        _reset(target)
+                    break  # what is on its way down arrives: a reset would take it back
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 

@@ -169,7 +169,7 @@ def far(cable, clouds, tmp_path, configuration):
 
 
 def test_a_network_that_breaks_in_the_middle_of_a_fetch_is_told_and_the_rest_fetched_later(image, far, cable, tmp_path):
-    sent = images.upload(connect("one"), image, ImagePlan("fetched"), ignore)
+    sent = images.upload(connect("one"), image, ImagePlan("fetched"), ignore, replace=True)
     cable.cut(down=3 << 20)
     with pytest.raises(Unreachable, match="fetching the image fetched: the cloud does not answer"):
         images.download(far, sent, tmp_path / "back", ignore)
@@ -188,15 +188,16 @@ def test_a_network_that_breaks_in_the_middle_of_an_upload_leaves_nothing(image, 
     assert "unlucky" not in names(connect("one"))
 
 
-def test_what_a_network_that_stays_broken_leaves_is_named_and_cleared_by_the_next_upload(image, far, cable):
+def test_what_a_network_that_stays_broken_leaves_is_named_and_cleared_by_the_next_upload(image, far, cable, tmp_path):
+    name = f"cut off {tmp_path.name}"
     cable.cut(up=3 << 20)
     with pytest.raises(Unreachable, match="sending ") as caught:
-        images.upload(far, image, ImagePlan("cut off"), ignore)
-    (left,) = [found for found in connect("one").image.images() if found.name == "cut off"]
+        images.upload(far, image, ImagePlan(name), ignore)
+    (left,) = [found for found in connect("one").image.images() if found.name == name]
     assert left.id in " ".join(caught.value.__notes__)
     cable.mend()
-    images.upload(far, image, ImagePlan("cut off"), ignore)
-    assert names(connect("one")).count("cut off") == 1
+    images.upload(far, image, ImagePlan(name), ignore)
+    assert names(connect("one")).count(name) == 1
 
 
 def test_what_a_killed_upload_left_is_cleared_away_by_the_next(image):

@@ -17,6 +17,7 @@ from swrepo.image.disk import Layout
 from swrepo.image.filesystem import used_inodes
 from swrepo.image.lock import PackageLock
 from swrepo.image.recipe import OVERLAYS, RECIPES, mode_of, recipe
+from swrepo.image.rootfs import own_sources
 from swrepo.image.seed import Seed, Source
 from swrepo.image.vm import MachinePlan
 
@@ -108,6 +109,27 @@ def test_installed_packages_are_those_that_dpkg_says_are_installed(tmp_path):
     status += "Package: gone\nStatus: deinstall ok config-files\nVersion: 2\n"
     (tmp_path / "var/lib/dpkg/status").write_text(status)
     assert lock.installed_in(tmp_path) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("system", "sources", "usable"),
+    [
+        ("ID=debian", "debian.sources", True),
+        ('ID="debian"', "debian.sources", True),
+        ("ID=ubuntu\nID_LIKE=debian", "debian.sources", False),
+        ("ID=debian", "others.sources", False),
+    ],
+)
+def test_a_machine_lends_its_sources_only_where_it_is_a_debian(tmp_path, system, sources, usable):
+    (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
+    (tmp_path / "etc/os-release").write_text(system + "\n")
+    path = tmp_path / "etc/apt/sources.list.d" / sources
+    path.write_text("Types: deb\n")
+    if usable:
+        assert own_sources(tmp_path) == str(path)
+    else:
+        with pytest.raises(ConfigError, match=r"--mirror URL .*debian-archive-keyring"):
+            own_sources(tmp_path)
 
 
 def test_a_seed_tells_who_may_log_in_and_which_files_there_are():

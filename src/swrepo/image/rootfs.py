@@ -16,7 +16,8 @@ from swrepo.image.lock import PackageLock
 from swrepo.image.recipe import SUITE, Recipe, mode_of
 
 _PREFERENCES = "etc/apt/preferences.d/swrepo-lock"
-_SOURCES = ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
+_SOURCES = ("etc/apt/sources.list.d/debian.sources", "etc/apt/sources.list")
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _CONFIGURE = Path(__file__).with_name("configure.sh")
 
 
@@ -50,6 +51,8 @@ class Rootfs:
         words: list[str | Path] = ["mmdebstrap", "--mode=root" if os.geteuid() == 0 else "--mode=unshare"]
         words += ["--variant=minbase", "--format=directory", f"--include={','.join(recipe.packages)}"]
         words.append('--aptopt=APT::Install-Recommends "false"')
+        if not is_debian(Path("/")) and _KEYRING.is_file():
+            words.append(f"--keyring={_KEYRING}")  # other distributions do not trust these keys otherwise
         if self.lock is not None:
             pins = self.scratch / "preferences"
             pins.write_text(self.lock.preferences())
@@ -77,17 +80,31 @@ class Rootfs:
         if not root.exists():
             return
         if self.as_builder:
-            programs.run([*self.as_builder, "rm", "-rf", str(root)])
+            # What is in it belongs to users of the namespace, what it is in to us.
+            programs.run([*self.as_builder, "find", str(root), "-mindepth", "1", "-delete"])
+            root.rmdir()
         else:
             shutil.rmtree(root)
 
 
-def own_sources() -> str:
+def own_sources(root: Path = Path("/")) -> str:
     """The machine's own package sources, where it is a Debian; the built image keeps them."""
-    for path in _SOURCES:
-        if os.path.isfile(path) and os.path.getsize(path):
-            return path
-    raise ConfigError("this machine has no Debian package sources; say where packages come from, with --mirror URL")
+    found = next((path for path in _SOURCES if (root / path).is_file() and (root / path).stat().st_size), None)
+    if found is None or not is_debian(root):
+        raise ConfigError(
+            "this machine has no sources of Debian packages; say where they come from with --mirror URL (on Ubuntu, "
+            "their keys are in the package debian-archive-keyring)"
+        )
+    return str(root / found)
+
+
+def is_debian(root: Path) -> bool:
+    """Whether it is a Debian itself, not a relative that names its releases otherwise."""
+    try:
+        lines = (root / "etc/os-release").read_text("utf-8").splitlines()
+    except OSError:
+        return False
+    return any(line.replace('"', "") == "ID=debian" for line in lines)
 
 
 def _quoted(path: Path) -> str:
