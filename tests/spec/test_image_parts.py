@@ -203,6 +203,12 @@ def test_a_machine_that_cannot_be_is_refused(tmp_path, number, way):
         MachinePlan("x", number, tmp_path / "x", accelerator=way)
 
 
+def test_a_program_that_starts_another_finds_what_administrators_have(monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as ordinary users have it
+    assert "/usr/sbin" in programs.run(["sh", "-c", "echo $PATH"]).strip().split(":")
+    assert programs.run(["sh", "-c", "echo $A"], environment={"A": "b"}) == "b\n"
+
+
 def test_there_are_three_images():
     assert set(RECIPES) == {"server", "client", "worker"}
     with pytest.raises(UsageError, match="server, client, worker"):

@@ -49,7 +49,11 @@ def require(names: Iterable[str], files: Mapping[str, str] | None = None) -> Non
 
 def find(name: str) -> str | None:
     """Where a program is; also in the sbin directories, which ordinary users do not search."""
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), _SEARCHED]))
+    return shutil.which(name, path=_path())
+
+
+def _path() -> str:
+    return os.pathsep.join(filter(None, [os.environ.get("PATH"), _SEARCHED]))
 
 
 def run(
@@ -63,7 +67,7 @@ def run(
         capture_output=True,
         text=True,
         errors="replace",
-        env=None if environment is None else {**os.environ, **environment},
+        env={**os.environ, "PATH": _path(), **(environment or {})},  # it may be one that starts another
         check=False,
     )
     if done.returncode:
