@@ -6,9 +6,9 @@ Each program is published with a profile, served on loopback and mounted behind 
 bandwidth, each time with an empty cache; the best of up to three counts. Clients: `original` (where it is there, see
 `benchmarks.coldstart.clients`); ours with `no prefetch`; with `no profile`; with the `profile` and its packs.
 `mount` and `run` are seconds, `MB` came over the link; `waste` is what of it was more than the program needs (what a
-mount that fetches nothing ahead brings). `limit` is what no client can beat: these bytes at that bandwidth, five round
-trips, and the run with everything in the cache. `busy` is the seconds of processor time that the whole machine used
-meanwhile, and `load` its load: where they are high, others were at work.
+mount that fetches nothing ahead brings). `limit` is the time of these bytes at that bandwidth, five round trips, and
+the run with everything in the cache, one after another. `busy` is the seconds of processor time that the whole machine
+used meanwhile, and `load` its load: where they are high, others were at work.
 
 The quick mode measures what the table of targets needs, 100 ms with 100 Mbit/s and 1 ms with 1 Gbit/s, and prints it;
 --full all round trips and bandwidths. Results are added to a JSON file (--json), the plot (--plot) is made from it.

@@ -21,7 +21,10 @@ class Needs:
     warm: float
 
     def limit(self, rtt: float, mbit: float) -> float:
-        """Seconds that no client can beat: the bytes at that bandwidth, five round trips, the run with all here."""
+        """Seconds for the bytes at that bandwidth, five round trips, and the run with all here, one after another.
+
+        A little less is possible: a program may run while the rest of its files travels.
+        """
         return self.received * 8 / mbit / 1e6 + ROUND_TRIPS * rtt / 1000 + self.warm
 
 
