@@ -81,7 +81,7 @@ def _measure(
         f"{'waste':>6} {'limit':>6} {'x limit':>7} {'busy':>5} {'load':>5}"
     )
     for rtt, mbit, client in _cells(published, arguments):
-        row, _ = measure.best(client, published, server, rtt, mbit, scratch, _FULL if arguments.full else _QUICK)
+        row = measure.best(client, published, server, rtt, mbit, scratch, _FULL if arguments.full else _QUICK)
         for results in into:
             results.add(row)
         _show(row, into[0])
