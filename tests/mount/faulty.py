@@ -59,7 +59,10 @@ class Site:
         self.server = FaultServer(self._look_up, port=self.server.address[1])
 
     def request(self, **more) -> dict:
-        """What to mount, without retries, so that nothing pauses."""
+        """What to mount: without retries, so that nothing pauses; and nothing is here that nobody has read.
+
+        With fetching ahead, a machine that is busy enough takes the link for a long one, and brings what lies nearby.
+        """
         return {
             "urls": [self.url],
             "keys": [str(self.key)],
@@ -67,6 +70,7 @@ class Site:
             "clock": NOW.isoformat(),
             "timeout": 1.0,
             "max_retries": 0,
+            "prefetch": False,
             **more,
         }
 

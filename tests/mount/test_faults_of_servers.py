@@ -102,7 +102,7 @@ each_fault = pytest.mark.parametrize("fault", FAULTS, indirect=True)
 def test_a_file_is_eio_with_a_line_in_the_log_until_the_server_is_well_again(mount: Faulty, fault: str) -> None:
     behaviour, why = FAULTS[fault]
     name = NAMES[fault]
-    mount.site.publish(mount.site.files | tree(name), NESTED)  # only now, or it would be fetched ahead
+    mount.site.publish(mount.site.files | tree(name), NESTED)
     assert "follows" in mount.mount.ask("remount")
     mount.server.always(on_objects(behaviour))
 

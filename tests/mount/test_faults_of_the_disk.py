@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def mount(site: Site, tmp_path: Path) -> Iterator[Faulty]:
-    with faulty(tmp_path, site) as found:
+    with faulty(tmp_path, site, prefetch=True) as found:
         yield found
 
 
@@ -90,7 +90,7 @@ def test_mounts_that_share_a_cache_too_small_for_them_may_be_killed(tmp_path: Pa
     names = [f"file{number:03}" for number in range(48)]
     bodies = {name: name.encode() * 28_000 for name in names}
     site = Site(tmp_path, tree(**bodies))
-    limits = {"cache": str(tmp_path / "cache"), "quota": 1_500_000, "expected": DIED}
+    limits = {"cache": str(tmp_path / "cache"), "quota": 1_500_000, "prefetch": True, "expected": DIED}
     with faulty(tmp_path / "one", site, **limits) as one, faulty(tmp_path / "other", site, **limits) as other:
         with ThreadPoolExecutor(8) as readers:
             for _ in range(3):
