@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,10 @@ class OverUnixSocket(http.client.HTTPConnection):
 def scraped(
     connection: http.client.HTTPConnection, path: str = "/metrics", method: str = "GET"
 ) -> tuple[int, str, str]:
-    connection.request(method, path)
-    response = connection.getresponse()
-    return response.status, response.headers.get("Content-Type", ""), response.read().decode()
+    with closing(connection):
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.headers.get("Content-Type", ""), response.read().decode()
 
 
 def samples(text: str) -> dict[str, float]:
