@@ -49,6 +49,10 @@ def users(directory: Path) -> None:
         (directory / name).write_text("tester:300000:65536\n")
 
 
+# Processes of their own as well: the engine of an ordinary user leaves one behind, which would keep the mounts.
+_PRIVATE = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
 class Engine:
     """Podman, as root or (`is_ordinary`) as an ordinary user, with `runtime`: crun or runc."""
 
@@ -88,7 +92,7 @@ class Engine:
         prepare = _AS_ELSEWHERE.format(user=ordinary.USER, directory=self.directory)
         inner = ["sh", "-euc", script, "sh", *map(str, words)]
         done = subprocess.run(
-            ["unshare", "--mount", "--propagation=private", "sh", "-c", prepare, "sh", *inner],
+            [*_PRIVATE, "sh", "-c", prepare, "sh", *inner],
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
