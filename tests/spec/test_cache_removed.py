@@ -13,8 +13,10 @@ from typing import BinaryIO
 import pytest
 
 from swrepo.cache.anchored import AnchoredDirectory
+from swrepo.cache.directory import enter
 from swrepo.cache.disk import DiskCache
 from swrepo.cache.passing import PAUSE
+from swrepo.cache.places import Places, Refused
 from swrepo.errors import NoConnection, PermissionRefused, TimedOut
 from swrepo.objects.store import Want
 from tests.conftest import ExpectedWarnings
@@ -219,3 +221,25 @@ def test_an_error_of_the_network_is_not_taken_for_one_of_the_disk(
         cache.open(put(source, plain))
     assert files(root) == []
     cache.close()
+
+
+def test_what_still_arrives_when_the_cache_is_closed_is_read_and_not_kept_without_a_word(tmp_path):
+    repository = RepositorySimulator()
+    want = Want(repository.put(b"late"), size=4)
+    cache = DiskCache(tmp_path / "cache", repository)
+    cache.close()
+    with open(cache.open(want), "rb") as file:
+        assert file.read() == b"late"
+    assert not (tmp_path / "cache" / want.id.cache_path).exists()
+
+
+def test_a_directory_that_somebody_writes_in_is_closed_when_that_is_done(tmp_path):
+    places = Places(tmp_path / "cache", enter)
+    with places.borrowed() as place:
+        places.close()
+        unfinished = place.create()
+        os.close(unfinished[0])
+        place.commit(unfinished[1], "aa", "object")
+    assert (tmp_path / "cache/aa/object").exists()
+    with pytest.raises(Refused, match="closed"), places.borrowed():
+        pass

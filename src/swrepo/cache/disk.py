@@ -168,7 +168,7 @@ class DiskCache(Notes):
         try:
             self._install(write, ".", name)
         except Refused as refused:
-            self._detour.begin(refused.reason)
+            self._begin_detour(refused)
 
     @property
     def counters(self) -> CacheCounters:
@@ -227,7 +227,7 @@ class DiskCache(Notes):
                 size = self._fetch_here(want)
             except Refused:
                 if not isinstance(refused.__cause__, FileNotFoundError):  # else the next object may be luckier
-                    self._detour.begin(refused.reason)
+                    self._begin_detour(refused)
                 return self._fetch_past(want)
         self._detour.end()
         self._boots.fetched(want.id.cache_path)
@@ -312,6 +312,11 @@ class DiskCache(Notes):
         try:
             self._places.follow()
         except Refused as refused:
+            self._begin_detour(refused)
+
+    def _begin_detour(self, refused: Refused) -> None:
+        """Keep nothing for a while, with a warning; of a cache that is closed, whoever still fetches needs none."""
+        if not self._places.is_closed:
             self._detour.begin(refused.reason)
 
 

@@ -41,31 +41,35 @@ class Places:
         self._lock = threading.Lock()
         self._borrowed: Counter[int] = Counter()
         self._left: list[tuple[float, CacheDirectory]] = []
+        self.is_closed = False
+        """Nobody is to begin anything any more."""
         self.on_change: Callable[[], object] = lambda: None
         """Called when another directory was made, before anybody uses it."""
         self.current = self._enter()
 
     @contextmanager
     def borrowed(self) -> Iterator[CacheDirectory]:
-        """The current one, which stays open meanwhile."""
+        """The current one, which stays open meanwhile. Refused when the cache is closed."""
         with self._lock:
+            if self.is_closed:
+                raise Refused(SwrepoError(f"the cache {self._root} is closed; nothing more is kept in it"))
             place = self.current
             self._borrowed[id(place)] += 1
         try:
             yield place
         finally:
-            with self._lock:
-                self._borrowed[id(place)] -= 1
+            self._give_back(place)
 
     def follow(self) -> None:
         """Use the directory that has the cache's name now, where the current one was removed. Refused."""
-        if self.current.was_removed():
-            self.leave(self.current)
+        with self.borrowed() as place:
+            if place.was_removed():
+                self.leave(place)
 
     def leave(self, place: CacheDirectory) -> None:
         """Make another one, unless somebody else has done so: of this one, something was removed. Refused."""
         with self._lock:
-            if self.current is not place:
+            if self.current is not place or self.is_closed:
                 return
             entered = self._enter()
             self.on_change()
@@ -74,10 +78,19 @@ class Places:
             self._close_left()
 
     def close(self) -> None:
-        """Let go of all. Nobody is to use them afterwards."""
+        """Let go of all; of what somebody is writing in, as soon as that is done."""
         with self._lock:
+            self.is_closed = True
             places, self._left = [self.current, *(place for _, place in self._left)], []
-        for place in places:
+            free = [place for place in places if not self._borrowed[id(place)]]
+        for place in free:
+            place.close()
+
+    def _give_back(self, place: CacheDirectory) -> None:
+        with self._lock:
+            self._borrowed[id(place)] -= 1
+            is_last = self.is_closed and not self._borrowed[id(place)]
+        if is_last:
             place.close()
 
     def _close_left(self) -> None:
