@@ -48,9 +48,15 @@ class Cable:
             if self._broken:
                 _reset(near)
                 continue
-            far = socket.create_connection(("127.0.0.1", self._target))
-            for pair in (("up", near, far), ("down", far, near)):
-                threading.Thread(target=self._forward, args=pair, daemon=True).start()
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        """One connection, until both ways have ended."""
+        with near, socket.create_connection(("127.0.0.1", self._target)) as far:
+            up = threading.Thread(target=self._forward, args=("up", near, far), daemon=True)
+            up.start()
+            self._forward("down", far, near)
+            up.join()
 
     def _forward(self, way: str, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
