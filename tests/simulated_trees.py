@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Counters
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.format import xattr
 from swrepo.format.compression import Compression

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.errors import ObjectNotFound
 from swrepo.format.compression import Compression

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Counters, Statistics
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.format import envelope, manifest
 from swrepo.format.dirent import Dirent, Flag

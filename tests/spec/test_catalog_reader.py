@@ -11,7 +11,8 @@ import pytest
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Counters
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import FormatError, ObjectNotFound
 from swrepo.format.dirent import Chunk
 from swrepo.format.paths import path_key

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.tree import CatalogTree
 from swrepo.errors import FormatError, ObjectNotFound
 from swrepo.format.dirent import Dirent

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from swrepo.catalog.counters import Counters
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.transplant import merge, split
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.errors import FormatError, PathNotFound, PermissionRefused

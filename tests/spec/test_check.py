@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import NotFound
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId

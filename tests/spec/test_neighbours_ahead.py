@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import SwrepoError, Unreachable
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.mount.ahead_account import REWARD, UNIT, Account

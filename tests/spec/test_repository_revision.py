@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import (
     FormatError,
     IsADirectory,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.errors import PathNotFound
 from swrepo.format.dirent import Chunk, Dirent

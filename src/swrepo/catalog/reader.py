@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Self
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import RECOUNT, Counters, Statistics
 from swrepo.catalog.database import Database
 from swrepo.catalog.directories import Directories
+from swrepo.catalog.nested import NestedRef, read_nested
+from swrepo.catalog.properties import catalog_id, check_version, number, read_properties
 from swrepo.catalog.rows import OWN_KEY, PARENT_KEY, as_dirent, check_names, named, select_list
 from swrepo.catalog.warm import Warm
 from swrepo.errors import FormatError
@@ -25,16 +27,6 @@ from swrepo.format.paths import ROOT, PathKey, is_within, path_key
 
 _GROUP_SHIFT = 32
 _GROUP_MASK = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class NestedRef:
-    """Another catalog, mounted below this one: `path` in the repository, plain `size` where it is known."""
-
-    path: bytes
-    id: ObjectId
-    size: int | None
-    is_bind: bool = False
 
 
 class CatalogFile:
@@ -47,8 +39,8 @@ class CatalogFile:
         """Take over an open database; use `open`."""
         self._database = database
         self.mountpoint = mountpoint
-        self.properties: Mapping[str, str] = _properties(database)
-        _check_version(self.properties, mountpoint)
+        self.properties: Mapping[str, str] = read_properties(database)
+        check_version(self.properties, f"the catalog of {_shown(mountpoint)}")
         self.root_prefix = self.properties.get(schema.KEY_ROOT_PREFIX, "").encode("utf-8", "surrogateescape")
         self._is_planted = self.root_prefix != mountpoint
         self._has_chunks = bool(database.columns("chunks"))
@@ -201,7 +193,8 @@ class CatalogFile:
     def nested(self) -> tuple[NestedRef, ...]:
         """The catalogs mounted directly below this one, in the order of their paths."""
         if self._nested is None:
-            self._nested = tuple(sorted(self._read_nested(), key=lambda ref: ref.path))
+            found = (replace(ref, path=self._mount_path(ref.path)) for ref in read_nested(self._database))
+            self._nested = tuple(sorted(found, key=lambda ref: ref.path))
         return self._nested
 
     @property
@@ -236,19 +229,17 @@ class CatalogFile:
     @property
     def revision(self) -> int:
         """How often this catalog was rewritten; of a root catalog: the repository's revision."""
-        return _number(self.properties, schema.KEY_REVISION)
+        return number(self.properties, schema.KEY_REVISION)
 
     @property
     def last_modified(self) -> int:
         """Unix time of its making."""
-        return _number(self.properties, schema.KEY_LAST_MODIFIED)
+        return number(self.properties, schema.KEY_LAST_MODIFIED)
 
     @property
     def previous_revision(self) -> ObjectId | None:
         """The catalog that this one replaced."""
-        text = self.properties.get(schema.KEY_PREVIOUS_REVISION, "")
-        found = ObjectId.parse(text, Kind.CATALOG) if text else None
-        return found if found is not None and any(found.digest) else None
+        return catalog_id(self.properties, schema.KEY_PREVIOUS_REVISION)
 
     @property
     def is_current(self) -> bool:
@@ -274,20 +265,6 @@ class CatalogFile:
             message = f"the catalog of {_shown(self.mountpoint)} mounts {local!r}, which is not below it"
             raise FormatError(message)
         return self.mountpoint + local[len(self.root_prefix) :]
-
-    def _read_nested(self) -> list[NestedRef]:
-        found: list[NestedRef] = []
-        for table, is_bind in (("nested_catalogs", False), ("bind_mountpoints", True)):
-            columns = self._database.columns(table)
-            if not columns:
-                continue
-            size = "ifnull(size | 0, 0)" if "size" in columns else "0"
-            for path, text, plain_size in self._database.rows(
-                f"SELECT CAST(ifnull(path, '') AS BLOB), CAST(ifnull(sha1, '') AS BLOB), {size} FROM {table}"  # noqa: S608
-            ):
-                object_id = ObjectId.parse(text.decode("ascii", "replace"), Kind.CATALOG)
-                found.append(NestedRef(self._mount_path(path), object_id, max(0, plain_size) or None, is_bind))
-        return found
 
     def _mount_path(self, local: bytes) -> bytes:
         path = self.planted(local)
@@ -325,35 +302,3 @@ _LEADERS = (
 
 def _shown(mountpoint: bytes) -> str:
     return (mountpoint or b"/").decode("utf-8", "backslashreplace")
-
-
-def _properties(database: Database) -> dict[str, str]:
-    if not database.columns("properties"):
-        message = "a catalog without properties: this is a database, but not a catalog"
-        raise FormatError(message)
-    rows = database.rows("SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM properties")
-    return {_text(key): _text(value) for key, value in rows}
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "surrogateescape")
-
-
-def _check_version(properties: Mapping[str, str], mountpoint: bytes) -> None:
-    text = properties.get(schema.KEY_SCHEMA, "")
-    try:
-        version = float(text)
-    except ValueError:
-        version = 0.0
-    # Versions are written as floating point numbers, sometimes with the noise that those have.
-    if not schema.OLDEST_SCHEMA - 0.001 < version < schema.NEWEST_SCHEMA + 0.001:
-        message = (
-            f"the catalog of {_shown(mountpoint)} has schema {text[:20]!r}; "
-            f"{schema.OLDEST_SCHEMA} to {schema.NEWEST_SCHEMA} can be read"
-        )
-        raise FormatError(message)
-
-
-def _number(properties: Mapping[str, str], key: str) -> int:
-    text = properties.get(key, "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0

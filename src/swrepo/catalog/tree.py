@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 
 from swrepo.catalog.directories import Directories
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.warm import Warm
 from swrepo.errors import FormatError
 from swrepo.format.dirent import Chunk, Dirent

@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import RECOUNT, Counters, Statistics
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.rows import INSERT, STRUCTURE, UPDATE, as_dirent, insert_row, select_list, update_row
 from swrepo.catalog.scratch import Scratch
 from swrepo.errors import FormatError, PathNotFound

@@ -77,7 +77,7 @@ class Script:
                 if ";;" in ends and self._cursor.sees(";;"):
                     return status
                 self._cursor.at += 1
-            elif (word := self._bare_word()) in ends:
+            elif (word := self._cursor.bare_word()) in ends:
                 return status
             elif word in _RESERVED and self._reader.is_live:
                 raise self._cursor.error(f"{word!r} is not expected here")
@@ -120,7 +120,7 @@ class Script:
         self._cursor.skip_blanks()
         if self._assignment_ahead():
             return self._assignments(exported=False)
-        name = self._bare_word()
+        name = self._cursor.bare_word()
         command = self._commands.get(name)
         if command is not None:
             self._cursor.at += len(name)
@@ -198,35 +198,35 @@ class Script:
     def _if(self) -> bool:
         """From behind `if` to `fi`. One branch at most is live."""
         condition = self._list(("then",))
-        self._word_is("then")
+        self._cursor.expect("then")
         status, is_done = True, False
         while True:
             is_taken = condition and not is_done
             found = self._within(live=is_taken, body=lambda: self._list(("elif", "else", "fi")))
             status = found if is_taken else status
             is_done = is_done or condition
-            keyword = self._bare_word()
+            keyword = self._cursor.bare_word()
             self._cursor.at += len(keyword)
             if keyword == "fi":
                 return status
             if keyword == "elif":
                 condition = self._within(live=not is_done, body=lambda: self._list(("then",)))
-                self._word_is("then")
+                self._cursor.expect("then")
             else:
                 found = self._within(live=not is_done, body=lambda: self._list(("fi",)))
-                self._word_is("fi")
+                self._cursor.expect("fi")
                 return status if is_done else found
 
     def _case(self) -> bool:
         self._cursor.skip_blanks()
         value = self._reader.word().value
         self._cursor.skip_blanks()
-        self._word_is("in")
+        self._cursor.expect("in")
         is_done = False
         while True:
-            self._skip_lines()
-            if self._bare_word() == "esac":
-                self._word_is("esac")
+            self._cursor.skip_lines("'esac' is missing")
+            if self._cursor.bare_word() == "esac":
+                self._cursor.expect("esac")
                 return True
             matches = self._patterns(value)
             self._within(live=matches and not is_done, body=lambda: self._list((";;", "esac")))
@@ -291,25 +291,6 @@ class Script:
         if not self._cursor.skip_blanks() or self._cursor.peek() in "\n;":
             return False
         return inside or not self._connector()
-
-    def _bare_word(self) -> str:
-        """The characters up to a blank or separator, as they are; nothing is read."""
-        cursor = self._cursor
-        end = cursor.at
-        while end < len(cursor.text) and cursor.text[end] not in " \t\r\n;":
-            end += 1
-        return cursor.text[cursor.at : end]
-
-    def _word_is(self, expected: str) -> None:
-        if self._bare_word() != expected:
-            raise self._cursor.error(f"{expected!r} is expected here")
-        self._cursor.at += len(expected)
-
-    def _skip_lines(self) -> None:
-        while self._cursor.skip_blanks() and self._cursor.peek() in "\n;":
-            self._cursor.at += 1
-        if self._cursor.at >= len(self._cursor.text):
-            raise self._cursor.error("'esac' is missing")
 
     def _refusal(self) -> Exception:
         shown = self._cursor.rest_of_line()

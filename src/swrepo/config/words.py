@@ -55,6 +55,26 @@ class Cursor:
                 return True
         return False
 
+    def skip_lines(self, missing: str) -> None:
+        """Go past blanks and empty commands; at the end of the text a ConfigError with the message `missing`."""
+        while self.skip_blanks() and self.peek() in "\n;":
+            self.at += 1
+        if self.at >= len(self.text):
+            raise self.error(missing)
+
+    def bare_word(self) -> str:
+        """The characters up to a blank or separator, as they are; nothing is read."""
+        end = self.at
+        while end < len(self.text) and self.text[end] not in SEPARATORS:
+            end += 1
+        return self.text[self.at : end]
+
+    def expect(self, word: str) -> None:
+        """Go past a word that has to be here; ConfigError."""
+        if self.bare_word() != word:
+            raise self.error(f"{word!r} is expected here")
+        self.at += len(word)
+
     def line(self) -> int:
         """Counted from 1."""
         return self.text.count("\n", 0, self.at) + 1

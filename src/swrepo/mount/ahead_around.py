@@ -6,7 +6,8 @@ import os
 from contextlib import closing
 from typing import NamedTuple
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import join

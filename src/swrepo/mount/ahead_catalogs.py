@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.format.object_id import ObjectId
 from swrepo.mount.ahead_account import UNIT, Account
 from swrepo.mount.ahead_recent import Recent

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.fuse.session import Session

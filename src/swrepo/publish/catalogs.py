@@ -13,7 +13,8 @@ from pathlib import Path
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Counters, Statistics
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.transplant import merge, split
 from swrepo.catalog.tree import CatalogTree
 from swrepo.catalog.triggers import mark_triggers

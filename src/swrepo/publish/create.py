@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from swrepo.catalog import schema
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.errors import NotFound, UsageError
 from swrepo.format.compression import Compression

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import UsageError
 from swrepo.format import envelope, manifest
 from swrepo.format.object_id import Kind, ObjectId

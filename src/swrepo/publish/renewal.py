@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import FormatError, NotFound, ObjectNotFound
 from swrepo.format import envelope, whitelist
 from swrepo.format.manifest import Manifest

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import FormatError, ObjectNotFound, PublishError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind, ObjectId

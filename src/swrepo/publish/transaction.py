@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from swrepo.catalog import schema
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.config import moments
 from swrepo.errors import UsageError
 from swrepo.format.manifest import Manifest

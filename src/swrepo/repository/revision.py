@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import Self
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.tree import CatalogTree
 from swrepo.errors import FormatError, IsADirectory, NotADirectory, NotASymlink, PathNotFound
 from swrepo.format import variant, xattr

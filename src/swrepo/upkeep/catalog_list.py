@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.format import envelope
 from swrepo.format import manifest as manifests
 from swrepo.format.object_id import ObjectId

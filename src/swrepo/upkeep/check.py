@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.errors import NotFound
 from swrepo.format import envelope
 from swrepo.format import manifest as manifests

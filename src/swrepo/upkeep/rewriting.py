@@ -13,7 +13,8 @@ from itertools import count
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Counters, Statistics
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.format.object_id import Kind
 from swrepo.format.paths import ROOT

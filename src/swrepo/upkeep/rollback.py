@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from swrepo.catalog import schema
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.errors import NotFound, UsageError
 from swrepo.format.manifest import Manifest

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from swrepo.catalog import schema
 from swrepo.catalog.counters import Counters, Statistics
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.format.dirent import Dirent, Flag, content_flags
 from swrepo.format.manifest import Manifest

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import FormatError, NotFound, ObjectNotFound, UsageError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import ObjectId

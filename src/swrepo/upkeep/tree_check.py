@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swrepo.catalog.counters import NAMES, Counters, Statistics
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import NotFound, SwrepoError
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, is_within
