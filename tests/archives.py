@@ -8,7 +8,7 @@ from typing import Any
 
 from swrepo.publish.archive import Owner
 from swrepo.publish.ingestion import Ingestion
-from swrepo.publish.transaction import Outcome
+from swrepo.publish.outcome import Outcome
 from swrepo.repository.walk import walk
 from tests.publishing import Server
 

@@ -24,7 +24,7 @@ from swrepo.format import xattr
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import basename, is_within, parent
+from swrepo.format.paths import ROOT, basename, is_within, parent
 from swrepo.format.wellknown import REFLOG
 from swrepo.objects import codec
 from swrepo.objects.chunker import ChunkSizes
@@ -36,9 +36,10 @@ from swrepo.publish.changes import Change, Put, Removed
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.info import list_tags
 from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
+from swrepo.publish.outcome import Outcome
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.seal import TagRequest
-from swrepo.publish.transaction import Outcome, Publisher
+from swrepo.publish.transaction import Publisher
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.repository.history import Tag
 from swrepo.repository.reflog import ReflogFile
@@ -101,6 +102,9 @@ class MemoryRevision:
 
     def chunks(self, path: bytes) -> tuple[Chunk, ...]:
         return self.entries[path].chunks
+
+    def begins_catalog(self, path: bytes) -> bool:
+        return path == ROOT or self.entries[path].nested
 
     def apply(self, changes: Iterable[Change]) -> MemoryRevision:
         entries = dict(self.entries)

@@ -54,6 +54,7 @@ class Bench:
     def scan(self):
         """Every change, complete; remembers the scan for the next."""
         faults, source = Faults(), os.fsencode(self.tree)
+        self.settled.now_ns = self.clock.ns
         scan = TreeDiff(source, self.last, self.rules, self.settled, faults, self.places(source, faults))
         staged = Staged(self.staged_path, "test", self.clock.nanoseconds)
         reader = FileReader(self.store, self.store, self.encoder, self.sizes)
@@ -89,6 +90,18 @@ class Bench:
 
         def advance(self, files, size):
             self.bench.read.append(size)
+
+
+class Watched(MemoryRevision):
+    """Knows which directories were listed."""
+
+    def __init__(self, entries):
+        super().__init__(entries)
+        self.listed = []
+
+    def listing(self, path):
+        self.listed.append(path)
+        return super().listing(path)
 
 
 @pytest.fixture
@@ -531,14 +544,54 @@ def test_the_record_of_a_scan_survives_on_disk_for_its_own_revision_and_tree_onl
     (tree / "d").mkdir()
     root = ObjectId.of(b"root")
     seen = {}
-    Settled().knows(b"/d", (tree / "d").stat(), seen)
-    settled.save(path, Settled(12345, seen), root, tree)
-    again = settled.load(path, root, tree)
+    mark = (1 << 64) - 1
+    settled.note(seen, b"/d", (tree / "d").stat(), mark)
+    settled.save(path, Settled(12345, seen), root, tree, "rules")
+    again = settled.load(path, root, tree, "rules")
     assert again == Settled(12345, seen)
-    assert again.knows(b"/d", (tree / "d").stat(), {})
-    assert settled.load(path, ObjectId.of(b"other"), tree) == Settled()
-    assert settled.load(path, root, tmp_path) == Settled()
-    assert settled.load(tmp_path / "missing", root, tree) == Settled()
+    assert again.knows(b"/d", (tree / "d").stat())
+    assert again.is_as_before(b"/d", (tree / "d").stat(), mark)
+    other = settled.load(path, root, tree, "other rules")
+    assert other.knows(b"/d", (tree / "d").stat())
+    assert not other.is_as_before(b"/d", (tree / "d").stat(), mark)
+    assert settled.load(path, ObjectId.of(b"other"), tree, "rules") == Settled()
+    assert settled.load(path, root, tmp_path, "rules") == Settled()
+    assert settled.load(tmp_path / "missing", root, tree, "rules") == Settled()
     for cut in (0, 10, len(path.read_bytes()) - 3):
         (tmp_path / "cut").write_bytes(path.read_bytes()[:cut])
-        assert settled.load(tmp_path / "cut", root, tree) == Settled()
+        assert settled.load(tmp_path / "cut", root, tree, "rules") == Settled()
+
+
+def test_directories_in_which_nothing_was_touched_are_passed_over_without_their_rows(bench):
+    for name in ("still", "changed"):
+        (bench.tree / name / "below").mkdir(parents=True)
+        (bench.tree / name / "file").write_bytes(b"1")
+        (bench.tree / name / "below" / "file").write_bytes(b"1")
+    bench.publish()
+    (bench.tree / "changed" / "file").write_bytes(b"22")
+    bench.last = watched = Watched(bench.last.entries)
+    assert bench.publish() == {b"/changed/file": "changed"}
+    assert watched.listed == [b"", b"/changed"]
+    assert bench.scan_result.entries == 8
+
+
+def test_what_was_touched_while_it_was_published_is_looked_at_again(bench):
+    (bench.tree / "d").mkdir()
+    (bench.tree / "d" / "file").write_bytes(b"1")
+    bench.clock.ns = (bench.tree / "d" / "file").stat().st_ctime_ns
+    bench.publish()
+    bench.last = watched = Watched(bench.last.entries)
+    assert bench.publish() == {}
+    assert watched.listed == [b"", b"/d"]
+
+
+def test_a_directory_that_was_moved_away_and_came_back_is_new(bench):
+    (bench.tree / "d" / "e").mkdir(parents=True)
+    (bench.tree / "d" / "e" / "file").write_bytes(b"1")
+    bench.publish()
+    known = bench.settled
+    (bench.tree / "d").rename(bench.tree.parent / "d")
+    bench.publish()
+    (bench.tree.parent / "d").rename(bench.tree / "d")
+    bench.settled = known
+    assert set(bench.publish()) == {b"", b"/d", b"/d/e", b"/d/e/file"}

@@ -22,8 +22,9 @@ from swrepo.publish.gathering import Bring
 from swrepo.publish.hooks import Hook, hooks_around
 from swrepo.publish.ingestion import Ingestion
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+from swrepo.publish.outcome import Outcome
 from swrepo.publish.seal import TagRequest
-from swrepo.publish.transaction import Outcome, Publisher
+from swrepo.publish.transaction import Publisher
 
 
 def check_ingest_options(args: argparse.Namespace) -> None:

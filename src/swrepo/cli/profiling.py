@@ -22,8 +22,9 @@ from swrepo.objects.store import Documents
 from swrepo.publish.changed import Touched
 from swrepo.publish.hooks import Hook, hooks_around
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+from swrepo.publish.outcome import Outcome
 from swrepo.publish.storage import reading
-from swrepo.publish.transaction import Outcome, Publisher
+from swrepo.publish.transaction import Publisher
 from swrepo.repository import profiles
 from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision

@@ -14,9 +14,10 @@ from swrepo.errors import Busy
 if TYPE_CHECKING:
     from swrepo.publish.changed import Touched
     from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+    from swrepo.publish.outcome import Outcome
     from swrepo.publish.seal import TagRequest
     from swrepo.publish.settings import Choices
-    from swrepo.publish.transaction import Outcome, Publisher
+    from swrepo.publish.transaction import Publisher
 
 
 def add_publish_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from swrepo.cli.output import note
 from swrepo.errors import Busy, NotFound, PublishError, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.outcome import Outcome
 from swrepo.publish.statistics import COLLECTIONS, PUBLICATIONS, Tally, is_printed, record
-from swrepo.publish.transaction import Outcome
 
 _NOT_BEGUN = (Busy, NotFound, UsageError)
 

@@ -16,7 +16,7 @@ from swrepo.cli.places import PREFIX_VARIABLE, current
 from swrepo.errors import NotFound, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import ServerLayout
-from swrepo.publish.transaction import Outcome
+from swrepo.publish.outcome import Outcome
 
 if TYPE_CHECKING:
     from swrepo.upkeep.rewriting import Rewritten

@@ -18,10 +18,11 @@ from swrepo.publish.changed import Touched
 from swrepo.publish.cloning import CloneRequest, clone
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
 from swrepo.publish.opening import open_repository
+from swrepo.publish.outcome import Outcome
 from swrepo.publish.seal import TagRequest
 from swrepo.publish.storage import opened
 from swrepo.publish.template import Template
-from swrepo.publish.transaction import Outcome, Publisher
+from swrepo.publish.transaction import Publisher
 from swrepo.publish.union import Union, mount_by_command
 from swrepo.system.lock import exclusive
 

@@ -21,10 +21,11 @@ from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, REFLOG
 from swrepo.objects.directory import DirectoryObjects, writing
 from swrepo.objects.store import CATALOG_LIMIT
 from swrepo.publish import keyring
-from swrepo.publish.create import REPLICABLE, configure, give_keys_to, give_to, owner_of
+from swrepo.publish.create import REPLICABLE, configure
 from swrepo.publish.keyring import PUBLIC, SECRET
 from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
 from swrepo.publish.opening import open_repository
+from swrepo.publish.ownership import give_keys_to, give_to, owner_of
 from swrepo.publish.plain import PlainObjects, read_object
 from swrepo.publish.renewal import Renewer, listed_certificates
 from swrepo.publish.server_list import update_list

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
 import stat
 import time
@@ -37,6 +36,7 @@ from swrepo.publish.encoder import Compressor
 from swrepo.publish.entries import DIRECTORY_SIZE
 from swrepo.publish.keyring import Keyring
 from swrepo.publish.layout import KeyFiles, RepositoryPlaces, ServerLayout
+from swrepo.publish.ownership import Owner, give_keys_to, give_to, owner_of
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.seal import Sealer, TagRequest
 from swrepo.publish.server_list import update_list
@@ -115,15 +115,6 @@ class CreateOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whom the repository's files belong to."""
-
-    name: str
-    uid: int
-    gid: int
-
-
 def create_repository(
     layout: ServerLayout,
     fqrn: str,
@@ -170,20 +161,6 @@ def _refuse_existing(layout: ServerLayout, places: RepositoryPlaces) -> None:
             raise UsageError(
                 f"{places.place} holds a repository already; choose another name, or another ALIAS with -u"
             )
-
-
-def owner_of(name: str | None) -> Owner:
-    """The named user; without a name whoever runs this, who need not be in the user database."""
-    own = os.geteuid()
-    try:
-        entry = pwd.getpwuid(own) if name is None else pwd.getpwnam(name)
-    except KeyError as error:
-        if name is None:
-            return Owner(str(own), own, os.getegid())
-        raise UsageError(f"there is no user {name} on this machine to own the repository; create it first") from error
-    if own not in (0, entry.pw_uid):
-        raise UsageError(f"only root can create a repository for another user ({name}); run this as {name} or root")
-    return Owner(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def _publish_empty_root(
@@ -293,17 +270,3 @@ def _hand_over(places: RepositoryPlaces, owner: Owner) -> None:
     for top in (places.storage, places.spool) if places.is_local else (places.spool,):
         give_to(owner, top)
     os.chown(places.worktree, owner.uid, owner.gid)
-
-
-def give_keys_to(owner: Owner, keys: KeyFiles) -> None:
-    """Have the key files belong to somebody; the master key may be elsewhere."""
-    for path in (keys.master, keys.public, keys.signing, keys.certificate):
-        if path.exists():
-            os.chown(path, owner.uid, owner.gid)
-
-
-def give_to(owner: Owner, top: Path) -> None:
-    """Have a directory and all that is in it belong to somebody."""
-    for directory, _, files in os.walk(top):
-        for name in (".", *files):
-            os.chown(os.path.join(directory, name), owner.uid, owner.gid, follow_symlinks=False)

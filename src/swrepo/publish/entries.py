@@ -42,6 +42,11 @@ class EntryRules:
     uids: OwnerMap | None = None
     gids: OwnerMap | None = None
 
+    @property
+    def signature(self) -> str:
+        """Equal for rules that make equal entries."""
+        return repr(self)
+
     def ignores(self, mode: int) -> bool:
         """Whether a file of this st_mode is as good as not there."""
         return self.ignore_special and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))

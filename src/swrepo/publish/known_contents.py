@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from swrepo.format.object_id import Kind
+from swrepo.publish import expendable
 from swrepo.publish.encoder import Encoder
 
 _SCHEMA = """
@@ -29,7 +30,7 @@ class KnownContents:
 
     def __init__(self, path: Path, signature: str) -> None:
         self._lock = threading.Lock()
-        self._database = _opened(path, signature)
+        self._database = expendable.opened(path, partial(_prepare, signature))
         self._uncommitted = 0
 
     @staticmethod
@@ -63,28 +64,11 @@ class KnownContents:
         self._uncommitted = 0
 
 
-def _opened(path: Path, signature: str) -> sqlite3.Connection:
-    try:
-        return _open(path, signature)
-    except sqlite3.DatabaseError:  # damaged by a crash of the machine
-        for suffix in ("", "-journal"):
-            with suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").unlink()
-        return _open(path, signature)
-
-
-def _open(path: Path, signature: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, check_same_thread=False)
-    try:
-        database.execute("PRAGMA synchronous = OFF")  # losing the last rows costs time and nothing else
-        database.executescript(_SCHEMA)
-        is_ours = database.execute("SELECT signature FROM settings").fetchall() == [(signature,)]
-        if not is_ours or database.execute("SELECT count(*) FROM contents").fetchone()[0] > _MOST:
-            database.execute("DELETE FROM contents")
-            database.execute("DELETE FROM settings")
-            database.execute("INSERT INTO settings VALUES (?)", (signature,))
-            database.commit()
-    except BaseException:
-        database.close()
-        raise
-    return database
+def _prepare(signature: str, database: sqlite3.Connection) -> None:
+    database.executescript(_SCHEMA)
+    is_ours = database.execute("SELECT signature FROM settings").fetchall() == [(signature,)]
+    if not is_ours or database.execute("SELECT count(*) FROM contents").fetchone()[0] > _MOST:
+        database.execute("DELETE FROM contents")
+        database.execute("DELETE FROM settings")
+        database.execute("INSERT INTO settings VALUES (?)", (signature,))
+        database.commit()

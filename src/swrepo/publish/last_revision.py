@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from swrepo.format.dirent import Chunk, Dirent
+from swrepo.format.paths import ROOT
 from swrepo.repository.revision import Revision
 
 
@@ -22,6 +23,10 @@ class LastRevision(Protocol):
 
     def chunks(self, path: bytes) -> tuple[Chunk, ...]:
         """The chunks of the file at `path`."""
+        ...
+
+    def begins_catalog(self, path: bytes) -> bool:
+        """Whether the directory at `path` starts a catalog of its own."""
         ...
 
 
@@ -42,3 +47,7 @@ class Published:
     def chunks(self, path: bytes) -> tuple[Chunk, ...]:
         """See LastRevision."""
         return self._revision.chunks(path)
+
+    def begins_catalog(self, path: bytes) -> bool:
+        """See LastRevision."""
+        return path == ROOT or self._revision.tree.mounted(path) is not None

@@ -24,7 +24,7 @@ from swrepo.publish.encoder import Encoder
 from swrepo.publish.known_contents import KnownContents
 from swrepo.publish.member import MemberContent
 from swrepo.publish.packing import SAMPLE, Packer, Packing
-from swrepo.publish.pieces import Pieces
+from swrepo.publish.pieces import Begun, Pieces
 from swrepo.publish.settings import RepositorySettings
 from swrepo.publish.staged import Content
 
@@ -88,7 +88,7 @@ class Warehouse:
         encoder = self.packer.for_content(encoder, start)
         with tempfile.TemporaryFile() as stored:
             encoded = codec.encode_stream(
-                cast("BinaryIO", _Begun(start, rest)),
+                cast("BinaryIO", Begun(start, rest)),
                 stored,
                 compression=encoder.compression,
                 algorithm=encoder.algorithm,
@@ -209,18 +209,3 @@ def _chunks(placed: list[tuple[int, Future[bytes]]]) -> tuple[Chunk, ...]:
         found.append(Chunk(offset, size, future.result()))
         offset += size
     return tuple(found)
-
-
-class _Begun:
-    """A content whose beginning was read already."""
-
-    def __init__(self, start: bytes, rest: MemberContent) -> None:
-        self._start = start
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end."""
-        if not self._start:
-            return self._rest.read(size)
-        data, self._start = self._start[:size], self._start[size:]
-        return data

@@ -20,6 +20,21 @@ class Readable(Protocol):
     def go_to(self, offset: int) -> None: ...
 
 
+class Begun:
+    """A file whose beginning was read already."""
+
+    def __init__(self, start: bytes, rest: Readable) -> None:
+        self._start = start
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        if not self._start:
+            return self._rest.read(size)
+        data, self._start = self._start[:size], self._start[size:]
+        return data
+
+
 class Journal(Protocol):
     """Which chunks of a large file are stored, so that a publication that was stopped goes on there. For one thread."""
 

@@ -22,7 +22,7 @@ from swrepo.publish.changes import Identity
 from swrepo.publish.comparison import Previous, holds
 from swrepo.publish.encoder import Encoder
 from swrepo.publish.packing import SAMPLE, Packer, Packing
-from swrepo.publish.pieces import Journal, NoJournal, Pieces
+from swrepo.publish.pieces import Begun, Journal, NoJournal, Pieces
 from swrepo.publish.source_file import ATTEMPTS, Span, UnstableFileError, read_whole, steady
 from swrepo.publish.staged import Content
 
@@ -173,7 +173,7 @@ class FileReader:
         encoder = self._packer.for_content(encoder, first)
         with tempfile.TemporaryFile() as stored:
             encoded = codec.encode_stream(
-                cast("BinaryIO", _Begun(first, plain)),
+                cast("BinaryIO", Begun(first, plain)),
                 stored,
                 compression=encoder.compression,
                 algorithm=encoder.algorithm,
@@ -217,18 +217,3 @@ class _Placing:
         chunk = Chunk(offset, size, future.result())
         self._done.append(chunk)
         self._note(chunk)
-
-
-class _Begun:
-    """A file whose beginning was read already."""
-
-    def __init__(self, first: bytes, rest: Span) -> None:
-        self._first = first
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end."""
-        if not self._first:
-            return self._rest.read(size)
-        data, self._first = self._first[:size], self._first[size:]
-        return data

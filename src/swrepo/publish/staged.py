@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from swrepo.format.dirent import Chunk
+from swrepo.publish import expendable
 from swrepo.publish.changes import Identity
 from swrepo.publish.settled import CLOCK_GRAIN_NS
 
@@ -52,7 +53,7 @@ class Staged:
     def __init__(self, path: Path, signature: str, clock_ns: Callable[[], int]) -> None:
         self._path = path
         self._clock_ns = clock_ns
-        self._database = self._open(signature)
+        self._database = expendable.opened(path, partial(_prepare, signature))
         self._rows: list[tuple[object, ...]] = []
         self._pieces: list[tuple[object, ...]] = []
         self._is_discarded = False
@@ -124,38 +125,17 @@ class Staged:
         """Close and forget everything: it is published now."""
         self._is_discarded = True
         self._database.close()
-        _remove(self._path)
-
-    def _open(self, signature: str) -> sqlite3.Connection:
-        try:
-            return _open(self._path, signature)
-        except sqlite3.DatabaseError:  # damaged by a crash of the machine, or no database at all
-            _remove(self._path)
-            return _open(self._path, signature)
+        expendable.remove(self._path)
 
 
-def _open(path: Path, signature: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path)
-    try:
-        # Losing the last rows costs time and nothing else, so no write waits for the disk.
-        database.execute("PRAGMA synchronous = OFF")
-        database.executescript(_SCHEMA)
-        if database.execute("SELECT signature FROM settings").fetchall() != [(signature,)]:
-            database.execute("DELETE FROM contents")
-            database.execute("DELETE FROM pieces")
-            database.execute("DELETE FROM settings")
-            database.execute("INSERT INTO settings VALUES (?)", (signature,))
-            database.commit()
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-journal"):
-        with suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").unlink()
+def _prepare(signature: str, database: sqlite3.Connection) -> None:
+    database.executescript(_SCHEMA)
+    if database.execute("SELECT signature FROM settings").fetchall() != [(signature,)]:
+        database.execute("DELETE FROM contents")
+        database.execute("DELETE FROM pieces")
+        database.execute("DELETE FROM settings")
+        database.execute("INSERT INTO settings VALUES (?)", (signature,))
+        database.commit()
 
 
 def _signed(identity: Identity) -> tuple[int, ...]:

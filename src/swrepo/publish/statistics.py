@@ -19,7 +19,7 @@ from swrepo.errors import NotFound, PublishError, UsageError
 from swrepo.publish import settings
 from swrepo.publish.changes import Difference, Verb
 from swrepo.publish.layout import RepositoryPlaces
-from swrepo.publish.transaction import Outcome
+from swrepo.publish.outcome import Outcome
 from swrepo.system.atomic import make_directory
 
 PUBLICATIONS, COLLECTIONS = "publish_statistics", "gc_statistics"

@@ -75,10 +75,11 @@ class Survey:
         for path, _ in self.faults.skipped:  # nobody has seen what is there
             directories.pop(path_key(path)[0], None)
             directories.pop(path_key(parent(path))[0], None)
+        rules = self.scan.comparison.rules.signature
         if self.is_partial:
-            settled.carry(record, repository.base.root, root_catalog, self.source, directories)
+            settled.carry(record, repository.base.root, root_catalog, self.source, directories, rules)
         else:
-            settled.save(record, Settled(self.start_ns, directories), root_catalog, self.source)
+            settled.save(record, Settled(self.start_ns, directories), root_catalog, self.source, rules)
         self.staged.discard()
 
 
@@ -109,7 +110,10 @@ def survey(
         if touched is None:
             _refuse_to_lose_all(repository.places, source, last)
         is_partial = touched is not None and not touched.is_everything
-        known = Settled() if is_partial else settled.load(repository.places.scan_record, base.root, source)
+        known = Settled()
+        if not is_partial:
+            known = settled.load(repository.places.scan_record, base.root, source, settings.rules.signature)
+        known.now_ns = start_ns
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
         grafts = Grafts(tree, last.chunks, faults, settings.external, settings.compression, storage.store.has)
         stays = frozenset[bytes]() if is_merged else claims.with_ways(claims.read(repository.places.claims))

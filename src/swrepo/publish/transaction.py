@@ -21,7 +21,7 @@ from swrepo.catalog.nested import NestedRef
 from swrepo.config import moments
 from swrepo.errors import UsageError
 from swrepo.format.manifest import Manifest
-from swrepo.format.object_id import Kind, ObjectId
+from swrepo.format.object_id import Kind
 from swrepo.format.paths import ROOT, join
 from swrepo.format.wellknown import RESERVED_DIRECTORY, TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
@@ -34,6 +34,7 @@ from swrepo.publish.checkout import Checkout
 from swrepo.publish.gathering import Bring, Gathered, gathered
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
+from swrepo.publish.outcome import Outcome
 from swrepo.publish.progress import Phase, Progress, Silent
 from swrepo.publish.seal import Sealer, TagRequest
 from swrepo.publish.settings import Choices, RepositorySettings
@@ -49,36 +50,6 @@ Report = Callable[[Difference], None]
 
 Pass = Survey | Gathered
 """What a publication is made from: a directory that was looked through, or archives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a publication did. Where `published` is False, nothing had changed and `revision` is the last one.
-
-    `entries` were looked at; `linked_elsewhere` are files with names in several directories, which were published as
-    files of their own; `cut_out` are directories that got catalogs because those above had grown too large, `dissolved`
-    those that need them no more; `excesses` are paths that exceed a limit that is not enforced, and how;
-    `remarks` are about settings that do nothing; `skipped` are paths that could not be read, and why, where that is
-    no error; `has_snapshots` is whether the revision shows its tags as directories.
-    """
-
-    published: bool
-    revision: int
-    root: ObjectId
-    added: int
-    changed: int
-    removed: int
-    entries: int
-    new_objects: int
-    new_bytes: int
-    catalogs: int
-    linked_elsewhere: tuple[bytes, ...]
-    cut_out: tuple[bytes, ...] = ()
-    dissolved: tuple[bytes, ...] = ()
-    excesses: tuple[tuple[bytes, str], ...] = ()
-    remarks: tuple[str, ...] = ()
-    skipped: tuple[tuple[bytes, str], ...] = ()
-    has_snapshots: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import ROOT, basename, join
 from swrepo.format.wellknown import GRAFT_PREFIX, NESTED_MARKER, RESERVED_DIRECTORY
-from swrepo.publish import nesting
+from swrepo.publish import nesting, settled
 from swrepo.publish.changes import Change, Kept, Left, Put, Removed
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
+from swrepo.publish.glance import NO_MARK, Glance, glance
 from swrepo.publish.grafts import Grafts
 from swrepo.publish.last_revision import LastRevision
 from swrepo.publish.nesting import Nesting
@@ -35,10 +36,11 @@ _SNAPSHOTS = join(ROOT, RESERVED_DIRECTORY)
 
 
 class _Descent(NamedTuple):
-    """Go down into this directory now."""
+    """Go down into this directory now. `is_settled`: its own entry is as it was, and was not looked up."""
 
     path: bytes
     found: Found
+    is_settled: bool = False
 
 
 class Present(NamedTuple):
@@ -60,7 +62,7 @@ class TreeDiff:
         source: bytes,
         last: LastRevision,
         rules: EntryRules,
-        settled: Settled,
+        known: Settled,
         faults: Faults,
         places: Nesting,
         grafts: Grafts | None = None,
@@ -71,14 +73,14 @@ class TreeDiff:
         `stays`: paths that are not removed where the tree lacks them.
         """
         self._source = source.rstrip(b"/")
-        self._settled = settled
+        self._settled = known
         self._stays = stays
         self.last = last
         self.has_snapshots = last.lookup(_SNAPSHOTS) is not None
         self.places = places
         self.faults = faults
         grafts = grafts or Grafts(self._source, last.chunks, faults, compression=rules.compression)
-        self.comparison = Comparison(self._source, rules, settled, faults, grafts)
+        self.comparison = Comparison(self._source, rules, known, faults, grafts)
         self.directories: dict[int, int] = {}
         """For the record that the next scan starts from."""
         self.entries = 0
@@ -94,11 +96,11 @@ class TreeDiff:
     def below(self, path: bytes, found: Found) -> Iterator[Change]:
         """The changes of one directory, with all that is below it."""
         # A stack of generators and not recursion: a tree may be deeper than Python's stack.
-        stack = [self._directory(path, found)]
+        stack = [self._directory(_Descent(path, found))]
         while stack:
             for step in stack[-1]:
                 if isinstance(step, _Descent):
-                    stack.append(self._directory(step.path, step.found))
+                    stack.append(self._directory(step))
                     break
                 yield step
             else:
@@ -121,13 +123,52 @@ class TreeDiff:
             return None
         return Found(basename(path), status, self.last.lookup(path), stat.S_ISDIR(status.st_mode))
 
-    def _directory(self, path: bytes, found: Found) -> Iterator[Change | _Descent]:
+    def _directory(self, way: _Descent) -> Iterator[Change | _Descent]:
+        """All of a directory: at a glance, where that tells that nothing in it has changed."""
+        seen = glance(self._source + way.path or b"/", way.found.status)
+        if seen is not None and self._is_as_before(way, seen):
+            return self._kept(way, seen)
+        if way.is_settled:
+            way = _Descent(way.path, way.found._replace(old=self.last.lookup(way.path)))
+        return self._compared(way.path, way.found, seen)
+
+    def _is_as_before(self, way: _Descent, seen: Glance) -> bool:
+        path = way.path
+        if way.found.old is None and not way.is_settled:
+            return False
+        if not self._settled.is_as_before(path, way.found.status, seen.mark) or self.last.begins_catalog(path):
+            return False
+        names = {entry.name for entry in seen.entries}
+        return not self.places.place(path, names, ()).nested  # rules may be new
+
+    def _kept(self, way: _Descent, seen: Glance) -> Iterator[Change | _Descent]:
+        """The directory's own entry, if that has changed, then the directories to go down to."""
+        path, found = way.path, way.found
+        settled.note(self.directories, path, found.status, seen.mark)
+        self.entries += len(seen.entries)
+        below = [entry for entry in seen.entries if entry.is_dir(follow_symlinks=False)]
+        if not way.is_settled:
+            yield self._own_entry(path, found, len(below), known=True, nested=False)
+        for entry in sorted(below, key=_NAME):
+            status = entry.stat(follow_symlinks=False)
+            yield _Descent(join(path, entry.name), Found(entry.name, status, None, is_directory=True), is_settled=True)
+
+    def _mark(self, seen: Glance | None, present: Present) -> int:
+        """What the next scan may trust: nothing where a file was touched just now, or has to be looked at each time."""
+        if seen is None or not self._settled.is_at_rest(seen.newest_ns) or present.grafted:
+            return NO_MARK
+        linked = any(item.status.st_nlink > 1 and not item.is_directory for item in present.items)
+        return NO_MARK if linked else seen.mark
+
+    def _compared(self, path: bytes, found: Found, seen: Glance | None) -> Iterator[Change | _Descent]:
         """The directory's own entry, then what is gone, then files, then the directories to go down to."""
         old = {} if found.old is None else {entry.name: entry for entry in self.last.listing(path)}
-        known = self._settled.knows(path, found.status, self.directories)
-        present = self.present(path, old, known=known)
+        known = self._settled.knows(path, found.status)
+        present = self.present(path, old, None if seen is None else seen.entries, known=known)
         if present is None:
             return
+        settled.note(self.directories, path, found.status, self._mark(seen, present))
+        seen = None  # its memory is not needed on the way down
         names, items, grafted = present
         self.entries += len(names)
         self._check_names(path, present, old)
@@ -157,26 +198,24 @@ class TreeDiff:
         if nested:
             yield Left(path)
 
-    def present(self, path: bytes, old: Mapping[bytes, Dirent], *, known: bool) -> Present | None:
-        """What is in the directory; None where it cannot be read. `known`: it is that of the last publication."""
-        names, items, rules = set[bytes](), list[Found](), self.comparison.rules
-        before_ns = self._settled.trusted_before_ns if known else _NEVER
+    def present(
+        self,
+        path: bytes,
+        old: Mapping[bytes, Dirent],
+        entries: Iterable[os.DirEntry[bytes]] | None = None,
+        *,
+        known: bool,
+    ) -> Present | None:
+        """What is in the directory; None where it cannot be read. `known`: it is that of the last publication.
+
+        `entries` are what was read of it already; None: nothing.
+        """
         try:
-            with os.scandir(self._source + path or b"/") as entries:
-                for entry in entries:
-                    name = entry.name
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue  # removed since the directory was read: it is not there
-                    was = old.get(name)
-                    # A marker of a graft that was published as a file once is none of what is passed over.
-                    is_marker = name.startswith(GRAFT_PREFIX)
-                    if was is not None and not is_marker and is_unchanged(status, was, rules, before_ns):
-                        names.add(name)
-                    elif not rules.ignores(status.st_mode):
-                        names.add(name)
-                        items.append(Found(name, status, was, stat.S_ISDIR(status.st_mode)))
+            if entries is not None:
+                names, items = self._sorted_out(entries, old, known=known)
+            else:
+                with os.scandir(self._source + path or b"/") as read:
+                    names, items = self._sorted_out(read, old, known=known)
         except OSError as error:
             self.faults.add_os(path, error)
             return None
@@ -185,8 +224,30 @@ class TreeDiff:
         if not grafted:
             return Present(names, items, grafted)
         if known:  # whether these are as they were, the markers tell and not stat
-            return self.present(path, old, known=False)
+            return self.present(path, old, entries, known=False)
         return Present({item.name for item in left}, left, grafted)
+
+    def _sorted_out(
+        self, entries: Iterable[os.DirEntry[bytes]], old: Mapping[bytes, Dirent], *, known: bool
+    ) -> tuple[set[bytes], list[Found]]:
+        """The names, and what is not plainly as it was."""
+        names, items, rules = set[bytes](), list[Found](), self.comparison.rules
+        before_ns = self._settled.trusted_before_ns if known else _NEVER
+        for entry in entries:
+            name = entry.name
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # removed since the directory was read: it is not there
+            was = old.get(name)
+            # A marker of a graft that was published as a file once is none of what is passed over.
+            is_marker = name.startswith(GRAFT_PREFIX)
+            if was is not None and not is_marker and is_unchanged(status, was, rules, before_ns):
+                names.add(name)
+            elif not rules.ignores(status.st_mode):
+                names.add(name)
+                items.append(Found(name, status, was, stat.S_ISDIR(status.st_mode)))
+        return names, items
 
     def _check_names(self, path: bytes, present: Present, old: Mapping[bytes, Dirent]) -> None:
         """What the format forbids becomes a fault."""

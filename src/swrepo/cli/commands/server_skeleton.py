@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from swrepo.objects.directory import DirectoryObjects
-    from swrepo.publish.create import give_to, owner_of
+    from swrepo.publish.ownership import give_to, owner_of
 
     owner = owner_of(args.owner)
     directory = Path(args.directory)
