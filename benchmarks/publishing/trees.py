@@ -8,6 +8,8 @@ import sysconfig
 from pathlib import Path
 
 _FILES_OF_A_DIRECTORY = 200
+_LARGEST_LIBRARY = 3_000_000
+"""Bytes. Larger files are left out: with them, the size of the tree would be that of the largest packages."""
 
 
 def installation(tree: Path, files: int) -> int:
@@ -69,6 +71,8 @@ def _copy(source: Path, target: Path, line: bytes, most: int) -> None:
         for name in files:
             if left <= 0:
                 return
+            if (Path(directory) / name).stat().st_size > _LARGEST_LIBRARY:
+                continue
             shutil.copyfile(Path(directory) / name, where / name)
             with (where / name).open("ab") as file:
                 file.write(line)
