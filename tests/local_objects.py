@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from swrepo.objects.store import ObjectSource, Want
+from swrepo.system.positional import read_and_close
 
 
 class UnpackedObjects:
@@ -28,3 +29,6 @@ class UnpackedObjects:
 
     def open_if_here(self, want: Want) -> int | None:
         return self.open(want) if (self._directory / want.id.name).exists() else None
+
+    def read_whole(self, want: Want) -> bytes:
+        return read_and_close(self.open(want), want.size or 0)

@@ -17,6 +17,7 @@ from swrepo.format.dirent import Chunk, Dirent, content_flags
 from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.objects import codec
 from swrepo.objects.store import Want
+from swrepo.system.positional import read_and_close
 
 MTIME = 1_500_000_000
 
@@ -93,6 +94,9 @@ class MemoryObjects:
 
     def open_if_here(self, want: Want) -> int | None:
         return None if want.id in self.remote else self.open(want)
+
+    def read_whole(self, want: Want) -> bytes:
+        return read_and_close(self.open(want), want.size or 0)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         if want.id not in self._plain:

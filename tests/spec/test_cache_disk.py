@@ -88,6 +88,40 @@ def test_an_object_is_fetched_once(cache: DiskCache, repository: RepositorySimul
     assert (counters.hits, counters.fetched, counters.failed, counters.fetched_bytes) == (2, 1, 0, len(plain))
 
 
+@pytest.mark.parametrize("plain", [b"", PLAIN, LARGE], ids=["empty", "small", "large"])
+def test_an_object_is_read_whole_and_then_it_is_here(
+    root: Path, cache: DiskCache, repository: RepositorySimulator, plain: bytes
+) -> None:
+    want = put(repository, plain)
+    assert [cache.read_whole(want) for _ in range(3)] == [plain] * 3
+    assert content(cache, want) == (root / want.id.cache_path).read_bytes() == plain
+    assert fetches(repository, want) == 1
+    counters = cache.counters
+    assert (counters.hits, counters.fetched, counters.failed, counters.unkept) == (3, 1, 0, 0)
+
+
+def test_who_reads_what_another_fetches_gets_the_same_bytes(cache: DiskCache, repository: RepositorySimulator) -> None:
+    want = put(repository)
+    together = threading.Barrier(16, timeout=60)
+
+    def read(number: int) -> bytes:
+        together.wait()
+        return cache.read_whole(want) if number % 2 else content(cache, want)
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(read, range(16))) == {PLAIN}
+    assert fetches(repository, want) == 1
+
+
+def test_what_does_not_match_is_not_read_whole(root: Path, cache: DiskCache, repository: RepositorySimulator) -> None:
+    want = put(repository)
+    repository.lies[want.id.path] = lambda data: flipped(data, 8 * (len(data) // 2))
+    with pytest.raises(CorruptObject):
+        cache.read_whole(want)
+    assert files(root) == []
+    assert cache.counters.failed == 1
+
+
 def test_another_process_finds_it(root: Path, cache: DiskCache, repository: RepositorySimulator) -> None:
     want = put(repository)
     content(cache, want)

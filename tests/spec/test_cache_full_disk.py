@@ -83,6 +83,18 @@ def test_the_reader_gets_the_bytes_and_nothing_is_left(
     assert disk.cache.counters.unkept == 1
 
 
+def test_who_reads_all_of_it_gets_it_from_one_fetch(
+    root: Path, disk: Disk, repository: RepositorySimulator, expected_warnings: ExpectedWarnings
+) -> None:
+    expected_warnings(GOES_ON)
+    want = put(repository)
+    assert disk.cache.read_whole(want) == PLAIN
+    assert files(root) == []
+    assert fetches(repository, want) == 1
+    assert disk.cache.counters.unkept == 1
+    assert disk.cache.read_whole(want) == PLAIN
+
+
 def test_an_object_of_unknown_size_too(
     disk: Disk, repository: RepositorySimulator, expected_warnings: ExpectedWarnings
 ) -> None:

@@ -235,11 +235,14 @@ def test_what_still_arrives_when_the_cache_is_closed_is_read_and_not_kept_withou
 
 def test_a_directory_that_somebody_writes_in_is_closed_when_that_is_done(tmp_path):
     places = Places(tmp_path / "cache", enter)
-    with places.borrowed() as place:
-        places.close()
-        unfinished = place.create()
-        os.close(unfinished[0])
-        place.commit(unfinished[1], "aa", "object")
+    place = places.borrow()
+    places.close()
+    unfinished = place.create()
+    os.close(unfinished[0])
+    place.commit(unfinished[1], "aa", "object")
+    places.give_back(place)
     assert (tmp_path / "cache/aa/object").exists()
-    with pytest.raises(Refused, match="closed"), places.borrowed():
-        pass
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        place.create()
+    with pytest.raises(Refused, match="closed"):
+        places.borrow()

@@ -88,6 +88,21 @@ def test_an_endless_download_is_given_up(compression: Compression) -> None:
     with pytest.raises(ObjectTooLarge):
         codec.decode(endless(), Want(ObjectId.of(PLAIN), compression, size=len(PLAIN)), Sink())
     assert taken < 2 * len(PLAIN) + MIB
+    taken = 0
+    with pytest.raises(ObjectTooLarge):
+        codec.decode_blocks(endless(), Want(ObjectId.of(PLAIN), compression, size=len(PLAIN)))
+    assert taken < 2 * len(PLAIN) + MIB
+
+
+@pytest.mark.parametrize("compression", Compression)
+@pytest.mark.parametrize("plain", [b"", PLAIN])
+def test_blocks_of_an_object_that_fits_into_memory_are_its_bytes(compression: Compression, plain: bytes) -> None:
+    stored = codec.encode(plain, compression)
+    want = Want(ObjectId.of(stored), compression, size=len(plain))
+    assert codec.decode_blocks([stored[:3], stored[3:]], want) == plain
+    assert codec.decode_blocks([stored], want) == plain
+    with pytest.raises(CorruptObject):
+        codec.decode_blocks([stored, b"more"], want)
 
 
 def test_a_larger_object_in_the_place_of_a_smaller_one_is_called_so() -> None:

@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,12 +26,16 @@ from swrepo.cache.writing import Content, install, sync
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Claim, Combine
-from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many
+from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many, whole_from
+from swrepo.system.positional import read_and_close
 
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
 
 _FILES = (Kind.FILE, Kind.PARTIAL)
+
+_Brought = bytes | Passing | None
+"""What became of an object: its bytes, which are in the cache too; kept nowhere else; or in the cache."""
 
 
 class DiskCache(Notes):
@@ -57,9 +60,10 @@ class DiskCache(Notes):
         `writers`: threads that write small files at a time; more than one where each has to wait for a slow disk.
         """
         self._source = source
+        self._fetch_whole = whole_from(source)
         self.quota = quota
         self._detour = Detour(root, clock)
-        self._combine: Combine[str, Passing | None] = Combine()
+        self._combine: Combine[str, _Brought] = Combine()
         self._counting = Counting()
         self.is_volatile = False
         self.root = root
@@ -79,9 +83,9 @@ class DiskCache(Notes):
         for _ in range(PATIENCE):
             if descriptor is not None:
                 return descriptor
-            passing = self._combine.run(want.id.cache_path, lambda: self._fill(want))
-            descriptor = self._find(want) if passing is None else passing.open()
-        return self._fetch_past(want)[1].open() if descriptor is None else descriptor
+            brought = self._combine.run(want.id.cache_path, lambda: self._fill(want))
+            descriptor = brought.open() if isinstance(brought, Passing) else self._find(want)
+        return self._fetch_past(want)[0].open() if descriptor is None else descriptor
 
     def open_if_here(self, want: Want) -> int | None:
         """See LocalObjects."""
@@ -90,9 +94,18 @@ class DiskCache(Notes):
             self._counting.hit()
         return descriptor
 
+    def read_whole(self, want: Want) -> bytes:
+        """See LocalObjects. What was fetched just now is given from memory."""
+        if want.size is None or want.size > _SMALL:
+            return read_and_close(self.open(want), want.size or 0)
+        brought = self._combine.run(want.id.cache_path, lambda: self._read_or_fill(want))
+        if isinstance(brought, bytes):
+            return brought
+        return read_and_close(self.open(want) if brought is None else brought.open(), want.size)
+
     def bring(self, want: Want) -> bool:
         """See BringsAhead."""
-        return self._combine.run(want.id.cache_path, lambda: self._fill(want)) is None
+        return not isinstance(self._combine.run(want.id.cache_path, lambda: self._fill(want)), Passing)
 
     def bring_many(
         self, wants: Sequence[Want], arrived: Callable[[Want, bool], object], source: ObjectSource | None = None
@@ -100,7 +113,7 @@ class DiskCache(Notes):
         """See BringsAhead. What somebody else is fetching is left: `bring` waits for that."""
         self._follow()
         left: list[Want] = []
-        claims: dict[Want, Claim[str, Passing | None]] = {}
+        claims: dict[Want, Claim[str, _Brought]] = {}
         for want in wants:
             claim = self._combine.claim(want.id.cache_path)
             if claim is None:
@@ -121,7 +134,7 @@ class DiskCache(Notes):
                 return
             self._boots.fetched(want.id.cache_path)
             self._counting.fetched(len(plain), kept=True)
-            claims.pop(want).done(None)
+            claims.pop(want).done(plain)
             arrived(want, False)  # noqa: FBT003
 
         try:
@@ -197,69 +210,91 @@ class DiskCache(Notes):
                 self.quota.pins.pin(want.id.cache_path, descriptor)
         return descriptor
 
-    def _fill(self, want: Want) -> Passing | None:
-        """Fetch; under Combine, so by one thread at a time for each object. The object itself where it is not kept."""
+    def _fill(self, want: Want) -> _Brought:
+        """Fetch what is not here; under Combine, so by one thread at a time for each object."""
         self._follow()
         descriptor = self._find(want)
         if descriptor is not None:  # another process, or a fetch that ended between our looking and our asking
             os.close(descriptor)
             return None
+        return self._brought(want)
+
+    def _read_or_fill(self, want: Want) -> _Brought:
+        """The same, where nobody has looked yet, and the bytes are wanted."""
+        self._follow()
+        descriptor = self._find(want)
+        if descriptor is None:
+            return self._brought(want)
+        self._counting.hit()
+        return read_and_close(descriptor, want.size or 0)
+
+    def _brought(self, want: Want) -> _Brought:
         try:
-            size, passing = self._fetch(want)
+            brought, size = self._fetch(want)
         except BaseException:
             self._counting.failed()
             raise
-        self._counting.fetched(size, kept=passing is None)
-        return passing
+        self._counting.fetched(size, kept=not isinstance(brought, Passing))
+        return brought
 
-    def _fetch(self, want: Want) -> tuple[int, Passing | None]:
-        """Keep the object, evicting others if need be; where that is no use, hand it through."""
+    def _fetch(self, want: Want) -> tuple[_Brought, int]:
+        """Keep the object, or hand it through where that is no use; and its size."""
         fits = self.quota is None or want.size is None or self.quota.admit(want.size)
         if not fits or self._detour.is_on():
             return self._fetch_past(want)
+        if want.size is not None and want.size <= _SMALL:
+            return self._fetch_small(want)
+        size = self._kept(want, lambda: self._fetch_large(want))
+        return self._fetch_past(want) if size is None else (None, size)
+
+    def _kept(self, want: Want, keep: Callable[[], int]) -> int | None:
+        """Have `keep` keep an object, evicting others if need be; its size, or None where that is no use."""
         try:
-            size = self._fetch_here(want)
+            size = keep()
         except Refused as refused:
             try:
                 is_full = isinstance(refused.reason, CacheFull)
                 if not is_full or self.quota is None or not self.quota.clean(at_once=True):
                     raise
-                size = self._fetch_here(want)
+                size = keep()
             except Refused:
                 if not isinstance(refused.__cause__, FileNotFoundError):  # else the next object may be luckier
                     self._begin_detour(refused)
-                return self._fetch_past(want)
+                return None
         self._detour.end()
         self._boots.fetched(want.id.cache_path)
-        return size, None
+        return size
 
-    def _fetch_here(self, want: Want) -> int:
-        return self._fetch_small(want) if want.size is not None and want.size <= _SMALL else self._fetch_large(want)
-
-    def _fetch_past(self, want: Want) -> tuple[int, Passing]:
+    def _fetch_past(self, want: Want) -> tuple[Passing, int]:
         try:
             passing = Passing(want.size)
-            return checked_size(want, passing.fill(lambda file: self._source.fetch(want, file))), passing
+            return passing, checked_size(want, passing.fill(lambda file: self._source.fetch(want, file)))
         except SwrepoError:  # of the source; some of them are an OSError too
             raise
         except OSError as error:
             raise refusal(self.root, error) from error
 
-    def _fetch_small(self, want: Want) -> int:
+    def _fetch_small(self, want: Want) -> tuple[_Brought, int]:
         """By way of memory, so that the file is a few short system calls, made by one thread at a time.
 
         Each of them lets go of the interpreter lock; among many threads that do the same, getting it back takes five
         times as long as all the rest.
         """
-        plain = BytesIO()
-        self._source.fetch(want, plain)
-        size = checked_size(want, plain.tell())
-        self._keep(want, plain.getvalue())
-        return size
+        plain = self._fetch_whole(want)
+        size = checked_size(want, len(plain))
+        if self._kept(want, lambda: self._keep(want, plain)) is not None:
+            return plain, size
+        try:
+            passing = Passing(size)
+            passing.fill(lambda file: file.write(plain))
+        except OSError as error:
+            raise refusal(self.root, error) from error
+        return passing, size
 
-    def _keep(self, want: Want, plain: bytes) -> None:
+    def _keep(self, want: Want, plain: bytes) -> int:
         with self._one_at_a_time:
             self._install(plain, *_place(want), first=self._goes_first(want))
+        return len(plain)
 
     def _is_here(self, want: Want) -> bool:
         descriptor = self._find(want)
@@ -294,18 +329,20 @@ class DiskCache(Notes):
     def _install(self, content: Content, directory: str, name: str, *, first: bool = False) -> None:
         """Make a file and give it its name; start over where the cache was removed meanwhile. Refused."""
         for is_last in (*[False] * PATIENCE, True):
-            with self._places.borrowed() as place:
-                try:
-                    self._boots.begin()
-                    install(place, content, directory, name, self._boots.boot, goes_first=first)
-                except SwrepoError:  # of who writes the content; some of them are an OSError too
-                    raise
-                except OSError as error:
-                    if is_last or not isinstance(error, FileNotFoundError):
-                        raise Refused(refusal(self.root, error)) from error
-                    self._places.leave(place)
-                else:
-                    return
+            place = self._places.borrow()
+            try:
+                self._boots.begin()
+                install(place, content, directory, name, self._boots.boot, goes_first=first)
+            except SwrepoError:  # of who writes the content; some of them are an OSError too
+                raise
+            except OSError as error:
+                if is_last or not isinstance(error, FileNotFoundError):
+                    raise Refused(refusal(self.root, error)) from error
+                self._places.leave(place)
+            else:
+                return
+            finally:
+                self._places.give_back(place)
 
     def _follow(self) -> None:
         """Use the directory that has the cache's name now, where the one in use was removed."""

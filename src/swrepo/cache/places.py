@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from swrepo.cache.directory import CacheDirectory, Enter, refusal
@@ -47,24 +47,34 @@ class Places:
         """Called when another directory was made, before anybody uses it."""
         self.current = self._enter()
 
-    @contextmanager
-    def borrowed(self) -> Iterator[CacheDirectory]:
-        """The current one, which stays open meanwhile. Refused when the cache is closed."""
+    def borrow(self) -> CacheDirectory:
+        """The current one, which stays open until it is given back. Refused when the cache is closed."""
         with self._lock:
             if self.is_closed:
                 raise Refused(SwrepoError(f"the cache {self._root} is closed; nothing more is kept in it"))
             place = self.current
             self._borrowed[id(place)] += 1
-        try:
-            yield place
-        finally:
-            self._give_back(place)
+            return place
+
+    def give_back(self, place: CacheDirectory) -> None:
+        """Nothing more is written in it by who borrowed it."""
+        with self._lock:
+            self._borrowed[id(place)] -= 1
+            is_last = self.is_closed and not self._borrowed[id(place)]
+        if is_last:
+            place.close()
 
     def follow(self) -> None:
         """Use the directory that has the cache's name now, where the current one was removed. Refused."""
-        with self.borrowed() as place:
+        with suppress(OSError):  # somebody has closed it meanwhile: then it is looked at below
+            if not self.current.was_removed():
+                return
+        place = self.borrow()
+        try:
             if place.was_removed():
                 self.leave(place)
+        finally:
+            self.give_back(place)
 
     def leave(self, place: CacheDirectory) -> None:
         """Make another one, unless somebody else has done so: of this one, something was removed. Refused."""
@@ -84,13 +94,6 @@ class Places:
             places, self._left = [self.current, *(place for _, place in self._left)], []
             free = [place for place in places if not self._borrowed[id(place)]]
         for place in free:
-            place.close()
-
-    def _give_back(self, place: CacheDirectory) -> None:
-        with self._lock:
-            self._borrowed[id(place)] -= 1
-            is_last = self.is_closed and not self._borrowed[id(place)]
-        if is_last:
             place.close()
 
     def _close_left(self) -> None:

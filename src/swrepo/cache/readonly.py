@@ -21,6 +21,7 @@ from swrepo.errors import PermissionRefused, SwrepoError
 from swrepo.objects.combine import Combine
 from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want
 from swrepo.system.atomic import write_atomically
+from swrepo.system.positional import read_and_close
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,10 @@ class ReadOnlyCache(Notes):
             return None
         self._counting.hit()
         return found[0]
+
+    def read_whole(self, want: Want) -> bytes:
+        """See LocalObjects."""
+        return read_and_close(self.open(want), want.size or 0)
 
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""

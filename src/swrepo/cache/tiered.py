@@ -21,6 +21,7 @@ from swrepo.cache.quota import Quota
 from swrepo.cache.readonly import ReadOnlyCache
 from swrepo.errors import CacheFull, PermissionRefused
 from swrepo.objects.store import ObjectSource, Want, fetch_many
+from swrepo.system.positional import read_and_close
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,11 @@ class TieredCache(Notes):
         if descriptor is None and self._below is None:
             return self._lower.open_if_here(want)
         return descriptor
+
+    def read_whole(self, want: Want) -> bytes:
+        """See LocalObjects."""
+        descriptor = self.open_if_here(want) if self._below is None else None
+        return self._upper.read_whole(want) if descriptor is None else read_and_close(descriptor, want.size or 0)
 
     def evict(self, want: Want) -> bool:
         """See DiskCache: from both, as far as they can be written to."""

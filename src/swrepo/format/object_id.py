@@ -117,8 +117,8 @@ class ObjectId:
     @property
     def cache_path(self) -> str:
         """Where the original's cache keeps it: no `data/`, no kind letter."""
-        text = self.text
-        return f"{text[:2]}/{text[2:]}"
+        digits = self.digest.hex()
+        return f"{digits[:2]}/{digits[2:]}{_TEXT_SUFFIX[self.algorithm]}"
 
     def with_kind(self, kind: Kind) -> ObjectId:
         """The same digest as another kind of object."""

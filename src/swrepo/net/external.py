@@ -6,12 +6,13 @@ Source: format.md 11, "Download request details"; a chunk is a part of the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import BinaryIO
 from urllib.parse import quote_from_bytes
 
 from swrepo.errors import ObjectNotFound
 from swrepo.net.remote import UNESCAPED, RemoteRepository
-from swrepo.objects.store import ObjectSource, Want, fetch_many
+from swrepo.objects.store import ObjectSource, Want, fetch_many, whole_from
 
 
 class WithExternal:
@@ -21,11 +22,20 @@ class WithExternal:
         """`files`: None where no server of external data is known."""
         self._objects = objects
         self._files = files
+        self._whole = whole_from(objects)
 
     def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
         """See FetchesMany."""
         left = fetch_many(self._objects, [want for want in wants if want.place is None], deliver)
         return [want for want in wants if want.place is not None] + left
+
+    def fetch_whole(self, want: Want) -> bytes:
+        """See FetchesWhole."""
+        if want.place is None:
+            return self._whole(want)
+        plain = BytesIO()
+        self.fetch(want, plain)
+        return plain.getvalue()
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""

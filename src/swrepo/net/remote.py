@@ -141,6 +141,17 @@ class RemoteRepository:
         """See ObjectSource."""
         self._get(want.id.path, f"object {want.id}", _into(want, out))
 
+    def fetch_whole(self, want: Want) -> bytes:
+        """See FetchesWhole."""
+        plain = b""
+
+        def receive(blocks: Iterator[bytes], *, again: bool) -> None:  # noqa: ARG001 - one signature for all
+            nonlocal plain
+            plain = codec.decode_blocks(blocks, want)
+
+        self._get(want.id.path, f"object {want.id}", receive)
+        return plain
+
     def fetch_part(self, path: str, want: Want, out: BinaryIO, offset: int | None) -> None:
         """The same for an object that is the file at `path`, or the part of it that begins at `offset`."""
         size = want.size

@@ -74,6 +74,18 @@ def decode_whole(stored: bytes, want: Want) -> bytes:
     return out.getvalue()
 
 
+def decode_blocks(blocks: Iterable[bytes], want: Want) -> bytes:
+    """The plain bytes of an object that comes in blocks, whose size is announced and fits into memory. As `decode`."""
+    bound = _stored_bound(want.size or 0)
+    stored: list[bytes] = []
+    for block in blocks:
+        stored.append(block)
+        bound -= len(block)
+        if bound < 0:
+            raise ObjectTooLarge(_says(want, f"is longer than anything that holds {want.size} bytes"))
+    return decode_whole(stored[0] if len(stored) == 1 else b"".join(stored), want)
+
+
 def encode(plain: bytes | bytearray | memoryview, compression: Compression, level: int = DEFAULT_LEVEL) -> bytes:
     """The stored form of `plain`, which is held in memory."""
     if compression is Compression.NONE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from swrepo.system import activity
 from swrepo.system.activity import Activity
@@ -17,9 +17,19 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class _Running(NamedTuple, Generic[T]):
-    outcome: Future[T]
-    activity: Activity
+class _Running(Generic[T]):
+    """Under the lock of its Combine. `outcome` is there once somebody waits for it: mostly nobody does."""
+
+    __slots__ = ("activity", "outcome")
+
+    def __init__(self, activity: Activity) -> None:
+        self.activity = activity
+        self.outcome: Future[T] | None = None
+
+    def awaited(self) -> Future[T]:
+        if self.outcome is None:
+            self.outcome = Future()
+        return self.outcome
 
 
 class Combine(Generic[K, T]):
@@ -45,12 +55,13 @@ class Combine(Generic[K, T]):
                 if running is None:
                     claim = self._begin(key)
                 else:
+                    outcome = running.awaited()
                     self._waiters[key] = self._waiters.get(key, 0) + 1
             if running is None:
                 return _fetch(claim, fetch)
             try:
                 with activity.Following(running.activity):
-                    return running.outcome.result()
+                    return outcome.result()
             except CancelledError:  # the thread that fetched was interrupted, which is no answer for this one
                 continue
             finally:
@@ -66,15 +77,14 @@ class Combine(Generic[K, T]):
         with self._lock:
             return None if key in self._running else self._begin(key)
 
-    def forget(self, key: K) -> None:
-        """For Claim alone: the fetch has ended."""
+    def forget(self, key: K) -> Future[T] | None:
+        """For Claim alone: the fetch has ended. What those wait for who wait for it."""
         with self._lock:
-            del self._running[key]
+            return self._running.pop(key).outcome
 
     def _begin(self, key: K) -> Claim[K, T]:
-        outcome = Future[T]()
-        self._running[key] = _Running(outcome, activity.current())
-        return Claim(self, key, outcome)
+        self._running[key] = _Running(activity.current())
+        return Claim(self, key)
 
     def _leave(self, key: K) -> None:
         with self._lock:
@@ -89,27 +99,29 @@ class Claim(Generic[K, T]):
     Each forgets it before the outcome is told: who asks from then on gets a fetch of their own, not one of the past.
     """
 
-    __slots__ = ("_combine", "_key", "_outcome")
+    __slots__ = ("_combine", "_key")
 
-    def __init__(self, combine: Combine[K, T], key: K, outcome: Future[T]) -> None:
+    def __init__(self, combine: Combine[K, T], key: K) -> None:
         self._combine = combine
         self._key = key
-        self._outcome = outcome
 
     def done(self, result: T) -> None:
         """Give this to those who wait."""
-        self._combine.forget(self._key)
-        self._outcome.set_result(result)
+        outcome = self._combine.forget(self._key)
+        if outcome is not None:
+            outcome.set_result(result)
 
     def failed(self, error: Exception) -> None:
         """Raise this in those who wait."""
-        self._combine.forget(self._key)
-        self._outcome.set_exception(error)
+        outcome = self._combine.forget(self._key)
+        if outcome is not None:
+            outcome.set_exception(error)
 
     def drop(self) -> None:
         """Let those who wait fetch for themselves."""
-        self._combine.forget(self._key)
-        self._outcome.cancel()
+        outcome = self._combine.forget(self._key)
+        if outcome is not None:
+            outcome.cancel()
 
 
 def _fetch(claim: Claim[K, T], fetch: Callable[[], T]) -> T:

@@ -68,6 +68,13 @@ class DirectoryObjects:
         with _opened(path) as stored:
             codec.decode(_blocks(stored, path), want, out)
 
+    def fetch_whole(self, want: Want) -> bytes:
+        """See FetchesWhole."""
+        path = self.root / want.id.path
+        activity.current().begin(path)
+        with _opened(path) as stored:
+            return codec.decode_blocks(_blocks(stored, path), want)
+
     def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
         """See FetchesMany."""
         left: list[Want] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from swrepo.format.compression import Compression
@@ -65,6 +66,32 @@ class LocalObjects(Protocol):
     def open_if_here(self, want: Want) -> int | None:
         """The same without any fetching: None where the object is not here."""
         ...
+
+    def read_whole(self, want: Want) -> bytes:
+        """The plain bytes of an object of announced size, fetched if need be. Fewer where its file was cut off."""
+        ...
+
+
+@runtime_checkable
+class FetchesWhole(Protocol):
+    """An ObjectSource that needs no file for a small object."""
+
+    def fetch_whole(self, want: Want) -> bytes:
+        """The plain bytes of an object of announced size that fits into memory, verified. Raises as `fetch`."""
+        ...
+
+
+def whole_from(source: ObjectSource) -> Callable[[Want], bytes]:
+    """See FetchesWhole: from a source that may not be one. For a composition root: looking takes a while."""
+    if isinstance(source, FetchesWhole):
+        return source.fetch_whole
+
+    def fetch_whole(want: Want) -> bytes:
+        plain = BytesIO()
+        source.fetch(want, plain)
+        return plain.getvalue()
+
+    return fetch_whole
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.store import DOCUMENT_LIMIT, LocalObjects, ObjectSource, Want
+from swrepo.system.positional import read_and_close
 
 
 class PlainObjects:
@@ -29,6 +30,10 @@ class PlainObjects:
         """See LocalObjects: nothing is ever here without decoding."""
         del want
         return None
+
+    def read_whole(self, want: Want) -> bytes:
+        """See LocalObjects."""
+        return read_and_close(self.open(want), want.size or 0)
 
 
 def read_object(objects: LocalObjects, name: ObjectId) -> bytes:

@@ -6,13 +6,14 @@ Source: format.md 1 and 3 (manifest line A).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import BinaryIO
 
 from swrepo.errors import ObjectNotFound
 from swrepo.format.object_id import Kind
 from swrepo.format.wellknown import ALTERNATIVE_PREFIX
 from swrepo.objects import codec
-from swrepo.objects.store import Documents, ObjectSource, Want, fetch_many
+from swrepo.objects.store import Documents, ObjectSource, Want, fetch_many, whole_from
 
 _KINDS = frozenset({Kind.CATALOG, Kind.CERTIFICATE, Kind.HISTORY, Kind.METAINFO})
 
@@ -23,10 +24,19 @@ class AlternativePaths:
     def __init__(self, source: ObjectSource, documents: Documents) -> None:
         self._source = source
         self._documents = documents
+        self._whole = whole_from(source)
 
     def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
         """See FetchesMany."""
         return fetch_many(self._source, wants, deliver)
+
+    def fetch_whole(self, want: Want) -> bytes:
+        """See FetchesWhole."""
+        if want.id.kind not in _KINDS:
+            return self._whole(want)
+        plain = BytesIO()
+        self.fetch(want, plain)
+        return plain.getvalue()
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""

@@ -15,7 +15,7 @@ from typing import Self
 from swrepo.errors import FormatError, IsADirectory, TruncatedObject
 from swrepo.format.dirent import Chunk, Dirent
 from swrepo.objects.store import ExternalPlace, LocalObjects, Want
-from swrepo.system.positional import read_at
+from swrepo.system.positional import read_and_close, read_at
 
 _OPEN_PIECES = 8
 """Objects of one file that stay open: a read touches one or two, read-ahead a few more."""
@@ -155,13 +155,10 @@ class Content:
 
     def _read_whole(self, want: Want, *, fetch: bool) -> bytes | None:
         """A small file is read once, by the kernel that keeps it: it need not stay open."""
-        descriptor = self._objects.open(want) if fetch else self._objects.open_if_here(want)
-        if descriptor is None:
-            return None
-        try:
-            return os.read(descriptor, self.entry.size)
-        finally:
-            os.close(descriptor)
+        if fetch:
+            return self._objects.read_whole(want)
+        descriptor = self._objects.open_if_here(want)
+        return None if descriptor is None else read_and_close(descriptor, self.entry.size)
 
     def _borrow(self, index: int) -> _Piece | None:
         with self._lock:

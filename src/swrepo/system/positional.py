@@ -18,6 +18,14 @@ def read_at(descriptor: int) -> ReadAt:
     return SharedPosition(descriptor).read
 
 
+def read_and_close(descriptor: int, size: int) -> bytes:
+    """Up to `size` bytes of a file that was just opened, by one read."""
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 class SharedPosition:
     """The same by seek and read, which all who read from this descriptor have to take turns for."""
 
