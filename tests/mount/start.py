@@ -15,6 +15,7 @@ from swrepo.client.access import AccessRequest
 from swrepo.client.caches import cache_plan
 from swrepo.config.caches import cache_instance
 from swrepo.config.files import Setting
+from swrepo.config.network import NetworkParameters
 from swrepo.errors import PathNotFound, SwrepoError
 from swrepo.mount.learned import LearnedOptions
 from swrepo.mount.start import MountRequest, mount
@@ -34,12 +35,14 @@ def access_request(given: dict, default_clock: str) -> AccessRequest:
         cache=Path(given["cache"]),
         fqrn=given.get("fqrn"),
         tag=given.get("tag"),
+        root_hash=given.get("root_hash"),
         variables=given.get("variables", {}),
         origins=given.get("origins", {}),
         quota=given.get("quota"),
         caches=caches(given),
         timeouts=Timeouts(direct=given.get("timeout", 10.0)),
         max_retries=given.get("max_retries", 1),
+        network=NetworkParameters(announcer=given.get("announcer")),
         clock=lambda: time_by(clock),
     )
 

@@ -1,12 +1,14 @@
 """What the configuration says of a mount, seen through real mounts."""
 
 import os
+import pwd
 import stat
 import time
 
 import pytest
 
 from swrepo.errors import ConfigError
+from swrepo.web.serve import serving
 from tests.mount.machines import FQRN, Machine
 from tests.mount.mounted import wait_until
 
@@ -64,6 +66,7 @@ def test_a_cache_that_cannot_be_had_is_refused_with_what_to_take_instead(client)
 
 
 def test_the_log_and_the_control_socket_are_where_the_configuration_says(client):
+    owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     log, everything, socket = (client.prefix / name for name in ("log", "debug", "talk"))
     client.configure(
         "default.local",
@@ -71,8 +74,10 @@ def test_the_log_and_the_control_socket_are_where_the_configuration_says(client)
         CVMFS_DEBUGLOG=everything,
         CVMFS_SYSLOG_PREFIX="site",
         CVMFS_TALK_SOCKET=socket,
+        CVMFS_TALK_OWNER=owner.pw_name,
     )
     client.mount()
+    assert (socket.stat().st_uid, socket.stat().st_gid) == (owner.pw_uid, owner.pw_gid)
     before = client.run("swrepo", "talk", "--socket", socket, client.point, "revision")
     client.publish("news", "new\n")
     assert "follows" in client.run("swrepo", "talk", "--socket", socket, client.point, "remount")
@@ -117,3 +122,15 @@ def test_a_short_name_gets_the_default_domain(client):
     client.configure("default.local", CVMFS_DEFAULT_DOMAIN="example.org")
     client.run("mount.cvmfs", "sw", client.point)
     assert (client.point / "secret").stat().st_size == 7
+
+
+def test_a_server_that_announces_its_revisions_is_heard(client):
+    with serving([client.server / "srv/cvmfs"]) as url:
+        client.configure("default.local", CVMFS_NOTIFICATION_SERVER=url.removesuffix("/cvmfs") + "/api/v1")
+        client.mount()
+        assert not (client.point / "news").exists()
+        client.publish("news", "new\n")
+        wait_until((client.point / "news").exists)
+        heard = ("swrepo", "server", "notify", "-s", "-u", url.removesuffix("/cvmfs") + "/api/v1", "-t", FQRN)
+        assert client.run(*heard) == f"repository {FQRN} is now at revision 3.\n"
+        client.run("swrepo", "umount", client.point)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
+import subprocess
+import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -152,10 +157,37 @@ def test_all_of_many_are_looked_at(root: Path, cache: DiskCache, repository: Rep
     for want in wants[::7]:
         flip(root / want.id.cache_path, 0)
     seen: list[int] = []
-    found = audit(root, seen=seen.append)
+    expected: list[tuple[int, int]] = []
+    found = audit(root, expected=lambda *all_of_it: expected.append(all_of_it), seen=seen.append)
+    assert expected == [(700, sum(seen))]
     assert found.removed == tuple(sorted(want.id.cache_path for want in wants[::7]))
     assert found.good == 600
     assert len(seen) == 700
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """A cache that takes longer to check than it takes until something is said: its files have to be packed for it."""
+    root = tmp_path / "slow"
+    root.mkdir()
+    dice = random.Random(1)
+    for _ in range(8):
+        planted(root, dice.randbytes(2_000_000), dice.randbytes(8))
+    return root
+
+
+def on_a_terminal(words: list[str]) -> tuple[bytes, int]:
+    """All that a command writes to the terminal that it runs on, and its exit code."""
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "swrepo.cli.main", *words], stdin=its, stdout=its, stderr=its, close_fds=True
+    )
+    os.close(its)
+    shown = b""
+    with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:  # EIO: nobody writes any more
+        while block := terminal.read(4096):
+            shown += block
+    return shown, process.wait(60)
 
 
 class TestCommand:
@@ -180,6 +212,35 @@ class TestCommand:
             "bytes": len(PLAIN),
             "removed": [],
         }
+
+    def test_a_terminal_shows_how_much_is_done_and_is_left_clean(self, slow: Path) -> None:
+        shown, code = on_a_terminal(["fsck", "--cache", str(slow), "--jobs", "1"])
+        assert code == 0
+        line = re.compile(
+            rb"\rchecked: \d of 8 objects, \d+\.\d MB of 16\.0 MB  \[#* *\] +\d+%, \d+\.\d MB/s, \d:\d\d left"
+        )
+        assert line.search(shown), shown
+        assert re.search(
+            rb"\r +\r[^\r\n]*: 0 objects are good, 8 unknown, 0 were removed; 16\.0 MB in all\r\n\Z", shown
+        )
+
+    def test_a_pipe_gets_neither_bar_nor_progress_of_what_is_over_soon(self, slow: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "swrepo.cli.main", "fsck", "--cache", str(slow)], capture_output=True, check=True
+        )
+        assert b"8 unknown" in done.stdout
+        assert done.stderr == b""
+
+    def test_with_json_all_that_is_said_is_json(
+        self, root: Path, cache: DiskCache, repository: RepositorySimulator, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        want = put(repository, LARGE)
+        content(cache, want)
+        flip(root / want.id.cache_path, 5)
+        assert main(["fsck", "--cache", str(root), "--json"]) == 1
+        said = capsys.readouterr()
+        assert json.loads(said.out)["removed"] == [want.id.cache_path]
+        assert all(json.loads(line)["event"] == "progress" for line in said.err.splitlines())
 
     def test_a_cache_that_is_not_there_is_an_error(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["fsck", "--cache", str(root)]) == 2

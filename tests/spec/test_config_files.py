@@ -141,17 +141,13 @@ def test_every_setting_is_seen_by_variant_symlinks():
         ("CVMFS_IPFAMILY_PREFER", "5"),
         ("CVMFS_PAC_URLS", "ftp://wpad"),
         ("CVMFS_BEARER_TOKEN_SERVERS", "http://open"),
+        ("CVMFS_NOTIFICATION_SERVER", "example.org:4929"),
+        ("CVMFS_NOTIFICATION_SERVER", "http://a/api/v1;http://b/api/v1"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_parameter_and_place(name, value):
     with pytest.raises(ConfigError, match=f"f:1: {name}="):
         interpret(settings_of(**{name: value}))
-
-
-def test_a_parameter_that_is_not_honoured_yet_is_named_where_it_asks_for_something():
-    said = ["f:1: CVMFS_NOTIFICATION_SERVER is not honoured yet; it has no effect"]
-    assert warnings(settings_of(CVMFS_NOTIFICATION_SERVER="http://m")) == said
-    assert warnings(settings_of(CVMFS_NOTIFICATION_SERVER="")) == []
 
 
 def test_a_parameter_that_needs_no_effect_draws_no_warning():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,20 +57,24 @@ def audit(
     strict: bool = False,
     jobs: int = 4,
     remove: bool = True,
+    expected: Callable[[int, int], object] = lambda _count, _size: None,
     seen: Callable[[int], object] = lambda _size: None,
     told: Callable[[str, str], object] | None = None,
 ) -> Findings:
     """Check all objects of the cache at `root`, `jobs` at a time; `remove` what is wrong, `strict`ly also the unknown.
 
-    `seen` is told of each with its size, `told` of its path and state. Others may use the cache meanwhile: who has a
-    wrong file open keeps it, who opens it next fetches it. PermissionRefused where a file cannot be read or removed.
+    `expected` is told at first how many there are, and their bytes; `seen` of each with its size, `told` of its path
+    and state. Others may use the cache meanwhile: who has a wrong file open keeps it, who opens it next fetches it.
+    PermissionRefused where a file cannot be read or removed.
     """
+    items = list(held(root))
+    expected(len(items), sum(item.size for item in items))
     findings = Findings()
     damaged: list[str] = []
     removed: list[str] = []
     freed = 0
     with ThreadPoolExecutor(jobs) as pool:
-        for item, state in _judged(pool, root):
+        for item, state in _judged(pool, root, items):
             seen(item.size)
             findings.good += state is State.GOOD
             findings.unknown += state is State.UNKNOWN
@@ -111,9 +115,9 @@ def judge(path: Path, name: str) -> State:
         os.close(descriptor)
 
 
-def _judged(pool: ThreadPoolExecutor, root: Path) -> Iterator[tuple[Held, State]]:
+def _judged(pool: ThreadPoolExecutor, root: Path, items: Iterable[Held]) -> Iterator[tuple[Held, State]]:
     waiting: dict[Future[State], Held] = {}
-    for item in held(root):
+    for item in items:
         waiting[pool.submit(judge, root / item.path, item.path)] = item
         if len(waiting) >= _AHEAD:
             for done in wait(waiting, return_when="FIRST_COMPLETED").done:

@@ -1,4 +1,4 @@
-"""`cvmfs_swissknife graft`: what people call of CernVM-FS's low-level tool; other parts of it are not there."""
+"""`cvmfs_swissknife graft` and `notify`: what people call of CernVM-FS's low-level tool; the rest is not there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from swrepo.cli.exits import guarded
 from swrepo.cli.main import Entry, dispatch
 
 PROGRAM = "cvmfs_swissknife"
-COMMANDS = {"graft": Entry("make files that are published by hash and size", "server_graft")}
+COMMANDS = {
+    "graft": Entry("make files that are published by hash and size", "server_graft"),
+    "notify": Entry("announce a repository's newest revision, or hear of it", "server_notify"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

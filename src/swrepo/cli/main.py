@@ -148,6 +148,7 @@ COMMANDS: dict[str, Entry] = {
             "check": Entry("check catalogs, counters and objects, and name each fault", "server_check"),
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
             "alterfs": Entry("allow or forbid replicas", "server_alterfs"),
+            "notify": Entry("announce a repository's newest revision, or hear of it", "server_notify"),
             "skeleton": Entry("make the directories of a repository's storage", "server_skeleton"),
             "resign": Entry("sign the whitelist for another 30 days, or the manifest anew", "server_resign"),
             "renew": Entry("sign the whitelists again that end soon: for a timer", "server_renew"),

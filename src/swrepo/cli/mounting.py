@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import pwd
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -127,9 +128,20 @@ def _mount(
         control=Path(parameters.workspace) if parameters.workspace else control,
         watching=replace(request.watching, records=current().records),
         socket=Path(parameters.talk_socket) if parameters.talk_socket else None,
+        socket_owner=_socket_owner(parameters.talk_owner),
         again=_again(args, target, directory),
     )
     return start.mount(request) if left is None else start.take_over(request, left)
+
+
+def _socket_owner(name: str | None) -> tuple[int, int] | None:
+    if name is None:
+        return None
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        raise ConfigError(f"CVMFS_TALK_OWNER={name}: there is no such user") from None
+    return found.pw_uid, found.pw_gid
 
 
 def _again(args: argparse.Namespace, target: Target | None, directory: str) -> Program:

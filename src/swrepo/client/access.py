@@ -20,6 +20,7 @@ from swrepo.cache.plan import CachePlan, DirectoryPlan, build
 from swrepo.cache.tiered import Tier
 from swrepo.catalog.schema import KEY_VOLATILE
 from swrepo.client.anchors import trust_anchors
+from swrepo.client.announced import WithManifest
 from swrepo.client.offline import Recording, kept_manifest
 from swrepo.client.pinned import dated_revision, tagged_revision
 from swrepo.config.network import NetworkParameters
@@ -110,6 +111,7 @@ class Access:
         self.cache: Tier = build(plan, self.cache_source, request.cache)
         try:
             self.manifest: Manifest | None = None
+            self._announced: Manifest | None = None
             self._seen: Breadcrumb | None = None
             self.valid_until: datetime | None = None  # the whitelist's
             self.fqrn: str = request.fqrn or self._claimed_name()
@@ -143,6 +145,8 @@ class Access:
             return None
         with self._lock:
             found = self._trusted()
+            if self._is_behind(found):
+                return None
             self.manifest = found
             if found.root_catalog == self.revision.root and not self._is_chosen:
                 self._chooses_again = False
@@ -154,6 +158,39 @@ class Access:
                 return None
             self.cache.is_volatile = _is_volatile(revision)
             return revision
+
+    def announced(self, raw: bytes) -> Revision | None:
+        """The same, of the signed manifest that somebody sent, if it is of a later revision than the one shown.
+
+        It is not remembered: at the next start, a server that is behind must not look like one that lies.
+        """
+        with self._lock:
+            claim = manifest.parse(envelope.split(raw).body)
+            if self.is_fixed or claim.revision <= self.revision.number:
+                return None
+            found = trusted_manifest(
+                self.fqrn,
+                WithManifest(raw, self._recording),
+                self.cache_source,
+                self.anchors,
+                self.request.clock(),
+                self.cache.read_breadcrumb(self.fqrn),
+                nearby=self.cache,
+                ahead=self._bring_root,
+            ).manifest
+            revision = Revision(found.root_catalog, self.cache, found.root_size)
+            self.manifest = self._announced = found
+            self.cache.is_volatile = _is_volatile(revision)
+            return revision
+
+    def _is_behind(self, found: Manifest) -> bool:
+        """Whether servers, or proxies before them, do not know yet of the revision that was announced and is shown."""
+        announced = self._announced
+        return (
+            announced is not None
+            and announced.root_catalog == self.revision.root
+            and found.revision < announced.revision
+        )
 
     def choose_again(self) -> None:
         """Have the next `newer` look for the revision that the request names, though it is fixed.

@@ -57,7 +57,8 @@ class NetworkParameters:
     """How servers are asked; times in seconds, `inf` for never.
 
     `ca_bundle` and `ca_directory`: authorities for https in place of the system's. `token_servers`: those that get a
-    bearer token. `headers` go with each request; `tracing`: those that name who asks go, too.
+    bearer token. `headers` go with each request; `tracing`: those that name who asks go, too. `announcer`: the URL of
+    the notification server.
     """
 
     servers: ServerParameters = field(default_factory=ServerParameters)
@@ -82,6 +83,7 @@ class NetworkParameters:
     token_servers: tuple[str, ...] = ()
     tracing: bool = False
     headers: tuple[str, ...] = ()
+    announcer: str | None = None
 
     @property
     def server_urls(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ def network_parameters(values: Values) -> NetworkParameters:
         token_servers=_token_servers(values),
         tracing=tracing,
         headers=_tracing_headers(values) if tracing else (),
+        announcer=_announcer(values),
     )
 
 
@@ -183,6 +186,13 @@ def _pac_urls(values: Values) -> tuple[str, ...]:
             "CVMFS_PAC_URLS", "a list of http://, https:// or file:// URLs with ';' between them, or auto"
         )
     return urls or (_USUAL_PAC,)
+
+
+def _announcer(values: Values) -> str | None:
+    urls = values.urls("CVMFS_NOTIFICATION_SERVER")
+    if len(urls) > 1:
+        raise values.refuse("CVMFS_NOTIFICATION_SERVER", "one http:// or https:// URL")
+    return urls[0].rstrip("/") if urls else None
 
 
 def _token_servers(values: Values) -> tuple[str, ...]:

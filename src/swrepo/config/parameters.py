@@ -77,6 +77,7 @@ class ClientParameters:
     prefetch: bool = True
     fill: tuple[str, ...] = ()
     talk_socket: str | None = None
+    talk_owner: str | None = None
     workspace: str | None = None
     repositories: tuple[str, ...] = ()
     default_domain: str = ""
@@ -128,6 +129,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         prefetch=values.switch("CVMFS_PREFETCH", default=True),
         fill=tuple(values.items("CVMFS_PREFETCH_BELOW", ":")),
         talk_socket=values.text("CVMFS_TALK_SOCKET"),
+        talk_owner=values.text("CVMFS_TALK_OWNER"),
         workspace=values.text("CVMFS_WORKSPACE"),
         repositories=tuple(values.items("CVMFS_REPOSITORIES", ", ")),
         default_domain=values.text("CVMFS_DEFAULT_DOMAIN") or "",
@@ -143,11 +145,7 @@ def warnings(settings: Mapping[str, Setting]) -> list[str]:
     """One sentence for each CVMFS_ parameter that does not do what whoever set it expects."""
     found = []
     for name, setting in settings.items():
-        row = find(name)
-        if row is not None:
-            if row.standing is Standing.NOT_YET and not row.asks_for_nothing(setting.value):
-                found.append(f"{setting.origin}: {name} is not honoured yet; it has no effect")
-        elif name.startswith("CVMFS_"):
+        if find(name) is None and name.startswith("CVMFS_"):
             near = nearest(name)
             hint = f"; did you mean {near}?" if near else " (variant symlinks see it)"
             found.append(f"{setting.origin}: there is no parameter {name}{hint}")

@@ -28,15 +28,24 @@ _SUN_PATH = 100
 class ControlSocket:
     """Listens on `path` and answers with `commands`, each connection in its own thread."""
 
-    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
-        """Take the place of a dead socket, or a name of our own (`path.PID`) beside a living one."""
+    def __init__(self, path: Path, commands: Mapping[str, Command], owner: tuple[int, int] | None = None) -> None:
+        """Take the place of a dead socket, or a name of our own (`path.PID`) beside a living one.
+
+        `owner`: numbers of the user and group to whom it is given.
+        """
         self._commands = {**commands, "help": self._help}
         self.path = _free(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with _Reachable(self.path) as address:
             self._socket.bind(address)
-        os.chmod(self.path, 0o600)
-        self._socket.listen(16)
+        try:
+            if owner is not None:
+                os.chown(self.path, *owner)
+            os.chmod(self.path, 0o600)
+            self._socket.listen(16)
+        except OSError:
+            self.close()
+            raise
         threading.Thread(target=self._serve, name="control", daemon=True).start()
 
     def close(self) -> None:

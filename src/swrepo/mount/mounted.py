@@ -15,6 +15,7 @@ from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
 from swrepo.mount.adapter import WORKERS, Adapter
 from swrepo.mount.ahead_fill import Fill, wants_below
+from swrepo.mount.announcements import Announcements
 from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.cache_commands import room
 from swrepo.mount.handover import Connection, Handover
@@ -58,6 +59,8 @@ class Mounted:
         self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch")
         self.repositories: Repositories | None = None
         self._access: Access | None = None
+        self._refreshers: dict[str, Refresher] = {}
+        self._announcements = Announcements(self.refreshers)
         if request.repository is None:
             if request.resolve is None:
                 raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
@@ -96,7 +99,6 @@ class Mounted:
         self.make_room: Callable[[], object] = lambda: None
         """Has this process end in favour of a program that is started anew, soon."""
         self._idle = Idle(self.vfs, request.idle, give_back) if request.idle else None
-        self._refreshers: dict[str, Refresher] = {}
         # The kernel keeps the listing of the synthetic root too.
         self.vfs.on_new_volume = lambda: self.session.forget_inode(ROOT_NODE)
 
@@ -151,11 +153,12 @@ class Mounted:
         """One for each repository in use."""
         for name, access in self.accesses.items():
             if name not in self._refreshers and name in self.vfs.volumes:
-                self._refreshers[name] = Refresher(self.vfs, name, access, self.session)
+                self._refreshers.setdefault(name, Refresher(self.vfs, name, access, self.session))
         return list(self._refreshers.values())
 
     def look_around(self, now: float) -> None:
         """What is to be done now and then, by the main thread. `now`: seconds on the monotonic clock."""
+        self._announcements.look()
         if self._idle is not None:
             self._idle.check(now)
         if now >= self._names_due:
@@ -170,6 +173,7 @@ class Mounted:
 
     def close(self) -> None:
         """Let go of caches and connections, in order: what was fetched is on the disk afterwards."""
+        self._announcements.stop()
         if self.learned is not None:
             self.learned.local.close()
         if self._fill is not None:

@@ -56,6 +56,12 @@ class Refresher:
                 )
             return self._show(revision)
 
+    def announced(self, manifest: bytes) -> str:
+        """The same with a signed manifest that came by itself."""
+        with self._lock:
+            revision = self._access.announced(manifest)
+            return f"revision {self._access.revision.number} is shown" if revision is None else self._show(revision)
+
     def show(self, root: ObjectId) -> str:
         """Show the revision of this root catalog, and no other from now on. The caller vouches for it."""
         with self._lock:

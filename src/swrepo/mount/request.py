@@ -35,8 +35,9 @@ class MountRequest:
     change, so the number hardly matters. `max_ttl`: the most seconds between two looks for a new revision. `control`:
     directory of the control socket (default: the repository's cache). `log`: the file that a daemon writes to;
     without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
-    others than the published ones. `socket`: the control socket itself, wherever it is. `passthrough`: the kernel
-    reads files of the cache by itself, where it can. `prefetch`: what will likely be opened next is fetched ahead.
+    others than the published ones. `socket`: the control socket itself, wherever it is; `socket_owner`: the numbers of
+    its user and group, where that is not who mounts. `passthrough`: the kernel reads files of the cache by itself,
+    where it can. `prefetch`: what will likely be opened next is fetched ahead.
     `fill`: directories that are fetched in the background once something in them was opened.
     `service_manager`: the socket that is told when the mount answers.
     `watching`: how it may be watched. `listed`: names of repositories that are listed before somebody looks them up.
@@ -58,6 +59,7 @@ class MountRequest:
     deadline: float = DEADLINE
     control: Path | None = None
     socket: Path | None = None
+    socket_owner: tuple[int, int] | None = None
     log: Path | None = None
     logs: LogOptions = field(default_factory=LogOptions)
     owners: Owners | None = None

@@ -66,7 +66,7 @@ def _control(mounted: Mounted, timer: Timer, history: Sequence[str], trace: Trac
         return None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return ControlSocket(path, commands(mounted, timer, history, trace))
+        return ControlSocket(path, commands(mounted, timer, history, trace), mounted.request.socket_owner)
     except OSError as error:
         if error.errno not in _NO_WRITING:
             raise

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from swrepo import __version__
 from swrepo.config.network import NetworkParameters, ServerParameters
 from swrepo.net.distance import Distances
-from swrepo.net.http import Authorities, HttpClient, Timeouts
+from swrepo.net.easy import EasyOptions
+from swrepo.net.event_stream import EventStream
+from swrepo.net.http import Authorities, HttpClient, Timeouts, find_ca_bundle
 from swrepo.net.metalink import Metalinks
 from swrepo.net.names import Names
 from swrepo.net.pac import replace_auto
@@ -113,6 +115,17 @@ class ExternalConnection:
     def close(self) -> None:
         """End all transfers."""
         self.client.close()
+
+
+def event_stream(url: str, body: bytes, network: NetworkParameters, limit: int) -> EventStream:
+    """Events of at most `limit` bytes, from a server that is believed by the authorities that are configured."""
+    return EventStream(url, body, announcer_options(network), limit)
+
+
+def announcer_options(network: NetworkParameters) -> EasyOptions:
+    """How a notification server is asked."""
+    system = None if network.ca_bundle or network.ca_directory else find_ca_bundle()
+    return EasyOptions(_USER_AGENT, network.ca_bundle or system, 0, network.names.ipv4_only, network.ca_directory)
 
 
 def _client(chain: Chain, network: NetworkParameters, surroundings: Surroundings, names: Names) -> HttpClient:

@@ -114,6 +114,7 @@ async def _answer_until(
         ready()
         await until
     finally:
+        site.end_subscriptions()
         await runner.cleanup()
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from swrepo import __version__
 from swrepo.format import servermeta
 from swrepo.format.wellknown import URL_PREFIX
+from swrepo.web import announcing
 from swrepo.web.files import OpenFile, ServedDirectories
 from swrepo.web.ranges import Slice, Unsatisfiable, parse_range
 from swrepo.web.resources import Resource, resolve
@@ -30,7 +31,12 @@ class Site:
 
     def __init__(self, directories: ServedDirectories, access_log: AccessLog | None = None) -> None:
         self._directories = directories
+        self._announcing = announcing.Announcing(directories)
         self._log = access_log
+
+    def end_subscriptions(self) -> None:
+        """Have responses end that would not end by themselves."""
+        self._announcing.end()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -43,6 +49,8 @@ class Site:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in _METHODS:
             return _error(405, {"Allow": ", ".join(_METHODS)})
+        if request.raw_path == announcing.PATH:
+            return await self._announcing.answer(request, {"Server": _SERVER}) or _error(404)
         resource = resolve(request.raw_path)
         if resource is None:
             return _error(404)

@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", metavar="DIR", help="the cache (default: the one that all repositories share)")
     parser.add_argument("--strict", action="store_true", help="remove also what cannot be checked")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="files at a time (default: two for each core)")
-    parser.add_argument("--json", action="store_true", help="a JSON document")
+    parser.add_argument(
+        "--json", action="store_true", help="a JSON document; progress as lines of JSON on standard error"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,16 +37,23 @@ def run(args: argparse.Namespace) -> int:
     jobs = args.jobs if args.jobs is not None else 2 * (os.cpu_count() or 1)
     if jobs < 1:
         raise UsageError("swrepo fsck: --jobs needs a number from 1 up")
-    with Progress("checked", "objects") as progress:
-        found = audit(root, strict=args.strict, jobs=jobs, seen=lambda size: progress.advance(size=size))
-    for path in found.removed[:_SHOWN]:
-        note(f"swrepo fsck: removed {root / path}")
-    if len(found.removed) > _SHOWN:
-        note(f"swrepo fsck: and {len(found.removed) - _SHOWN} more")
+    with Progress("checked", "objects", as_events=args.json) as progress:
+
+        def expect(count: int, size: int) -> None:
+            progress.expect(count, size)
+            progress.expect_no_more()
+
+        found = audit(
+            root, strict=args.strict, jobs=jobs, expected=expect, seen=lambda size: progress.advance(size=size)
+        )
     if args.json:
         counts = {"good": found.good, "unknown": found.unknown, "bytes": found.size}
         write_json({"cache": str(root), **counts, "removed": list(found.removed)})
     else:
+        for path in found.removed[:_SHOWN]:
+            note(f"swrepo fsck: removed {root / path}")
+        if len(found.removed) > _SHOWN:
+            note(f"swrepo fsck: and {len(found.removed) - _SHOWN} more")
         print(
             f"{root}: {found.good:,} objects are good, {found.unknown:,} unknown, {len(found.removed):,} were removed; "
             f"{size_text(found.size)} in all"

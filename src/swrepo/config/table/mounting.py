@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet, refused
+from swrepo.config.parameter import Parameter, accepted, refused
 
 ROWS = (
     Parameter(
@@ -161,7 +161,13 @@ ROWS = (
         "The control socket.",
         otherwise="`cvmfs_io.NAME` in the cache directory",
     ),
-    not_yet("CVMFS_TALK_OWNER", "user", "", "Who owns the control socket."),
-    not_yet("CVMFS_ALT_ROOT_PATH", "switch", "no", "Ask for `.cvmfsalt-` names first."),
-    not_yet("CVMFS_NOTIFICATION_SERVER", "URL", "", "Who tells of new revisions at once."),
+    Parameter("CVMFS_TALK_OWNER", "user", "", "Who owns the control socket.", otherwise="who mounts"),
+    accepted(
+        "CVMFS_ALT_ROOT_PATH",
+        "switch",
+        "no",
+        "Where `CVMFS_ROOT_HASH` is set, ask for the root catalog by its `.cvmfsalt-` name.",
+        "that name is asked for by itself where there is no other",
+    ),
+    Parameter("CVMFS_NOTIFICATION_SERVER", "URL", "", "Who tells of new revisions at once, besides looking every TTL."),
 )
