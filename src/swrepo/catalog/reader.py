@@ -178,16 +178,20 @@ class CatalogFile:
 
         An object comes once for each file that has it.
         """
+        return ((digest, flags, kind) for digest, flags, kind, _ in self.sized_contents())
+
+    def sized_contents(self) -> Iterator[tuple[bytes, int, Kind, int]]:
+        """The same with the number of plain bytes that each is said to have."""
         tables = [(Kind.FILE, _CONTENTS)] if self._has("catalog", "hash") else []
         if self._has_chunks:
             tables.append((Kind.PARTIAL, _CHUNK_CONTENTS))
         for kind, sql in tables:
             after = -(1 << 63)
             while rows := self._database.rows(sql, (after, _BATCH)):
-                for _, digest, flags in rows:
+                for _, digest, flags, size in rows:
                     if len(digest) != DIGEST_SIZE:
                         raise FormatError(f"the catalog of {_shown(self.mountpoint)} has content with no sound name")
-                    yield digest, flags, kind
+                    yield digest, flags, kind, size
                 after = rows[-1][0]
 
     def nested(self) -> tuple[NestedRef, ...]:
@@ -286,11 +290,12 @@ _CHUNKS = f"SELECT {_CHUNK} FROM chunks WHERE md5path_1 = ? AND md5path_2 = ? OR
 _ALL_CHUNKS = f"SELECT rowid | 0, {OWN_KEY}, {_CHUNK} FROM chunks WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608
 # 128: external files, which are kept elsewhere.
 _CONTENTS = (
-    "SELECT rowid | 0, CAST(hash AS BLOB), ifnull(flags | 0, 0) FROM catalog "
+    "SELECT rowid | 0, CAST(hash AS BLOB), ifnull(flags | 0, 0), ifnull(size | 0, 0) FROM catalog "
     "WHERE rowid > ? AND length(hash) > 0 AND ifnull(flags, 0) & 128 = 0 ORDER BY rowid LIMIT ?"
 )
 _CHUNK_CONTENTS = (
-    "SELECT c.rowid | 0, CAST(ifnull(c.hash, x'') AS BLOB), ifnull(f.flags | 0, 0) FROM chunks c "
+    "SELECT c.rowid | 0, CAST(ifnull(c.hash, x'') AS BLOB), ifnull(f.flags | 0, 0), "
+    "ifnull(c.size | 0, 0) FROM chunks c "
     "LEFT JOIN catalog f ON f.md5path_1 = c.md5path_1 AND f.md5path_2 = c.md5path_2 "
     "WHERE c.rowid > ? AND ifnull(f.flags, 0) & 128 = 0 ORDER BY c.rowid LIMIT ?"
 )

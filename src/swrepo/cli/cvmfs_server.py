@@ -20,19 +20,12 @@ _CODES = {
 }
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
-_COPIES = (
-    "replication is not there yet; three rsync commands keep a copy of a repository on another server "
-    "(docs/publishing.md, 'A copy on another server')"
-)
-
 _INSTEAD = {
     "migrate": "every layout that the server of CernVM-FS 2.x makes is used as it is: nothing is to be migrated",
     "fix-permissions": "only files and directories that are open to all are written into the storage",
     "eliminate-bulk-hashes": "whole-file copies of chunked files are not made here; 'gc' removes what nobody names",
     "masterkeycard": "a master key is a file, which may be on a medium of its own: resign -k DIR",
     "update-geodb": "servers here have no Geo API; clients measure which server is near",
-    "add-replica": _COPIES,
-    "snapshot": _COPIES,
     "health-check": "'swrepo doctor' says what is wrong on this machine, and what mends it",
     "serve": "'swrepo serve' serves the repositories of this server",
 }

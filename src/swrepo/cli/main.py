@@ -147,6 +147,8 @@ COMMANDS: dict[str, Entry] = {
             "fix-stats": Entry("count what catalogs hold anew", "server_fix_stats"),
             "check": Entry("check catalogs, counters and objects, and name each fault", "server_check"),
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
+            "add-replica": Entry("have a copy of another server's repository here", "server_add_replica"),
+            "snapshot": Entry("bring replicas up to date", "server_snapshot"),
             "alterfs": Entry("allow or forbid replicas", "server_alterfs"),
             "notify": Entry("announce a repository's newest revision, or hear of it", "server_notify"),
             "skeleton": Entry("make the directories of a repository's storage", "server_skeleton"),

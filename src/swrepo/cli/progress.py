@@ -20,11 +20,17 @@ _BAR = 24
 class Progress:
     """Counts items and bytes. `advance` may be called from any thread. Says nothing about work that is over at once.
 
-    `as_events`: lines of JSON instead of sentences.
+    `as_events`: lines of JSON instead of sentences. `quiet`: nothing at all.
     """
 
     def __init__(
-        self, verb: str, noun: str, clock: Callable[[], float] = time.monotonic, *, as_events: bool = False
+        self,
+        verb: str,
+        noun: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        as_events: bool = False,
+        quiet: bool = False,
     ) -> None:
         self.total = 0
         """Bytes that there will be, where that is known: then a bar is shown."""
@@ -32,6 +38,7 @@ class Progress:
         self._noun = noun
         self._clock = clock
         self._as_events = as_events
+        self._quiet = quiet
         self._lock = threading.Lock()
         self._live = sys.stderr.isatty() and not as_events
         self._interval = LIVE_INTERVAL if self._live else PLAIN_INTERVAL
@@ -100,6 +107,8 @@ class Progress:
         return max(0, self._expected_bytes - self._bytes) / rate
 
     def _say(self) -> None:
+        if self._quiet:
+            return
         if self._as_events:
             print(json.dumps(self._event()), file=sys.stderr, flush=True)
             return

@@ -14,6 +14,7 @@ from swrepo.format import envelope, manifest, whitelist
 from swrepo.format.manifest import Manifest
 from swrepo.format.wellknown import MANIFEST, WHITELIST
 from swrepo.format.whitelist import Whitelist
+from swrepo.publish import replica_settings
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.storage import reading
 from swrepo.repository.bootstrap import trusted_manifest
@@ -60,8 +61,9 @@ def state(places: RepositoryPlaces, now: Callable[[], datetime] = lambda: dateti
     listed = whitelist.parse(envelope.split(source.read(WHITELIST)).body)
     refusal = ""
     try:
-        anchors = TrustAnchors(PublicKey.parse_all(places.keys.public.read_bytes()))
-        trusted_manifest(places.fqrn, source, source, anchors, now())
+        name, files = replica_settings.identity(places)
+        anchors = TrustAnchors(tuple(key for file in files for key in PublicKey.parse_all(file.read_bytes())))
+        trusted_manifest(name, source, source, anchors, now())
     except (SwrepoError, OSError) as error:
         refusal = str(error)
     return State(places, published, listed, refusal)

@@ -17,6 +17,7 @@ from swrepo.errors import NotFound, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.outcome import Outcome
+from swrepo.publish.replica_settings import is_replica
 
 if TYPE_CHECKING:
     from swrepo.upkeep.rewriting import Rewritten
@@ -65,6 +66,11 @@ def which(server: ServerLayout, name: str | None) -> str:
     if not known:
         raise NotFound("there is no repository on this server yet; 'swrepo server mkfs NAME' creates one")
     raise UsageError(f"which repository? Go into its work tree, or name it: {', '.join(known)}")
+
+
+def published(server: ServerLayout) -> list[str]:
+    """The repositories that are published here, and no copies."""
+    return [name for name in server.repositories() if not is_replica(server.repository(name))]
 
 
 class Listing:

@@ -19,15 +19,19 @@ class Offer(NamedTuple):
     url: str
 
 
-def encode(offers: Iterable[Offer], version: str) -> bytes:
-    """The document for `offers`; `version` names the software that serves."""
+def encode(offers: Iterable[Offer], version: str, replicas: Iterable[Offer] = ()) -> bytes:
+    """The document for `offers`, published there, and copies; `version` names the software that serves."""
     document = {
         "schema": SCHEMA,
         "cvmfs_version": version,
-        "repositories": [{"name": offer.name, "url": offer.url} for offer in sorted(offers)],
-        "replicas": [],
+        "repositories": _entries(offers),
+        "replicas": _entries(replicas),
     }
     return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _entries(offers: Iterable[Offer]) -> list[dict[str, str]]:
+    return [{"name": offer.name, "url": offer.url} for offer in sorted(offers)]
 
 
 def parse(raw: bytes) -> tuple[Offer, ...]:

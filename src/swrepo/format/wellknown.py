@@ -13,6 +13,7 @@ one. Ours alone: CernVM-FS has no such document."""
 
 MASTER_REPLICA = ".cvmfs_master_replica"
 LAST_SNAPSHOT = ".cvmfs_last_snapshot"
+SNAPSHOTTING = ".cvmfs_is_snapshotting"
 STATUS = ".cvmfs_status.json"
 ALTERNATIVE_PREFIX = ".cvmfsalt-"
 """Before the name of a root catalog, certificate or history, in repositories whose manifest says `Ayes`."""

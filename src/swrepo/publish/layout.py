@@ -61,6 +61,11 @@ class RepositoryPlaces:
         return self.configuration / "server.conf"
 
     @property
+    def replica_conf(self) -> Path:
+        """What is said of a copy besides: of one alone."""
+        return self.configuration / "replica.conf"
+
+    @property
     def client_conf(self) -> Path:
         return self.configuration / "client.conf"
 
@@ -118,6 +123,16 @@ class RepositoryPlaces:
     def importing(self) -> Path:
         """Is there until an imported repository has its work tree."""
         return self.spool / "import-unfinished"
+
+    @property
+    def replicating(self) -> Path:
+        """What a replication needs while it runs, and finds again when it goes on."""
+        return self.spool / "replicating"
+
+    @property
+    def unsettled(self) -> Path:
+        """Is there while a catalog of a copy may be there without all that it names."""
+        return self.spool / "unsettled"
 
     @property
     def unfinished(self) -> Path:

@@ -16,6 +16,7 @@ class Phase(StrEnum):
     SIGNING = "signing"
     MARKING = "looking for what is in use"
     SWEEPING = "removing what is not"
+    REPLICATING = "replicating"
     CHECKING_CATALOGS = "checking catalogs"
     CHECKING_OBJECTS = "checking objects"
 

@@ -11,6 +11,7 @@ from swrepo.format import servermeta
 from swrepo.format.servermeta import Offer
 from swrepo.format.wellknown import MANIFEST, REPOSITORIES_INFO, SERVER_INFO, URL_PREFIX
 from swrepo.objects.directory import writing
+from swrepo.publish import replica_settings
 from swrepo.publish.layout import ServerLayout
 from swrepo.system.atomic import make_directory, write_atomically
 
@@ -21,8 +22,10 @@ META = {"administrator": "", "email": "", "organisation": "", "custom": {}}
 def update_list(layout: ServerLayout) -> list[str]:
     """Write the list of the repositories that this server has now; their names."""
     names = [name for name in layout.repositories() if _is_served(layout, name)]
-    offers = [Offer(name, URL_PREFIX + name) for name in names]
-    _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, __version__))
+    copies = {name: copied for name in names if (copied := _copied(layout, name))}
+    offers = [Offer(name, URL_PREFIX + name) for name in names if name not in copies]
+    replicas = [Offer(copied, URL_PREFIX + name) for name, copied in copies.items()]
+    _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, __version__, replicas))
     return names
 
 
@@ -56,6 +59,15 @@ def _is_served(layout: ServerLayout, name: str) -> bool:
         return layout.repository(name).is_local
     except SwrepoError:
         return (layout.new_repository(name).storage / MANIFEST).exists()
+
+
+def _copied(layout: ServerLayout, name: str) -> str:
+    """The repository that it is a copy of; empty where it is none."""
+    try:
+        places = layout.repository(name)
+        return replica_settings.load(places).fqrn if replica_settings.is_replica(places) else ""
+    except SwrepoError:
+        return ""
 
 
 def _write(path: Path, data: bytes) -> None:

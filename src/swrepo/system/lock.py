@@ -18,8 +18,16 @@ _OWNER_LIMIT = 4096
 
 
 @contextmanager
-def exclusive(path: Path, purpose: str, clock: Callable[[], float] = time.time) -> Iterator[None]:
+def exclusive(
+    path: Path,
+    purpose: str,
+    clock: Callable[[], float] = time.time,
+    *,
+    waiting: Callable[[str], object] | None = None,
+) -> Iterator[None]:
     """Hold the lock file `path` for the length of the block. Busy, naming the holder, where somebody else does.
+
+    With `waiting`, which is told who holds it, wait for them to end instead.
 
     The kernel's flock: it is freed when the holder ends, kill -9 included, so a leftover file never blocks anybody. The
     file stays, because removing it would let two holders lock two files of the same name.
@@ -34,8 +42,11 @@ def exclusive(path: Path, purpose: str, clock: Callable[[], float] = time.time) 
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            owner = os.pread(descriptor, _OWNER_LIMIT, 0).decode("utf-8", "replace").strip()
-            raise Busy(f"{purpose}: somebody else is at it ({owner or 'starting'}); wait for them to end") from error
+            owner = os.pread(descriptor, _OWNER_LIMIT, 0).decode("utf-8", "replace").strip() or "starting"
+            if waiting is None:
+                raise Busy(f"{purpose}: somebody else is at it ({owner}); wait for them to end") from error
+            waiting(owner)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         _sign(descriptor, purpose, clock)
         yield
         os.ftruncate(descriptor, 0)

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 
 from swrepo.config import moments
 from swrepo.format.object_id import ObjectId
-from swrepo.publish import settings
+from swrepo.publish import replica_settings
 from swrepo.publish.progress import Progress, Silent
 from swrepo.publish.storage import reading
 from swrepo.upkeep import published_status
+from swrepo.upkeep.collectable import may_collect
 from swrepo.upkeep.garbage import Collected, Collection, Keep
 from swrepo.upkeep.opening import Keeper
 
@@ -19,8 +20,8 @@ _SILENT = Silent()
 def collect_if_due(keeper: Keeper, fqrn: str, progress: Progress = _SILENT) -> Collected | None:
     """Collect where the repository's settings want it and the last time is long enough ago; None otherwise."""
     places = keeper.layout.repository(fqrn)
-    wanted, now = settings.load(places.server_conf), keeper.now()
-    if not (wanted.garbage_collectable and wanted.auto_gc):
+    wanted, now = replica_settings.of_any(places), keeper.now()
+    if not (wanted.auto_gc and may_collect(places)):
         return None
     status = published_status.read(reading(places))
     last = published_status.parse_moment(str(status.get("last_gc", "")))

@@ -22,7 +22,7 @@ from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import MANIFEST
 from swrepo.objects.directory import writing
-from swrepo.publish import settings
+from swrepo.publish import replica_settings
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.progress import Phase, Progress, Silent
@@ -82,12 +82,13 @@ class RepositoryCheck:
     def run(self, fqrn: str) -> Checked:
         """Check. NotFound where there is no such repository, tag or nested catalog; Busy while it is collected."""
         places = self.keeper.layout.repository(fqrn)
-        settings.load(places.server_conf)
+        replica_settings.of_any(places)
         with exclusive(collection_lock(places), f"checking {fqrn}"), _scratch(places) as scratch:
             storage = reading(places)
             objects = PlainObjects(storage, scratch)
             manifest = manifests.parse(envelope.split(storage.read(MANIFEST)).body)
-            self._documents(places, manifest, DocumentCheck(fqrn, storage, storage, objects, self._tell, scratch))
+            name, keys = replica_settings.identity(places)
+            self._documents(places, keys, manifest, DocumentCheck(name, storage, storage, objects, self._tell, scratch))
             self._tree(manifest, objects, storage)
             if self.scope.integrity:
                 self.progress.phase(Phase.CHECKING_OBJECTS)
@@ -98,11 +99,13 @@ class RepositoryCheck:
                 published_status.update(storage, last_check=when, check_status=outcome)
         return self._counted
 
-    def _documents(self, places: RepositoryPlaces, manifest: Manifest, check: DocumentCheck) -> None:
+    def _documents(
+        self, places: RepositoryPlaces, keys: tuple[Path, ...], manifest: Manifest, check: DocumentCheck
+    ) -> None:
         if not self.scope.is_whole:
             return
         self.progress.phase(Phase.CHECKING)
-        check.signatures(places.keys.public, self.keeper.now())
+        check.signatures(keys, self.keeper.now())
         check.named(manifest)
         check.tags(manifest, _presence(places))
         check.reflog(manifest, places.reflog_checksum)

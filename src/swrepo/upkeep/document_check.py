@@ -38,13 +38,13 @@ class DocumentCheck:
     tell: Tell
     scratch: Path
 
-    def signatures(self, public_key: Path, now: datetime) -> None:
+    def signatures(self, public_keys: tuple[Path, ...], now: datetime) -> None:
         """Would a client believe the manifest now?"""
         try:
-            anchors = TrustAnchors(PublicKey.parse_all(public_key.read_bytes()))
+            anchors = TrustAnchors(tuple(key for file in public_keys for key in PublicKey.parse_all(file.read_bytes())))
             trusted_manifest(self.fqrn, self.documents, self.source, anchors, now)
         except OSError as error:
-            self.tell(MANIFEST.encode(), f"the public key {public_key} cannot be read: {error.strerror}")
+            self.tell(MANIFEST.encode(), f"the public key {error.filename} cannot be read: {error.strerror}")
         except SwrepoError as error:
             self.tell(MANIFEST.encode(), f"clients refuse it: {error}")
 

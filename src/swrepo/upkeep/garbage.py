@@ -20,12 +20,12 @@ from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import REFLOG
 from swrepo.objects.store import MeasuresObjects, Want
-from swrepo.publish.opening import OpenRepository
 from swrepo.publish.progress import Phase, Progress, Silent
 from swrepo.repository.history import open_history
 from swrepo.repository.reflog import Reference, ReflogFile
 from swrepo.system.lock import exclusive
 from swrepo.upkeep import published_status
+from swrepo.upkeep.collectable import Collectable, collectable
 from swrepo.upkeep.marking import Marker
 from swrepo.upkeep.object_set import ObjectTables
 from swrepo.upkeep.opening import Keeper, collection_lock
@@ -71,12 +71,14 @@ class Collection:
         """Collect. PublishError where the repository is not to be collected, or not whole; Busy."""
         purpose = "collecting the garbage of"
         lock = exclusive(collection_lock(self.keeper.layout.repository(fqrn)), f"{purpose} {fqrn}")
-        with lock, self.keeper.open(fqrn, purpose) as repository:
-            _refuse(repository)
-            with ObjectTables(repository.places.scratch / "objects.db") as tables:
-                return self._collect(repository, tables)
+        with (
+            lock,
+            collectable(self.keeper, fqrn, purpose, dry_run=self.dry_run) as repository,
+            ObjectTables(repository.scratch / "objects.db") as tables,
+        ):
+            return self._collect(repository, tables)
 
-    def _collect(self, repository: OpenRepository, tables: ObjectTables) -> Collected:
+    def _collect(self, repository: Collectable, tables: ObjectTables) -> Collected:
         found = Collected()
         references = _references(repository)
         marker = Marker(repository.objects, tables, lambda count: self.progress.advance(count, 0))
@@ -103,7 +105,7 @@ class Collection:
         return found
 
     def _mark(
-        self, repository: OpenRepository, marker: Marker, references: list[Reference], found: Collected
+        self, repository: Collectable, marker: Marker, references: list[Reference], found: Collected
     ) -> int | None:
         """Mark what is kept; when the oldest kept revision of the default branch was noted."""
         current = repository.manifest
@@ -122,7 +124,7 @@ class Collection:
         known = [time for time in times if time is not None]
         return min(known) if len(known) == len(times) else None
 
-    def _before(self, repository: OpenRepository, noted: dict[ObjectId, int]) -> Iterator[ObjectId]:
+    def _before(self, repository: Collectable, noted: dict[ObjectId, int]) -> Iterator[ObjectId]:
         """The revisions before the newest that are kept, newest first."""
         name: ObjectId | None = repository.manifest.root_catalog
         depth = 0
@@ -137,7 +139,7 @@ class Collection:
             if name is not None:
                 yield name
 
-    def _remove(self, repository: OpenRepository, name: ObjectId, found: Collected) -> None:
+    def _remove(self, repository: Collectable, name: ObjectId, found: Collected) -> None:
         source = repository.storage.source
         size = source.stored_size(name) if isinstance(source, MeasuresObjects) else 0
         if size is None:
@@ -149,31 +151,20 @@ class Collection:
             repository.storage.store.delete(name)
         self.progress.advance(1, size)
 
-    def _finish(self, repository: OpenRepository, gone: list[ObjectId]) -> None:
+    def _finish(self, repository: Collectable, gone: list[ObjectId]) -> None:
         if gone:
             self.progress.phase(Phase.SIGNING)
-            self.keeper.sealer(repository).forget(repository.manifest, gone)
+            repository.forget(gone)
         published_status.update(repository.storage.documents, last_gc=published_status.moment(self.keeper.now()))
 
 
-def _refuse(repository: OpenRepository) -> None:
-    fqrn = repository.places.fqrn
-    if not repository.settings.garbage_collectable:
-        raise PublishError(
-            f"{fqrn} is not garbage collectable: every revision of it is kept; set CVMFS_GARBAGE_COLLECTION=true in "
-            f"{repository.places.server_conf} and publish, if old revisions may go"
-        )
-    if not repository.manifest.garbage_collectable:
-        raise PublishError(f"the manifest of {fqrn} does not allow garbage collection yet; publish once before it")
-
-
-def _references(repository: OpenRepository) -> list[Reference]:
+def _references(repository: Collectable) -> list[Reference]:
     """What the reference log names, oldest first."""
     try:
         data = repository.storage.documents.read(REFLOG, _REFLOG_LIMIT)
     except ObjectNotFound as error:
         raise PublishError(f"{repository.places.fqrn} has no reference log; publish once to have one made") from error
-    file = repository.places.scratch / "reflog-read"
+    file = repository.scratch / "reflog-read"
     file.write_bytes(data)
     try:
         with closing(ReflogFile.open(file)) as log:
@@ -182,7 +173,7 @@ def _references(repository: OpenRepository) -> list[Reference]:
         file.unlink()
 
 
-def _predecessor(repository: OpenRepository, root: ObjectId) -> tuple[ObjectId | None, int]:
+def _predecessor(repository: Collectable, root: ObjectId) -> tuple[ObjectId | None, int]:
     """The revision that a root catalog replaced, and when it was made; the end of the chain where it is gone."""
     try:
         descriptor = repository.objects.open(Want(root))
@@ -192,7 +183,7 @@ def _predecessor(repository: OpenRepository, root: ObjectId) -> tuple[ObjectId |
         return catalog.previous_revision, catalog.last_modified
 
 
-def _outdated(repository: OpenRepository, references: list[Reference], oldest: int | None) -> Iterator[ObjectId]:
+def _outdated(repository: Collectable, references: list[Reference], oldest: int | None) -> Iterator[ObjectId]:
     """Tag databases, certificates and meta infos older than every kept revision, but for those in use."""
     current = repository.manifest
     in_use = {current.certificate, current.history, current.metainfo}

@@ -19,6 +19,9 @@ from swrepo.system.lock import exclusive
 
 _NANOSECONDS = 1_000_000_000
 
+Clock = Callable[[], datetime]
+"""The time (UTC)."""
+
 
 def collection_lock(places: RepositoryPlaces) -> Path:
     """Held while objects are removed, and by those who must find what they saw a moment ago."""

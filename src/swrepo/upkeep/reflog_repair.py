@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from swrepo.catalog.reader import CatalogFile
-from swrepo.errors import FormatError, ObjectNotFound
+from swrepo.errors import FormatError, NotFound, ObjectNotFound
 from swrepo.format import envelope
 from swrepo.format import manifest as manifests
 from swrepo.format.object_id import ObjectId
 from swrepo.format.wellknown import MANIFEST, REFLOG
 from swrepo.objects.directory import writing
 from swrepo.objects.store import Want
+from swrepo.publish import replica_settings
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.storage import reading
 from swrepo.repository.history import open_history
@@ -37,12 +38,14 @@ def repair(keeper: Keeper, fqrn: str) -> str:
         except ObjectNotFound:
             data = b""
         if data:
-            _examine(data, fqrn)
+            _examine(data, replica_settings.identity(places)[0])
             right = f"{ObjectId.of(data, algorithm)}\n".encode()
             if checksum_file.exists() and checksum_file.read_bytes() == right:
                 return ""
             write_atomically(checksum_file, right)
             return f"the checksum of {REFLOG} was written anew"
+    if replica_settings.is_replica(places):
+        raise NotFound(f"{REFLOG} of the replica {fqrn} is missing; the next snapshot begins a new one")
     with keeper.open(fqrn, "making the reference log of") as repository:
         count = _made_anew(keeper, repository)
     return f"{REFLOG} was missing and was made anew from {count} revisions that are left"

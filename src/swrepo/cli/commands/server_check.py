@@ -58,14 +58,18 @@ def _due(server: ServerLayout) -> list[str]:
     """Those that were not checked for a month, or what their settings say, the one that waited longest first."""
     from datetime import UTC, datetime, timedelta
 
-    from swrepo.publish import settings
+    from swrepo.publish import replica_settings
+    from swrepo.publish.replica_settings import ReplicaSettings
     from swrepo.publish.storage import reading
     from swrepo.upkeep import published_status
 
     found = []
     for fqrn in server.repositories():
         places = server.repository(fqrn)
-        oldest = datetime.now(UTC) - timedelta(days=settings.load(places.server_conf).check_days)
+        wanted = replica_settings.of_any(places)
+        if isinstance(wanted, ReplicaSettings) and (wanted.is_passthrough or not wanted.is_active):
+            continue
+        oldest = datetime.now(UTC) - timedelta(days=wanted.check_days)
         status = published_status.read(reading(places))
         last = published_status.parse_moment(str(status.get("last_check", "")))
         if last is None or last < oldest:

@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _names(server: ServerLayout, args: argparse.Namespace) -> list[str]:
     from swrepo.cli import server_side
-    from swrepo.publish import settings
+    from swrepo.upkeep.collectable import may_collect
 
     if not args.all:
         return [server_side.which(server, name) for name in args.repositories or [None]]
     known = [server_side.which(server, name) for name in args.repositories] or server.repositories()
-    return [name for name in known if settings.load(server.repository(name).server_conf).garbage_collectable]
+    return [name for name in known if may_collect(server.repository(name))]
 
 
 def _keep(args: argparse.Namespace) -> Keep:
@@ -99,11 +99,11 @@ def _collect(server: ServerLayout, fqrn: str, keep: Keep, args: argparse.Namespa
 
     from swrepo.cli.recording import record_collection
     from swrepo.format.object_id import ObjectId
-    from swrepo.publish import settings
+    from swrepo.publish import replica_settings
     from swrepo.upkeep.garbage import Collection
     from swrepo.upkeep.opening import Keeper
 
-    log_name = args.log or settings.load(server.repository(fqrn).server_conf).gc_deletion_log
+    log_name = args.log or replica_settings.of_any(server.repository(fqrn)).gc_deletion_log
     with contextlib.ExitStack() as stack:
         log: IO[str] | None = stack.enter_context(open(log_name, "a", encoding="utf-8")) if log_name else None
 

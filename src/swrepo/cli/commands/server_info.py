@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swrepo.cli.arguments import add_repository_argument
 from swrepo.cli.output import note, size_text, write_json
+
+if TYPE_CHECKING:
+    from swrepo.publish.layout import RepositoryPlaces
 
 EXAMPLE = "swrepo server info dair.cvmfs.server"
 
@@ -36,7 +39,8 @@ def _record(name: str | None) -> dict[str, Any]:
     from swrepo.publish.key_report import whitelist_troubles
 
     server = server_side.layout()
-    found = state(server.repository(server_side.which(server, name)))
+    places = server.repository(server_side.which(server, name))
+    found = state(places)
     counters, manifest = found.counters(), found.manifest
     return {
         "repository": found.places.fqrn,
@@ -51,7 +55,24 @@ def _record(name: str | None) -> dict[str, Any]:
         "trusted": found.refusal or "yes",
         "alarms": list(whitelist_troubles(found.places.fqrn, found.whitelist, datetime.now(UTC))),
         "whitelist_ends": found.whitelist.expires.isoformat(),
-        "work_tree": str(found.places.worktree),
-        "storage": found.places.place,
-        "public_key": str(found.places.keys.public),
+        **_nature(places),
+        "storage": places.place,
+    }
+
+
+def _nature(places: RepositoryPlaces) -> dict[str, Any]:
+    """What is known of what is published here, and of a copy."""
+    from swrepo.publish import replica_settings
+    from swrepo.publish.storage import reading
+    from swrepo.upkeep import published_status
+
+    if not replica_settings.is_replica(places):
+        return {"type": "stratum0", "work_tree": str(places.worktree), "public_key": str(places.keys.public)}
+    wanted = replica_settings.load(places)
+    return {
+        "type": replica_settings.STRATUM1,
+        "copy_of": f"{wanted.fqrn} at {wanted.stratum0}",
+        "clients_use": wanted.stratum1,
+        "last_snapshot": published_status.read(reading(places)).get("last_snapshot", "never"),
+        "public_key": ":".join(map(str, wanted.keys)),
     }

@@ -1,10 +1,14 @@
-"""List the repositories of this server."""
+"""List the repositories of this server, those that are published here (stratum0) and copies (stratum1)."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from swrepo.cli.output import write_json
+
+if TYPE_CHECKING:
+    from swrepo.publish.layout import RepositoryPlaces
 
 EXAMPLE = "swrepo server list"
 
@@ -19,7 +23,25 @@ def run(args: argparse.Namespace) -> None:
     server = server_side.layout()
     names = server.repositories()
     if args.json:
-        write_json([{"name": name, "storage": server.repository(name).place} for name in names])
+        write_json([_record(server.repository(name)) for name in names])
         return
     for name in names:
-        print(f"{name} (stratum0 / {'local' if server.repository(name).is_local else 'S3'})")
+        found = _record(server.repository(name))
+        kind = "local" if server.repository(name).is_local else "S3"
+        alias = f" -> {found['repository']}" if found.get("repository", name) != name else ""
+        print(f"{name} ({found['type']} / {kind}){alias}")
+
+
+def _record(places: RepositoryPlaces) -> dict[str, str]:
+    from swrepo.publish import replica_settings
+
+    if not replica_settings.is_replica(places):
+        return {"name": places.fqrn, "type": "stratum0", "storage": places.place}
+    found = replica_settings.load(places)
+    return {
+        "name": places.fqrn,
+        "type": replica_settings.STRATUM1,
+        "storage": places.place,
+        "repository": found.fqrn,
+        "stratum0": found.stratum0,
+    }

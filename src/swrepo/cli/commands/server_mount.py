@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> None:
     from swrepo.cli import server_side, transactions
 
     server = server_side.layout()
-    names = server.repositories() if args.all else [server_side.which(server, args.repository)]
+    names = server_side.published(server) if args.all else [server_side.which(server, args.repository)]
     for name in names:
         union = transactions.union_of(server.repository(name))
         if not union.is_used:

@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
     server = server_side.layout()
     renewer = Renewer(days, Path(args.master) if args.master else None)
     names = (
-        server.repositories() if args.all else [server_side.which(server, name) for name in args.repositories or [None]]
+        server_side.published(server)
+        if args.all
+        else [server_side.which(server, name) for name in args.repositories or [None]]
     )
     records = [_renewed(server.repository(name), renewer, args.within) for name in names]
     if args.json:

@@ -8,10 +8,10 @@ PLACES = (
     Parameter("CVMFS_REPOSITORY_NAME", "name", "", "The repository's name.", otherwise="that of the directory"),
     refused(
         "CVMFS_REPOSITORY_TYPE",
-        "`stratum0`",
+        "`stratum0`, `stratum1`",
         "stratum0",
-        "What the repository is on this machine.",
-        "what is published is a stratum0; a replica has a replica.conf of its own",
+        "What the repository is on this machine: published here, or a copy.",
+        "this is a replica: it is published elsewhere, and changed there",
     ),
     accepted("CVMFS_CREATOR_VERSION", "number", "143", "Which layout the files have.", "only this one is read"),
     Parameter("CVMFS_USER", "user", "root", "Whom the repository belongs to."),
@@ -49,10 +49,6 @@ PLACES = (
         "they are always trusted",
     ),
     accepted("CVMFS_IPV4_ONLY", "switch", "no", "Do not use IPv6.", "both are tried"),
-    accepted(
-        "CVMFS_HTTP_TIMEOUT", "seconds", "", "How long the server tools wait for a server.", "storage is asked itself"
-    ),
-    accepted("CVMFS_HTTP_RETRIES", "number", "", "How often they ask again.", "storage is asked itself"),
     accepted("CVMFS_LOG_LEVEL", "number", "", "How much the server tools tell.", "`-v` and `--json` decide"),
     accepted(
         "CVMFS_SERVER_APACHE_RELOAD_IS_RESTART",

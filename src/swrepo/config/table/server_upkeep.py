@@ -79,13 +79,21 @@ TRANSACTIONS = (
 )
 
 REPLICAS = (
-    not_yet("CVMFS_STRATUM1", "URL", "", "Where clients find this replica."),
-    not_yet("CVMFS_PUBLIC_KEY", "files", "", "The master keys of what is replicated."),
-    not_yet("CVMFS_NUM_WORKERS", "number", "16", "Objects that are fetched at a time."),
-    not_yet("CVMFS_MAX_PARALLEL_SNAPSHOTS", "number", "1", "Repositories that are replicated at a time."),
-    not_yet("CVMFS_REPLICA_ACTIVE", "switch", "yes", "Whether `snapshot -a` looks at it."),
-    not_yet("CVMFS_SNAPSHOT_GROUP", "name", "", "Which `snapshot -a -g` looks at it."),
-    not_yet("CVMFS_PASSTHROUGH", "switch", "no", "Answer requests with what another server answers."),
+    Parameter("CVMFS_STRATUM1", "URL", "", "Where clients find this replica."),
+    Parameter("CVMFS_PUBLIC_KEY", "files or directories, `:` between", "", "The master keys of what is replicated."),
+    Parameter("CVMFS_NUM_WORKERS", "number", "16", "Objects that are fetched at a time."),
+    Parameter("CVMFS_HTTP_TIMEOUT", "seconds", "10", "How long the stratum 0 may be silent."),
+    Parameter("CVMFS_HTTP_RETRIES", "number", "3", "How often it is asked again."),
+    Parameter(
+        "CVMFS_MAX_PARALLEL_SNAPSHOTS",
+        "number",
+        "",
+        "Runs of `snapshot -a` at a time; in the environment or in `/etc/cvmfs/server.local`.",
+        otherwise="the number of processors",
+    ),
+    Parameter("CVMFS_REPLICA_ACTIVE", "switch", "yes", "Whether `snapshot -a` looks at it."),
+    Parameter("CVMFS_SNAPSHOT_GROUP", "name", "", "Which `snapshot -a -g` looks at it."),
+    Parameter("CVMFS_PASSTHROUGH", "switch", "no", "Nothing is copied: the web server hands requests on."),
     not_yet("CVMFS_GEO_DB_FILE", "file", "", "Which addresses are where."),
     not_yet("CVMFS_GEO_ACCOUNT_ID", "text", "", "Who fetches that file."),
     not_yet("CVMFS_GEO_LICENSE_KEY", "text", "", "With which key."),

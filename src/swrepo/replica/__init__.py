@@ -1,0 +1,1 @@
+"""Copies of repositories that other servers publish: stratum 1 replicas."""
