@@ -10,8 +10,8 @@ from pathlib import Path
 from swrepo.errors import ConfigError, UsageError, WhitelistExpired
 from swrepo.format.wellknown import MANIFEST, URL_PREFIX
 from swrepo.objects.directory import writing
-from swrepo.publish.create import give_to, owner_of
 from swrepo.publish.layout import RepositoryPlaces, ServerLayout
+from swrepo.publish.ownership import give_to, owner_of
 from swrepo.publish.replica_settings import ReplicaSettings, encode, is_replica
 from swrepo.publish.server_list import update_list
 from swrepo.publish.storage import prepare

@@ -15,7 +15,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from swrepo.catalog.reader import CatalogFile, NestedRef
+from swrepo.catalog.nested import NestedRef
+from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import CorruptObject
 from swrepo.format.object_id import ObjectId
 from swrepo.objects import codec

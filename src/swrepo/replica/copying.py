@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.format.object_id import Algorithm, ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.publish.storage import FlushableStore

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from swrepo.catalog.reader import NestedRef
+from swrepo.catalog.nested import NestedRef
 from swrepo.config import moments
 from swrepo.errors import NotFound, ObjectNotFound, SwrepoError, UsageError
 from swrepo.format import envelope
