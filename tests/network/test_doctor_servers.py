@@ -208,3 +208,21 @@ def test_an_older_revision_than_was_seen_is_an_error_of_the_certificate_step(tmp
     found = links(CLOCK, tmp_path)
     assert "older than one already seen" in [item.text for item in found.values()][-1]
     assert "catalog" not in found
+
+
+def test_a_server_that_announces_revisions_is_looked_at_where_one_is_configured(server, key, tmp_path):
+    with serving([server / "srv/cvmfs"]) as url, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        silent = f"http://127.0.0.1:{free.getsockname()[1]}/api/v1"
+        for announcer, state, text in (
+            (f"{url.removesuffix('/cvmfs')}/api/v1", "ok", "announced revision 1 last"),
+            (silent, "warning", silent),
+            (f"{url}/other", "warning", "HTTP status 404"),
+        ):
+            (tmp_path / "etc/cvmfs").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "etc/cvmfs/default.local").write_text(
+                f"CVMFS_SERVER_URL={url}/@fqrn@\nCVMFS_PUBLIC_KEY={key}\nCVMFS_NOTIFICATION_SERVER={announcer}\n"
+                "CVMFS_HTTP_PROXY=DIRECT\n"
+            )
+            found = only(doctor(tmp_path, FQRN), "announcements")
+            assert (found["state"], text in found["text"]) == (state, True), found

@@ -133,14 +133,14 @@ class Subscription:
                 if not left:
                     log.warning("%s: the revision that was announced cannot be had: %s", self._fqrn, error)
                     return
-                log.info(
-                    "%s: the revision that was announced is not to be had yet, trying again: %s", self._fqrn, error
-                )
-            except SwrepoError as error:
-                log.warning("%s: what %s announced is not believed: %s", self._fqrn, self._server, error)
-                return
-            except Exception:
-                log.exception("%s stays at its revision", self._fqrn)
+                log.info("%s: the revision that was announced is not there yet, trying again: %s", self._fqrn, error)
+            except Exception as error:
+                if self._stopped.is_set():  # what was under way was broken off
+                    pass
+                elif isinstance(error, SwrepoError):
+                    log.warning("%s: what %s announced is not believed: %s", self._fqrn, self._server, error)
+                else:
+                    log.exception("%s stays at its revision", self._fqrn)
                 return
             else:
                 return

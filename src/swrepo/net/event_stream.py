@@ -66,6 +66,11 @@ class EventStream:
         self._closed = False
         self._is_answer = False
 
+    @property
+    def answers(self) -> bool:
+        """Whether the server has begun to answer."""
+        return self._is_answer
+
     def listen(self, heard: Heard) -> None:
         """Ask, and tell each event's data until the server ends its answer or `close` is called.
 

@@ -8,6 +8,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from swrepo.cli.diagnosis import trust, ways
+from swrepo.cli.diagnosis.announcing import announcing
 from swrepo.cli.diagnosis.finding import Finding, error, ok, warning
 from swrepo.cli.diagnosis.strands import Strand
 from swrepo.cli.diagnosis.ways import Way
@@ -38,6 +39,8 @@ def repository(target: Target, given: Given, places: Places) -> list[Strand]:
         refusal = error("repository", f"{target.name}: {failure}", "swrepo config show, or give its URL and --key FILE")
         return [Strand("repository", target.name, lambda: [refusal])]
     found = [Strand("ways", way.first_stop, partial(_way, way)) for way in _ways(request)]
+    if request.network.announcer and request.fqrn:
+        found.append(Strand("announcements", request.network.announcer, partial(announcing, request, request.fqrn)))
     return [*found, Strand("trust", target.name, partial(_trust, request))]
 
 
