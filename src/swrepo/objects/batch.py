@@ -11,22 +11,21 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from swrepo.errors import CorruptObject
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.directory import write_error, writing
+from swrepo.objects.files import write_object
+from swrepo.objects.outbox import Outbox, Written
 from swrepo.objects.store import ObjectStore
 from swrepo.system.atomic import sync_directory
 from swrepo.system.filesystem import sync_filesystem
 
 _TXN = "data/txn"
 _PREFIX = "batch."
-_MODE = 0o644
-_BLOCK = 1 << 20
 _MAX_PENDING = 10_000
 """Objects that wait for their names: bounds the memory, and what a crash makes us do again."""
 _MAX_PENDING_BYTES = 128 << 20
@@ -69,19 +68,24 @@ class ObjectBatch:
             return
         temporary = f"{self._places.of_this_thread()}/{next(self._counter)}"
         try:
-            size = _write(temporary, object_id, stored)
+            size = write_object(temporary, object_id, stored)
         except OSError as error:
             raise write_error(self._border, error) from error
-        with self._lock:
-            taken = path in self._under_way or self._pending.setdefault(path, temporary) is not temporary
-            if not taken:
-                self._pending_bytes += size
-                self.stored_objects += 1
-                self.stored_bytes += size
-            full = len(self._pending) >= _MAX_PENDING or self._pending_bytes >= _MAX_PENDING_BYTES
-        if taken:  # another thread wrote the same content meanwhile
-            os.unlink(temporary)
-        if full:
+        if self._enter(Written(path, temporary, size)):
+            self.flush()
+
+    def outbox(self) -> Outbox:
+        """What another process writes with. What it hands over it gives to `take`, in this process."""
+        return Outbox(self._root, self._places.another())
+
+    def take(self, written: Iterable[Written], found: Iterable[ObjectId]) -> None:
+        """Name with the next flush what was written to an outbox; `found` are objects that were there already."""
+        is_full = False
+        for item in written:
+            is_full |= self._enter(item)
+        for object_id in found:
+            self._store.has(object_id)  # its name has to be durable too
+        if is_full:
             self.flush()
 
     def delete(self, object_id: ObjectId) -> None:
@@ -121,6 +125,20 @@ class ObjectBatch:
         # it has its name before it waits no more.
         return os.path.exists(f"{self._root}/{path}") and self._store.has(object_id)
 
+    def _enter(self, item: Written) -> bool:
+        """Have it wait for the next flush; whether that is due."""
+        with self._lock:
+            taken = item.path in self._under_way or item.path in self._pending
+            if not taken:
+                self._pending[item.path] = item.temporary
+                self._pending_bytes += item.size
+                self.stored_objects += 1
+                self.stored_bytes += item.size
+            is_full = len(self._pending) >= _MAX_PENDING or self._pending_bytes >= _MAX_PENDING_BYTES
+        if taken:  # somebody else wrote the same content meanwhile
+            os.unlink(item.temporary)
+        return is_full
+
     def _name_all(self, batch: dict[str, str]) -> None:
         if not self._sync(self._border):
             for temporary in batch.values():
@@ -149,6 +167,13 @@ class _Places:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._known: set[str] = set()
+        self._others = itertools.count()
+
+    def another(self) -> str:
+        """One for a process."""
+        place = f"{self._prefix}p{next(self._others)}"
+        self._known.add(place)
+        return place
 
     def of_this_thread(self) -> str:
         """Where it is; who finds that it is not there makes it."""
@@ -177,49 +202,3 @@ def _sync_file(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write(temporary: str, object_id: ObjectId, stored: bytes | BinaryIO) -> int:
-    if isinstance(stored, bytes):
-        _check(object_id, object_id.algorithm.digest(stored))
-    descriptor = _create(temporary)
-    try:
-        if isinstance(stored, bytes):
-            _write_all(descriptor, stored)
-            return len(stored)
-        return _copy(descriptor, object_id, stored)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def _create(temporary: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    while True:
-        try:
-            return os.open(temporary, flags, _MODE)
-        except FileNotFoundError:  # the first of this thread, or a flush took the directory away: nothing was in it
-            os.mkdir(os.path.dirname(temporary))
-
-
-def _copy(descriptor: int, object_id: ObjectId, stored: BinaryIO) -> int:
-    hasher, size = object_id.algorithm.hasher(), 0
-    while block := stored.read(_BLOCK):
-        hasher.update(block)
-        _write_all(descriptor, block)
-        size += len(block)
-    _check(object_id, hasher.digest())
-    return size
-
-
-def _check(object_id: ObjectId, digest: bytes) -> None:
-    if digest != object_id.digest:
-        raise CorruptObject(f"refusing to store bytes as {object_id} that do not match this name")
-
-
-def _write_all(descriptor: int, block: bytes) -> None:
-    written = os.write(descriptor, block)
-    while written < len(block):
-        written += os.write(descriptor, memoryview(block)[written:])

@@ -1,8 +1,8 @@
 """Changes whose content is still unread become complete ones, in the same order, with all cores at work.
 
-Small files travel in batches to the threads of a pool, each thread reading, compressing and storing one file after the
-other. A large file is read and cut by the calling thread, and its chunks go to the pool. Memory is bounded: a thread
-holds one file of at most the smallest chunk's size, and few chunks are under way at a time.
+Small files travel in batches to a crew (publish.crew), each of which reads, compresses and stores one file after the
+other. A large file is read and cut by the calling thread, and its chunks go to threads. Memory is bounded: each of the
+crew holds one file of at most the smallest chunk's size, and few chunks are under way at a time.
 """
 
 from __future__ import annotations
@@ -18,40 +18,30 @@ from typing import NamedTuple, Self
 from swrepo.format.dirent import Chunk, Dirent, Flag
 from swrepo.publish.changes import Change, Identity, Left, Put
 from swrepo.publish.comparison import Previous
+from swrepo.publish.crew import Crew, crew
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
 from swrepo.publish.last_revision import LastRevision
-from swrepo.publish.pieces import Journal, NoJournal
 from swrepo.publish.progress import Progress
-from swrepo.publish.reader import FileReader, Stored, Submit, at_once
+from swrepo.publish.promise import Known, Promise
+from swrepo.publish.reader import FileReader
 from swrepo.publish.source_file import UnstableFileError
 from swrepo.publish.staged import Content, Staged
+from swrepo.publish.storing import Outcome, Task, store_batch, store_one
 
 _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20
 _AHEAD = 20_000
 """Changes that wait for the content of one before them."""
 
-_NO_JOURNAL = NoJournal()
-
-Outcome = Stored | OSError | UnstableFileError
-
-
-class _Task(NamedTuple):
-    """A file to be read by the pool."""
-
-    path: bytes
-    size: int
-    previous: Previous | None
-
 
 @dataclass(slots=True)
 class _Batch:
-    """Files that one thread reads, in order."""
+    """Files that are read together, in order; `outcomes` once they have been given away."""
 
-    tasks: list[_Task] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
     size: int = 0
-    future: Future[list[Outcome]] | None = None
+    outcomes: Promise[list[Outcome]] | None = None
 
 
 class _Waiting(NamedTuple):
@@ -104,9 +94,10 @@ class Ingest:
         self._staged = staged
         self._faults = faults
         self._progress = progress
-        count = threads or len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="ingest")
-        self._chunk_slots = threading.BoundedSemaphore(count + 1)
+        self._count = threads or len(os.sched_getaffinity(0))
+        self._crew: Crew | None = None  # only when there is work for one
+        self._pool: ThreadPoolExecutor | None = None  # of chunks
+        self._chunk_slots = threading.BoundedSemaphore(self._count + 1)
         self._open_batch = _Batch()
         self._leader = _Waiting(Left(b""))
 
@@ -114,7 +105,10 @@ class Ingest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._crew is not None:
+            self._crew.close()
 
     def complete(self, changes: Iterable[Change]) -> Iterator[Change]:
         """The changes with their contents, those left out that turn out to be none, and those that are now faults."""
@@ -144,18 +138,24 @@ class Ingest:
         if found is not None and self._is_stored(put.entry, found):
             return _Waiting(put, found)
         now = self._staged.now_ns()
-        task = _Task(self._source + put.path, identity.size, self._previous(put))
+        task = Task(self._source + put.path, identity, self._previous(put))
         if identity.size > self._reader.whole_limit:
+            self._hired()  # before there are threads
             journal = _Journal(self._staged, self._progress, now)
-            outcome = _store_one(self._reader, task, self._submit_chunk, journal)
+            outcome = store_one(self._reader, task, self._submit_chunk, journal)
             return _Waiting(put, outcome, asked_at_ns=now, told=journal.told)
         batch = self._open_batch
         batch.tasks.append(task)
         batch.size += identity.size
         waiting = _Waiting(put, None, batch, len(batch.tasks) - 1, now)
         if len(batch.tasks) >= _BATCH_FILES or batch.size >= _BATCH_SIZE:
-            self._send()
+            self._send(self._hired())
         return waiting
+
+    def _hired(self) -> Crew:
+        if self._crew is None:
+            self._crew = crew(self._reader, self._count)
+        return self._crew
 
     def _is_stored(self, entry: Dirent, content: Content) -> bool:
         """Whether a content that was stored earlier is still there, or need not be."""
@@ -173,15 +173,19 @@ class Ingest:
         return Previous(old, self._last.chunks(put.path) if old.is_chunked else ())
 
     def _submit_chunk(self, function: Callable[[], bytes]) -> Future[bytes]:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="chunks")
         self._chunk_slots.acquire()  # given back by whoever has done the work
         future = self._pool.submit(function)
         future.add_done_callback(lambda _: self._chunk_slots.release())
         return future
 
-    def _send(self) -> _Batch:
+    def _send(self, to: Crew | None) -> Promise[list[Outcome]]:
+        """Have the open batch stored; few files, of which there were never more, by this very thread."""
         batch, self._open_batch = self._open_batch, _Batch()
-        batch.future = self._pool.submit(_store_batch, self._reader, batch.tasks)
-        return batch
+        batch.outcomes = Known(store_batch(self._reader, batch.tasks)) if to is None else to.give(batch.tasks)
+        batch.tasks = []
+        return batch.outcomes
 
     def _finish(self, waiting: _Waiting) -> Iterator[Change]:
         put = waiting.change
@@ -190,10 +194,7 @@ class Ingest:
             return
         outcome = waiting.known
         if waiting.batch is not None:
-            if waiting.batch.future is None:
-                self._send()
-            assert waiting.batch.future is not None  # noqa: S101 - the line above
-            outcome = waiting.batch.future.result()[waiting.place]
+            outcome = (waiting.batch.outcomes or self._send(self._crew)).result()[waiting.place]
         complete = self._completed(put, put.read, outcome, waiting)
         if complete is not None and not self._is_as_before(complete):
             yield complete
@@ -212,9 +213,9 @@ class Ingest:
         if isinstance(outcome, Content):
             content = outcome
         else:
-            content, now = outcome.content, Identity.of(outcome.status)
-            if now != identity:
-                entry = self._rules.restamp(entry, outcome.status)
+            content, now = outcome.content, identity
+            if outcome.status is not None:
+                now, entry = Identity.of(outcome.status), self._rules.restamp(entry, outcome.status)
             self._staged.add(now, content, waiting.asked_at_ns)
         self._progress.advance(1, entry.size - waiting.told)
         entry = entry.with_content(content.digest, content.flags)
@@ -228,16 +229,4 @@ class Ingest:
 
 def _is_ready(waiting: _Waiting) -> bool:
     batch = waiting.batch
-    return batch is None or (batch.future is not None and batch.future.done())
-
-
-def _store_batch(reader: FileReader, tasks: list[_Task]) -> list[Outcome]:
-    """What a thread of the pool does. A failure of one file is that file's; of the store, everybody's."""
-    return [_store_one(reader, task) for task in tasks]
-
-
-def _store_one(reader: FileReader, task: _Task, submit: Submit = at_once, journal: Journal = _NO_JOURNAL) -> Outcome:
-    try:
-        return reader.store_file(task.path, task.size, task.previous, submit, journal)
-    except (OSError, UnstableFileError) as error:
-        return error
+    return batch is None or (batch.outcomes is not None and batch.outcomes.done())

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
@@ -23,6 +22,7 @@ from swrepo.publish.comparison import Previous, holds
 from swrepo.publish.encoder import Encoder
 from swrepo.publish.packing import SAMPLE, Packer, Packing
 from swrepo.publish.pieces import Begun, Journal, NoJournal, Pieces
+from swrepo.publish.promise import Known, Promise
 from swrepo.publish.source_file import ATTEMPTS, Span, UnstableFileError, read_whole, steady
 from swrepo.publish.staged import Content
 
@@ -30,21 +30,19 @@ _NO_JOURNAL = NoJournal()
 
 
 class Stored(NamedTuple):
-    """A content that is in the store, and the status that the file had while it was read."""
+    """A content that is in the store, and the status that the file had while it was read; None: the expected one."""
 
     content: Content
-    status: os.stat_result
+    status: os.stat_result | None
 
 
-Submit = Callable[[Callable[[], bytes]], "Future[bytes]"]
+Submit = Callable[[Callable[[], bytes]], Promise[bytes]]
 """Runs a function soon, perhaps on another thread; blocks while too much is under way."""
 
 
-def at_once(function: Callable[[], bytes]) -> Future[bytes]:
+def at_once(function: Callable[[], bytes]) -> Promise[bytes]:
     """A Submit without threads."""
-    future: Future[bytes] = Future()
-    future.set_result(function())
-    return future
+    return Known(function())
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +190,8 @@ class _Placing:
         self._submit = submit
         self._note = note
         self._done = done or []
-        self._under_way: deque[tuple[int, int, Future[bytes]]] = deque()
-        self._last: tuple[bytes, Future[bytes]] | None = None
+        self._under_way: deque[tuple[int, int, Promise[bytes]]] = deque()
+        self._last: tuple[bytes, Promise[bytes]] | None = None
         self.end = self._done[-1].offset + self._done[-1].size if self._done else 0
         """Bytes from the beginning of the file that have been placed."""
 
