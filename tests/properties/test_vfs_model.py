@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from swrepo.errors import PathNotFound
 from swrepo.format.paths import ancestors, basename, parent
+from swrepo.repository.status import Status
 from swrepo.vfs.tree import ROOT_NODE
 from tests.simulated_trees import Directory, File, Symlink
 from tests.spec.test_vfs import Kernel
@@ -39,6 +40,11 @@ def trees(draw) -> dict:
 def completed(tree: dict) -> dict:
     """With the directories that are implied."""
     return {above: Directory() for path in tree for above in ancestors(path)[1:-1]} | tree
+
+
+def packed(number: int, status: Status) -> bytes:
+    """An answer to a look-up, in place of the kernel's structure."""
+    return repr((number, status)).encode()
 
 
 class VfsModel(RuleBasedStateMachine):
@@ -92,7 +98,9 @@ class VfsModel(RuleBasedStateMachine):
                 number = known
                 continue
             parent_number, name = number, basename(step)
-            number, _ = self.kernel.now(lambda p=parent_number, n=name: self.kernel.vfs.lookup(p, n))
+            ready = self.kernel.vfs.foreseen.answer(parent_number, name)
+            number, status = self.kernel.now(lambda p=parent_number, n=name: self.kernel.vfs.lookup(p, n))
+            assert ready is None or (ready.number, ready.packed) == (number, packed(number, status))
             self.kernel.vfs.nodes.remember(number)
             node = self.tree[step]
             entry = self.told.setdefault(number, [0, node])
@@ -113,6 +121,13 @@ class VfsModel(RuleBasedStateMachine):
             del self.paths[path]
         self.kernel.vfs.forget(number, self.told.pop(number)[0])
 
+    @rule(pieces=st.integers(1, 3))
+    def idle(self, pieces: int) -> None:
+        """A moment without requests: directories are read before their names are asked for."""
+        self.kernel.vfs.foreseen.pack = packed
+        for _ in range(pieces):
+            self.kernel.vfs.foreseen.read_on()
+
     @rule()
     def crash(self) -> None:
         """The process is killed; its successor knows what the kernel knows."""
@@ -128,6 +143,8 @@ class VfsModel(RuleBasedStateMachine):
         number = self.paths.get(above, ROOT_NODE if not above else None)
         if number is None:
             return
+        ready = self.kernel.vfs.foreseen.answer(number, basename(path))
+        assert ready is None or ready.entry is None
         try:
             self.kernel.now(lambda: self.kernel.vfs.lookup(number, basename(path)))
         except PathNotFound:

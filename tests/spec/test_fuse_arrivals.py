@@ -87,3 +87,18 @@ def test_the_device_no_longer_blocks(machine):
     Arrivals(machine.device, lambda: True, 2, machine.clock)
     with pytest.raises(BlockingIOError):
         machine.read()
+
+
+def test_what_is_to_be_done_is_done_while_awake_and_keeps_it_awake(machine):
+    done: list[float] = []
+
+    def work(passed: float) -> bool:
+        done.append(passed)
+        return True
+
+    arrivals = Arrivals(machine.device, lambda: True, 2, machine.clock, work)
+    wait(machine, arrivals)
+    assert not done  # it was asleep
+    assert wait(machine, arrivals, look=GIVES_UP + 3) == GIVES_UP + 3
+    assert done == sorted(done)
+    assert done[-1] > AWAKE

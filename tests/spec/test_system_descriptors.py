@@ -10,7 +10,7 @@ from pathlib import Path
 from swrepo.cache.disk import DiskCache
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.store import Want
-from swrepo.system.descriptors import limit, raise_limit
+from swrepo.system.descriptors import ROOM, limit, make_room, raise_limit
 from tests.simulator import RepositorySimulator
 
 
@@ -35,6 +35,24 @@ def test_a_process_takes_what_the_administrator_allows() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (300, 300)
         assert limit() == 300
         raise_limit()
+
+    assert in_a_process(work) == 0
+
+
+def test_the_kernel_makes_room_for_descriptors_once_and_for_all() -> None:
+    def size_of_the_table() -> int:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("FDSize:")[2].split()[0])
+
+    def work() -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8 * ROOM), hard))
+        is_open = os.listdir("/proc/self/fd")
+        make_room()
+        assert size_of_the_table() >= min(ROOM, hard)
+        assert len(os.listdir("/proc/self/fd")) == len(is_open)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+        make_room()  # no more than there may be
 
     assert in_a_process(work) == 0
 

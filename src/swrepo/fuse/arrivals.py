@@ -3,6 +3,7 @@
 To wake a process that sleeps costs more than to answer most requests, above all in a virtual machine, whose processor
 is given away meanwhile. A program that starts asks for the next thing within microseconds of an answer, so the loop
 stays awake for `AWAKE` seconds if the last request came that soon; for a program that does not, nothing is spent.
+Time awake is time to make ready what will be asked next: `work` is offered it in small pieces.
 
 Measured on two processors, from a full cache, each with the other side in the same run: stat of a new name 27 -> 21 us,
 open and read of a small file 110 -> 80 us for the same processor time; Python importing numpy and pandas 0.57 -> 0.50 s
@@ -23,7 +24,8 @@ AWAKE = 0.0002
 class Arrivals:
     """Waits until `device` can be read. `may_stay_awake`: whether no other thread of this process has work to do.
 
-    The device is made non-blocking. With one processor it never stays awake: the caller needs it.
+    The device is made non-blocking. With one processor it never stays awake: the caller needs it. `work`, told for how
+    many seconds nothing has come, does a piece and says whether it did; while it does, the loop stays awake.
     """
 
     def __init__(
@@ -32,22 +34,27 @@ class Arrivals:
         may_stay_awake: Callable[[], bool],
         processors: int,
         clock: Callable[[], float] = time.perf_counter,
+        work: Callable[[float], bool] = lambda _passed: False,
     ) -> None:
         os.set_blocking(device, False)
         self._poll = select.poll()
         self._poll.register(device, select.POLLIN)
         self._may_stay_awake = may_stay_awake
         self._clock = clock
+        self._work = work
         self._several = processors > 1
         self._quick = False
 
     def wait(self) -> None:
         """Return when there is a request, or nothing to wait for any more."""
-        poll, clock = self._poll.poll, self._clock
+        poll, clock, work = self._poll.poll, self._clock, self._work
         start = clock()
         if self._quick and self._may_stay_awake():
-            while clock() - start < AWAKE:
-                if poll(0):
-                    return
+            while not poll(0):
+                passed = clock() - start
+                if not work(passed) and passed >= AWAKE:
+                    break
+            else:
+                return
         poll()
         self._quick = clock() - start < AWAKE and self._several

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from swrepo.errors import FormatError, SwrepoError
 from swrepo.fuse import wire
@@ -75,6 +76,8 @@ class Session:
         self._since: dict[int, float] = {}
         self.describe: Callable[[Request], str] = operation
         """Names a request in the log; may be exchanged for one that knows paths. It must not raise."""
+        self.work: Callable[[float], bool] = lambda _passed: False
+        """What is done on the loop's thread while it waits: see `Arrivals`. It must not raise. Before `run`."""
         self._interrupted = interrupted
         self._undelivered = undelivered
         self._pending: dict[int, Request] = {}
@@ -117,12 +120,13 @@ class Session:
         device, handlers, counts = self.device, self._handlers, self.counts
         buffers, received = [self._inflight.buffer], self._inflight.received
         unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
-        arrivals = Arrivals(device, lambda: not self._pending, len(os.sched_getaffinity(0)))
+        arrivals = Arrivals(device, lambda: not self._pending, len(os.sched_getaffinity(0)), work=self.work)
+        make, wait, readv = partial(tuple.__new__, Request), arrivals.wait, os.readv
         while True:
+            wait()
             try:
-                length = os.readv(device, buffers)
-            except BlockingIOError:
-                arrivals.wait()
+                length = readv(device, buffers)
+            except BlockingIOError:  # it was taken back
                 continue
             except OSError as error:
                 if error.errno in (errno.ENODEV, errno.ECONNABORTED):
@@ -135,7 +139,7 @@ class Session:
                 self.reply_error(unique, errno.ENOSYS)
                 continue
             counts[opcode] += 1
-            request = Request(unique, opcode, node, uid, gid, pid, received(body_at, length))
+            request = make((unique, opcode, node, uid, gid, pid, received(body_at, length)))
             try:
                 payload = handlers[opcode](request)
             except Exception as error:  # noqa: BLE001  # the loop outlives everything

@@ -26,6 +26,7 @@ from swrepo.mount.answers import (
     sized,
 )
 from swrepo.mount.attributes import MagicAttributes
+from swrepo.mount.beforehand import Beforehand
 from swrepo.mount.deadlines import DEADLINE, Deadlines, describe
 from swrepo.mount.interrupts import is_meant_to_stop
 from swrepo.mount.openings import FileRead
@@ -85,7 +86,7 @@ class Adapter:
         self._knows_root = knows_root
         self._owners = owners
         handlers: dict[Opcode, Handler] = {
-            Opcode.LOOKUP: self._or_later(self._lookup),
+            Opcode.LOOKUP: self._known_or(self._or_later(self._lookup)),
             Opcode.GETATTR: self._or_later(self._getattr),
             Opcode.READDIR: self._or_later(self._readdir),
             Opcode.READDIRPLUS: self._or_later(self._readdirplus),
@@ -104,6 +105,9 @@ class Adapter:
         self.reads = Reads(pool, self.deadlines)
         self.ahead = ReadingAhead(vfs, pool, self.session, self.reads)
         self._opens: Opens | None = None
+        self._beforehand = Beforehand(vfs)
+        self.session.work = self._beforehand.work
+        vfs.foreseen.pack = self._packed
 
     def pass_through(self, open_files: OpenFiles) -> None:
         """Have the kernel read files of the cache by itself, if it can; before the loop runs."""
@@ -112,6 +116,27 @@ class Adapter:
         self.session.ask_for_passthrough(self._opens.open, self._opens.release)
 
     # Now or later
+
+    def _known_or(self, ask: Handler) -> Handler:
+        """Answer a look-up where the answer is ready, else `ask`."""
+        lock, foreseen = self.vfs.lock, self.vfs.foreseen
+        absent = wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *NO_ATTRIBUTES)
+
+        def handle(request: Request) -> bytes | Later:
+            body = request.body
+            with lock:
+                found = foreseen.answer(request.node, body[: body.index(0)])
+                if found is not None:
+                    number, packed, entry = found
+                    if entry is None:
+                        return self.session.deliver(request, absent)
+                    self.vfs.nodes.remember(number)
+                    later = self.session.deliver(request, packed)
+                    self._beforehand.looked_up(number, entry.mode, entry.size)
+                    return later
+            return ask(request)
+
+        return handle
 
     def _or_later(self, operation: Callable[[Request], bytes]) -> Handler:
         lock = self.vfs.lock
@@ -176,6 +201,10 @@ class Adapter:
                 raise  # it may exist the next time, so the kernel is not told to remember
             return wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *NO_ATTRIBUTES)
         self.vfs.nodes.remember(number)
+        self._beforehand.looked_up(number, found.mode, found.size)
+        return self._packed(number, found)
+
+    def _packed(self, number: int, found: Status) -> bytes:
         return wire.ENTRY.pack(number, 0, self._validity, self._validity, 0, 0, *self._attributes(number, found))
 
     def _getattr(self, request: Request) -> bytes:
@@ -251,6 +280,8 @@ class Adapter:
             count = self.vfs.opened
             content = self.vfs.content(request.node)
             is_new = self.vfs.opened != count
+            if is_new:
+                self._beforehand.is_read(request.node)
         found = content.try_pread(offset, size)
         self.ahead.is_used(request.node, content, offset, size)
         expected = self.ahead.expects(request.node)

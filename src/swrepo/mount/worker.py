@@ -6,6 +6,7 @@ do what their names say.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import select
@@ -23,7 +24,7 @@ from swrepo.mount.mounted import Mounted
 from swrepo.mount.refresh import Timer, tell_kernel
 from swrepo.mount.request import MountRequest
 from swrepo.mount.watch import Watch
-from swrepo.system.descriptors import raise_limit
+from swrepo.system.descriptors import make_room, raise_limit
 from swrepo.system.service_manager import tell_ready
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,11 @@ def serve(request: MountRequest, report: Report, guard: int, handover: Handover,
     An exit code other than 0 leaves the mount to the next worker.
     """
     raise_limit()
+    make_room()
     (wake, wakes), ended = _signal_pipe(), os.pipe()
     mounted = Mounted(request, handover)
     mounted.make_room = lambda: os.write(wakes, bytes([_MAKE_ROOM]))
+    gc.freeze()  # the garbage collector would look through all modules again, for six milliseconds
     loop = threading.Thread(target=_run_loop, args=(mounted, ended[1]), name="loop", daemon=True)
     loop.start()
     timer = Timer(mounted.refreshers, request.max_ttl)

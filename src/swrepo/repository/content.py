@@ -55,6 +55,7 @@ class Content:
         self._objects = objects
         self._lock = threading.Lock()
         self._open: OrderedDict[int, _Piece] = OrderedDict()  # guarded by _lock, oldest use first
+        self._held: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -70,6 +71,13 @@ class Content:
     def try_pread(self, offset: int, size: int) -> bytes | None:
         """The same, but None where something would have to be fetched."""
         return self._read(offset, size, fetch=False)
+
+    def hold(self, at_most: int) -> None:
+        """Have the whole file in memory for the first read, where it is one object that is here, of so many bytes."""
+        if len(self._wants) == 1 and self.entry.size <= at_most:
+            found = self._read_whole(self._wants[0], fetch=False)
+            if found is not None and len(found) == self.entry.size:
+                self._held = found
 
     @property
     def chunks(self) -> tuple[Want, ...]:
@@ -112,6 +120,9 @@ class Content:
         self.close()
 
     def _read(self, offset: int, size: int, *, fetch: bool) -> bytes | None:
+        held, self._held = self._held, None
+        if held is not None:
+            return held if offset == 0 and size >= len(held) else held[offset : offset + size]
         if offset == 0 and size >= self.entry.size and len(self._wants) == 1 and not self._open:
             found = self._read_whole(self._wants[0], fetch=fetch)
             if found is None or len(found) == self.entry.size:

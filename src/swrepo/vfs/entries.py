@@ -16,6 +16,9 @@ from swrepo.vfs.volume import Volume
 
 _OPEN_CONTENTS = 256
 _RECENT_ENTRIES = 4096
+_PREPARED = 8
+_LARGEST_PREPARED = 128 << 10
+"""Bytes: what the kernel asks for at once, unless it was told otherwise."""
 
 
 class Entries:
@@ -25,10 +28,18 @@ class Entries:
         self._nodes = nodes
         self._top = top
         self._contents: OrderedDict[int, Content] = OrderedDict()
+        self._prepared: OrderedDict[int, Content] = OrderedDict()
         self._recent: OrderedDict[int, Dirent] = OrderedDict()
         self._rows = RowsInOrder()
         self.opened = 0
         """Files that were opened so far."""
+        self.changes = 0
+        """How often rows have got other numbers."""
+
+    @property
+    def has_top(self) -> bool:
+        """Whether the root of the mount is that of a repository."""
+        return bool(self._top.moved)
 
     def place(self, number: int) -> tuple[Span, int] | Frozen:
         """Where a number stands now. StaleNode for one that was never given out, or was forgotten."""
@@ -63,12 +74,21 @@ class Entries:
         if found is not None:
             contents.move_to_end(number)
             return found
-        found = self._open(number)
+        found = self._prepared.pop(number, None) or self._open(number)
         self.opened += 1
         contents[number] = found
         if len(contents) > _OPEN_CONTENTS:
             contents.popitem(last=False)[1].close()
         return found
+
+    def prepare(self, number: int) -> None:
+        """Have a small file that is here ready for who reads it next, which counts as opening it then."""
+        if number in self._contents or number in self._prepared:
+            return
+        self._prepared[number] = found = self._open(number)
+        found.hold(_LARGEST_PREPARED)
+        if len(self._prepared) > _PREPARED:
+            self._prepared.popitem(last=False)  # it has no file open
 
     def note(self, number: int, entry: Dirent) -> None:
         """Remember an entry that somebody is likely to ask for next."""
@@ -79,12 +99,14 @@ class Entries:
     def forget(self, number: int) -> None:
         """The number may come to stand for another file."""
         self._recent.pop(number, None)
+        self._prepared.pop(number, None)
         content = self._contents.pop(number, None)
         if content is not None:
             content.close()
 
     def close_all(self) -> None:
         """Close the files of all repositories; who reads on opens them again."""
+        self._prepared.clear()
         while self._contents:
             self._contents.popitem()[1].close()
 
@@ -100,7 +122,9 @@ class Entries:
 
     def drop_recent(self) -> None:
         """Let go of what was remembered of rows that have other numbers now."""
+        self.changes += 1
         self._recent.clear()
+        self._prepared.clear()
 
     def _open(self, number: int) -> Content:
         place = self.place(number)

@@ -67,6 +67,23 @@ def listing(volume: Volume, number: int, directory: bytes, cookie: int, limit: i
     return found
 
 
+class Numbered(NamedTuple):
+    """An entry and its number."""
+
+    number: int
+    entry: Dirent
+
+
+def entries_after(volume: Volume, directory: bytes, row: int, limit: int) -> list[Numbered] | None:
+    """Up to `limit` entries of a directory after a row, hidden ones too; None where its catalog is not loaded."""
+    catalog = volume.revision.tree.find_loaded(directory)
+    if catalog is None:
+        return None
+    return [
+        Numbered(volume.number(catalog, entry), entry) for entry in catalog.listing(directory, row, limit, hidden=True)
+    ]
+
+
 def catalog_of(revision: Revision, directory: bytes) -> CatalogFile:
     """The catalog that lists a directory; NotHere where it is still to be loaded."""
     catalog = revision.tree.find_loaded(directory)

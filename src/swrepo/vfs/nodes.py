@@ -70,6 +70,8 @@ class NodeTable:
         self._spans: list[Span] = []
         self._bases: list[int] = []
         self._last: Span | None = None
+        self.returned = 0
+        """How often an entry went back from an older number that the kernel forgot to its own."""
 
     def allocate(self, size: int, owner: object, catalog: CatalogFile | None) -> Span:
         """A span in the lowest gap that holds it."""
@@ -133,6 +135,7 @@ class NodeTable:
         target = span.moved.pop(row, None)
         if target is not None:
             target[0].alias.pop(target[1], None)
+            self.returned += 1
         if span.catalog is None:
             self.release(span)
         return True

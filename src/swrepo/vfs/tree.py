@@ -23,6 +23,7 @@ from swrepo.repository.status import Status, status
 from swrepo.system.shared_memory import SharedMemory
 from swrepo.vfs import listings
 from swrepo.vfs.entries import Entries, StaleNode, catalog_behind, volume_of
+from swrepo.vfs.foreseen import NAME_MAX, Foreseen
 from swrepo.vfs.journal import Journal, Stale, Told
 from swrepo.vfs.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_entry
 from swrepo.vfs.many import ManyRepositories, Repositories
@@ -31,9 +32,6 @@ from swrepo.vfs.resume import OpenVolume, restore, shown, span_record
 from swrepo.vfs.volume import Volume
 
 __all__ = ["NAME_MAX", "ROOT_NODE", "Described", "Listed", "NameTooLong", "NotHere", "StaleNode", "Usage", "Vfs"]
-
-NAME_MAX = 255
-"""Bytes of the longest name, as everywhere on Linux; the kernel lets FUSE have longer ones."""
 
 
 class Usage(NamedTuple):
@@ -77,6 +75,7 @@ class Vfs:
         self._started = started
         self.on_new_volume: Callable[[], object] = lambda: None
         self._entries = Entries(self.nodes, self.fixed)
+        self.foreseen = Foreseen(self._entries, self.nodes)
         self._usages: dict[str, tuple[Revision, Usage]] = {}
 
     # What is mounted
@@ -107,6 +106,7 @@ class Vfs:
     def rest(self, volume: Volume) -> None:
         """Let go of the memory that a repository takes; it comes back with the next request."""
         self._entries.let_go(volume)
+        self.foreseen.clear()
         volume.rest()
 
     def _add(self, name: str, revision: Revision, variables: Mapping[str, str]) -> Volume:
@@ -232,6 +232,10 @@ class Vfs:
     def content(self, number: int) -> Content:
         """A regular file, open for reading; IsADirectory."""
         return self._entries.content(number)
+
+    def prepare(self, number: int) -> None:
+        """Have a small file that is here ready for who reads it next; raises what `content` does."""
+        self._entries.prepare(number)
 
     def close_contents(self) -> None:
         """Let go of the files that are open here, so that the next read of each counts as an opening."""
