@@ -11,7 +11,6 @@ import errno
 import fcntl
 import itertools
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterator
@@ -118,7 +117,7 @@ class AnchoredDirectory(AnchoredReader):
             for left in os.listdir(txn):
                 _remove_session(left, txn)
             while True:
-                self._session_name = _SESSION + secrets.token_hex(8)
+                self._session_name = _SESSION + os.urandom(8).hex()
                 session = _lock_session(self._session_name, txn)
                 if session is not None:
                     return session

@@ -11,7 +11,6 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from uuid import UUID
 
 from swrepo.cache import record
 from swrepo.cache.locking import is_last, join, locked
@@ -30,7 +29,7 @@ _DIGITS = 16
 def boot_id() -> bytes:
     """Eight bytes that are others after each start of the machine."""
     try:
-        return UUID(_BOOT_ID.read_text("ascii").strip()).bytes[:8]
+        return bytes.fromhex(_BOOT_ID.read_text("ascii").strip().replace("-", ""))[:8].ljust(8, b"\0")
     except (OSError, ValueError):
         return NO_BOOT
 

@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol, cast
 from swrepo import __version__
 from swrepo.cli.exits import guarded
 from swrepo.errors import UsageError
+from swrepo.system.loading import begin_loading, loaded
 
 PROGRAM = "swrepo"
 
@@ -178,6 +179,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        begin_loading()
     return guarded(lambda: dispatch(PROGRAM, COMMANDS, words), PROGRAM)
 
 
@@ -188,7 +191,10 @@ def run_command(program: str, module: CommandModule, words: Sequence[str]) -> in
         end = list(words).index("--") if "--" in words else len(words)
         parser.set_defaults(**{tail: list(words[end + 1 :])})
         words = words[:end]
-    return module.run(parser.parse_args(_joined(words, getattr(module, "DASHED", ())))) or 0
+    args = parser.parse_args(_joined(words, getattr(module, "DASHED", ())))
+    if not getattr(module, "LOADS_MORE", False):  # else it says by itself when that is done
+        loaded()
+    return module.run(args) or 0
 
 
 def new_parser(program: str, description: str, example: str, *, dash_h: bool = True) -> Parser:

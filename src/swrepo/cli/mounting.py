@@ -32,6 +32,7 @@ from swrepo.mount.records import recorded_sockets
 from swrepo.mount.renewal import VARIABLE as TAKES_OVER
 from swrepo.mount.request import HOURS_24, IDLE, MountRequest, Program
 from swrepo.mount.watching import Telemetry, TraceOptions, Visibility, WatchOptions
+from swrepo.system.loading import loaded
 from swrepo.system.service_manager import ADDRESS_VARIABLE
 from swrepo.system.user import is_root
 from swrepo.vfs.owners import owners_of
@@ -131,6 +132,7 @@ def _mount(
         socket_owner=_socket_owner(parameters.talk_owner),
         again=_again(args, target, directory),
     )
+    loaded()
     return start.mount(request) if left is None else start.take_over(request, left)
 
 

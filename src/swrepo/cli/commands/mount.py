@@ -12,6 +12,8 @@ from swrepo.errors import UsageError
 EXAMPLE = """swrepo mount http://127.0.0.1:8000/cvmfs/dair.cvmfs.server /mnt --key dair.cvmfs.server.pub
 swrepo mount dair.cvmfs.server /mnt -o tag=v1.2
 swrepo mount --all /cvmfs"""
+LOADS_MORE = True
+"""Most of it after the command line was read: swrepo.cli.mounting says when that is done."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
