@@ -25,7 +25,8 @@ def guarded(body: Callable[[], int], program: str) -> int:
         code = body()
         sys.stdout.flush()
     except SwrepoError as error:
-        return _complain(program, str(error), error.exit_code, error)
+        text = "; ".join([str(error), *getattr(error, "__notes__", ())])
+        return _complain(program, text, error.exit_code, error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swrepo.errors import NotFound
-from swrepo.image import lock, programs
+from swrepo.image import builder, lock, programs
 from swrepo.image.disk import SIZE, DiskBuilder
 from swrepo.image.lock import PackageLock
 from swrepo.image.recipe import Recipe
@@ -39,11 +39,13 @@ class BuildOptions:
 def build(recipe: Recipe, target: Path, options: BuildOptions, say: Say) -> None:
     """Make the image of `recipe` in the file `target`, which appears when it is complete."""
     programs.require(programs.BUILDING, programs.GRUB_FILES)
+    builder.require_namespace()
     if not options.package.is_file():
         raise NotFound(f"there is no package {options.package}; 'make deb' builds it")
     locked = lock.load(options.lock_file) if options.lock_file is not None and not options.update_lock else None
     epoch = locked.epoch if locked is not None else options.epoch
-    with tempfile.TemporaryDirectory(prefix=".swrepo-image-", dir=target.parent) as folder:
+    place = builder.workshop(target.parent)
+    with tempfile.TemporaryDirectory(prefix=".swrepo-image-", dir=place, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         scratch.chmod(0o755)  # the builder may be another user of a user namespace
         rootfs = Rootfs(scratch, options.package.resolve(), epoch, options.sources, locked)

@@ -3,6 +3,7 @@
 # ROLE, ACCOUNTS and UNITS say what the recipe says. Nothing that identifies a machine may be left behind.
 set -eu
 root=$1
+cd "$root" # who builds may stand where the owner of the files may not
 
 chroot "$root" sh -eu <<EOF
 export DEBIAN_FRONTEND=noninteractive

@@ -22,6 +22,8 @@ _PACKAGES = {
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "dpkg-deb": "dpkg",
+    "newuidmap": "uidmap",
+    "newgidmap": "uidmap",
 }
 """Where Debian and Ubuntu have each program."""
 
@@ -36,6 +38,7 @@ BUILDING = (
 
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAST_LINES = 12
+_UMASK = 0o022  # whatever the person's own is, images are the same
 
 
 def require(names: Iterable[str], files: Mapping[str, str] | None = None) -> None:
@@ -68,6 +71,7 @@ def run(
         text=True,
         errors="replace",
         env={**os.environ, "PATH": _path(), **(environment or {})},  # it may be one that starts another
+        umask=_UMASK,
         check=False,
     )
     if done.returncode:

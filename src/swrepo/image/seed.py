@@ -1,4 +1,4 @@
-"""What a cloud would tell a machine at its first boot, as a small disk for cloud-init: NoCloud or ConfigDrive."""
+"""What a cloud would tell a machine at its first boot, as cloud-init reads it: on a small disk, or from a service."""
 
 from __future__ import annotations
 
@@ -11,21 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from swrepo.image import programs
+from swrepo.system.atomic import write_atomically
+
+LATEST = "openstack/latest"
 
 _SIZE = 1 << 20
-_LATEST = "openstack/latest"
+_OWNER_ONLY = 0o600
 
 
 class Source(StrEnum):
-    """The form of the disk: cloud-init's own, or that of OpenStack without a metadata service."""
+    """Where it is told: on a disk of cloud-init's own form, on OpenStack's, or by OpenStack's metadata service."""
 
     NO_CLOUD = "nocloud"
     CONFIG_DRIVE = "configdrive"
+    SERVICE = "openstack"
 
     @property
     def label(self) -> str:
-        """Of the file system, by which cloud-init finds it."""
-        return {Source.NO_CLOUD: "CIDATA", Source.CONFIG_DRIVE: "CONFIG-2"}[self]
+        """Of the disk's file system, by which cloud-init finds it."""
+        return "CIDATA" if self is Source.NO_CLOUD else "CONFIG-2"
+
+    @property
+    def file(self) -> str:
+        """What it is called beside the machine's other files."""
+        return "metadata.json" if self is Source.SERVICE else "seed.img"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +59,8 @@ class Seed:
 
     def documents(self) -> dict[str, str]:
         """The files that cloud-init reads, by name. JSON is YAML, and needs no library."""
-        if self.source is Source.CONFIG_DRIVE:
-            return self._config_drive()
+        if self.source is not Source.NO_CLOUD:
+            return self._openstack()
         found = {
             "meta-data": json.dumps({"instance-id": self.instance, "local-hostname": self.hostname}),
             "user-data": self._user_data,
@@ -61,26 +70,36 @@ class Seed:
             found["network-config"] = json.dumps({"version": 2, "ethernets": cards}, indent=1)
         return found
 
-    def _config_drive(self) -> dict[str, str]:
+    def _openstack(self) -> dict[str, str]:
         about = {"uuid": self.instance, "hostname": self.hostname, "name": self.hostname}
         found = {
-            f"{_LATEST}/meta_data.json": json.dumps({**about, "public_keys": {"mine": self.ssh_key}}),
-            f"{_LATEST}/user_data": self._user_data,
+            f"{LATEST}/meta_data.json": json.dumps({**about, "public_keys": {"mine": self.ssh_key}}),
+            f"{LATEST}/user_data": self._user_data,
         }
+        if self.source is Source.SERVICE:
+            # Beside its own form, OpenStack's service has Amazon's, and cloud-init asks for both.
+            found |= {
+                "latest/meta-data/instance-id": self.instance,
+                "latest/meta-data/local-hostname": self.hostname,
+            }
         if self.cards:
             links = [_link(number, hardware) for number, hardware in enumerate(self.cards)]
             networks = [_network(number, address) for number, address in enumerate(self.cards.values())]
             document = {"links": links, "networks": networks, "services": []}
-            found[f"{_LATEST}/network_data.json"] = json.dumps(document, indent=1)
+            found[f"{LATEST}/network_data.json"] = json.dumps(document, indent=1)
         return found
 
-    def write(self, disk: Path) -> None:
-        """Make the disk image `disk`."""
+    def write(self, directory: Path) -> None:
+        """Make the disk, or what the service tells, in the machine's directory."""
+        disk = directory / self.source.file
+        if self.source is Source.SERVICE:
+            write_atomically(disk, json.dumps(self.documents()).encode(), _OWNER_ONLY)
+            return
         with disk.open("wb") as out:
             out.truncate(_SIZE)
         programs.run(["mkfs.vfat", "-n", self.source.label, disk])
         if self.source is Source.CONFIG_DRIVE:
-            programs.run(["mmd", "-i", disk, "::openstack", f"::{_LATEST}"])
+            programs.run(["mmd", "-i", disk, "::openstack", f"::{LATEST}"])
         for name, text in self.documents().items():
             programs.run(["mcopy", "-i", disk, "-", f"::{name}"], text=text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swrepo.errors import NotFound, SwrepoError, Unreachable, UsageError
-from swrepo.image import programs
+from swrepo.image import metadata, programs
 from swrepo.image.seed import Seed, Source
 
 MEMORY = 1024
@@ -22,6 +23,8 @@ SWITCH = "230.0.0.77:17777"
 
 _NETWORK = "10.77.0"
 _DISK = "8G"
+FIRMWARES = ("bios", "uefi")
+_UEFI = "/usr/share/ovmf/OVMF.fd"
 _ACCELERATORS = ("auto", "kvm", "tcg")
 _FIRST_SECONDS = 3.0
 _POLL = 1.0
@@ -32,7 +35,8 @@ _LAST_OF_CONSOLE = 800
 class MachinePlan:
     """A machine to start. `number` tells machines apart and gives addresses; `image`: a qcow2, never written to.
 
-    `source`: how it is told what it is to be. `volume`: size of a second disk, as qemu-img takes it, or none.
+    `source`: how it is told what it is to be. `firmware`: `bios` or `uefi`. `volume`: size of a second disk, as
+    qemu-img takes it, or none.
     """
 
     name: str
@@ -42,6 +46,7 @@ class MachinePlan:
     accelerator: str = "auto"
     switch: str = SWITCH
     source: Source = Source.NO_CLOUD
+    firmware: str = "bios"
     volume: str = ""
 
     def __post_init__(self) -> None:
@@ -49,6 +54,8 @@ class MachinePlan:
             raise UsageError(f"machine {self.number}: numbers go from 1 to 254")
         if self.accelerator not in _ACCELERATORS:
             raise UsageError(f"there is no accelerator {self.accelerator!r}; there are {', '.join(_ACCELERATORS)}")
+        if self.firmware not in FIRMWARES:
+            raise UsageError(f"there is no firmware {self.firmware!r}; there are {', '.join(FIRMWARES)}")
 
     @property
     def address(self) -> str:
@@ -83,15 +90,30 @@ class MachinePlan:
             *("-uuid", str(self.identifier), "-name", self.name),
             *("-drive", f"if=none,id=disk,file={directory / 'disk.qcow2'},format=qcow2"),
             *("-device", "virtio-blk-pci,drive=disk,bootindex=0"),
-            *("-drive", f"if=none,id=seed,file={directory / 'seed.img'},format=raw,readonly=on"),
-            *("-device", "virtio-blk-pci,drive=seed"),
+            *(("-bios", _UEFI) if self.firmware == "uefi" else ()),
+            *self._told(directory),
             *(more if self.volume else ()),
-            *("-netdev", f"user,id=outside,hostfwd=tcp:127.0.0.1:{port}-:22"),
+            *("-netdev", f"user,id=outside,hostfwd=tcp:127.0.0.1:{port}-:22{self._service(directory)}"),
             *("-device", f"virtio-net-pci,netdev=outside,mac={first}"),
             *("-netdev", f"socket,id=inside,mcast={self.switch},localaddr=127.0.0.1"),
             *("-device", f"virtio-net-pci,netdev=inside,mac={second}"),
             *("-device", "virtio-rng-pci", "-monitor", "none", "-serial", f"file:{directory / 'console.log'}"),
         ]
+
+    def _told(self, directory: Path) -> list[str]:
+        """What tells it: a disk, or a name of the hardware at which cloud-init asks the service."""
+        if self.source is Source.SERVICE:
+            maker = f"type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova,uuid={self.identifier}"
+            return ["-smbios", maker]
+        disk = f"if=none,id=seed,file={directory / self.source.file},format=raw,readonly=on"
+        return ["-drive", disk, "-device", "virtio-blk-pci,drive=seed"]
+
+    def _service(self, directory: Path) -> str:
+        """The metadata service, as a part of the network to this workstation."""
+        if self.source is not Source.SERVICE:
+            return ""
+        words = shlex.join(metadata.command(directory / self.source.file)).replace(",", ",,")
+        return f",net={metadata.NETWORK},guestfwd=tcp:{metadata.ADDRESS}:80-cmd:{words}"
 
 
 @dataclass(slots=True)
@@ -105,7 +127,8 @@ class VirtualMachine:
 
     def start(self, files: dict[str, str] | None = None, instance: str | None = None) -> None:
         """Make its disks, where they are not there yet, and start it. SwrepoError where QEMU does not run."""
-        programs.require(("qemu-system-x86_64", "qemu-img", "mkfs.vfat", "mcopy", "ssh-keygen", "ssh"))
+        files_too = {_UEFI: "ovmf"} if self.plan.firmware == "uefi" else {}
+        programs.require(("qemu-system-x86_64", "qemu-img", "mkfs.vfat", "mcopy", "ssh-keygen", "ssh"), files_too)
         if not self.plan.image.is_file():
             raise NotFound(f"there is no image {self.plan.image}; 'swrepo image build' makes it")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -125,7 +148,7 @@ class VirtualMachine:
             self.plan.cards,
             self.plan.source,
         )
-        seed.write(self.directory / "seed.img")
+        seed.write(self.directory)
         self._run()
 
     def _run(self) -> None:

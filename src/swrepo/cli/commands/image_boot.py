@@ -7,6 +7,7 @@ from pathlib import Path
 
 EXAMPLE = """swrepo image boot server client
 swrepo image boot server --volume 20G --source configdrive
+swrepo image boot worker --source openstack --firmware uefi --settings machine.conf
 swrepo image boot client=/images/mine.qcow2 --memory 2048"""
 
 _PATIENCE = 900
@@ -25,9 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--volume", default="", metavar="SIZE", help="give each a second, empty disk, such as 20G")
     parser.add_argument(
         "--source",
-        choices=("nocloud", "configdrive"),
+        choices=("nocloud", "configdrive", "openstack"),
         default="nocloud",
-        help="how each is told (default: %(default)s)",
+        help="how each is told: by a disk, a config drive, a metadata service (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--firmware", choices=("bios", "uefi"), default="bios", help="what starts them (default: %(default)s)"
     )
 
 
@@ -51,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
                 args.memory,
                 args.accelerator,
                 source=Source(args.source),
+                firmware=args.firmware,
                 volume=args.volume,
             )
             machine = VirtualMachine(plan, (args.directory / name).absolute())
