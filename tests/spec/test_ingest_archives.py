@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
+import os
 import random
 import stat
 import tarfile
 import tracemalloc
+import zlib
 from contextlib import suppress
 from io import BytesIO
 
@@ -501,3 +504,76 @@ def test_publishing_a_directory_keeps_what_came_from_archives_until_it_is_delete
     server.publish()
     assert {path for path in shown(server) if path.count(b"/") < 3} == {b"/sw", b"/sw/own", b"/sw/.cvmfscatalog"}
     check(server)
+
+
+GRAFT = b"size=%d\nchecksum=%s\n"
+
+
+def grafted(content):
+    """A marker for this content, which nobody stores."""
+    return GRAFT % (len(content), hashlib.sha1(zlib.compress(content)).hexdigest().encode())
+
+
+@pytest.mark.parametrize("order", [("marker", "file"), ("file", "marker"), ("marker",)])
+def test_a_marker_in_an_archive_says_of_which_content_its_file_is(server, order):
+    (server.tree / "d").mkdir()
+    (server.tree / "d/f").write_bytes(b"of before")
+    os.chmod(server.tree / "d/f", 0o640)
+    server.publish()
+    parts = {
+        "marker": item("d/.cvmfsgraft-f", content=grafted(b"elsewhere" * 9)),
+        "file": item("d/f", mode=0o755),
+    }
+    outcome = ingest(server, tar(*(parts[name] for name in order)))
+    entry = lookup(server, b"/d/f")
+    assert entry.size == 81
+    assert entry.mode == (0o100755 if "file" in order else 0o100640)
+    assert entry.content.text in grafted(b"elsewhere" * 9).decode()
+    with server.revision() as revision:
+        assert revision.find(b"/d/.cvmfsgraft-f") is None
+    assert "1 grafted files have contents that are not in the store, as /d/f" in outcome.remarks[-1]
+    check(server)
+
+
+def test_chunks_of_a_grafted_file_come_from_its_marker(server):
+    marker = b"size=30\nchecksum=%s\nchunk_offsets=0,10\nchunk_checksums=%s,%s\n" % (b"0" * 40, b"a" * 40, b"b" * 40)
+    ingest(server, tar(item("f"), item(".cvmfsgraft-f", content=marker)), b"/base")
+    with server.revision() as revision:
+        assert [(chunk.offset, chunk.size) for chunk in revision.chunks(b"/base/f")] == [(0, 10), (10, 20)]
+
+
+def test_a_marker_without_its_file_or_without_sense_is_a_fault_of_the_archive(server):
+    with pytest.raises(PublishError, match="there is no file f beside it"):
+        ingest(server, tar(item("d/.cvmfsgraft-f", content=grafted(b"x"))))
+    with pytest.raises(PublishError, match="has no line checksum="):
+        ingest(server, tar(item("f"), item(".cvmfsgraft-f", content=b"size=3\n")))
+    ingest(server, tar(item("d/f")))
+    with pytest.raises(PublishError, match="there is no file f beside it"):
+        ingest(server, tar(item("e", "d"), item("d/.cvmfsgraft-f", content=grafted(b"x"))), deletes=(b"/d",))
+
+
+def test_rules_in_an_archive_hold_at_once_for_what_it_brings_and_for_what_is_there(server):
+    for name in ("old/a", "old/b", "other"):
+        (server.tree / name).mkdir(parents=True)
+    server.publish()
+    ingest(server, tar(item(".cvmfsdirtab", content=b"/new/*\n/old/*\n! /old/b\n"), item("new/c/f")))
+    assert set(check(server)) == {b"", b"/new/c", b"/old/a"}
+    ingest(server, tar(item("new/d/f")))
+    assert set(check(server)) == {b"", b"/new/c", b"/new/d", b"/old/a"}
+
+
+def test_rules_in_an_archive_bring_nothing_back_that_is_deleted(server):
+    (server.tree / "old/a").mkdir(parents=True)
+    server.publish()
+    ingest(server, tar(item(".cvmfsdirtab", content=b"/old/*\n")), deletes=(b"/old",))
+    assert set(check(server)) == {b""}
+    assert b"/old" not in shown(server)
+
+
+def test_rules_in_an_archive_that_have_no_sense_are_a_fault(server):
+    with pytest.raises(PublishError, match="has to begin with a slash"):
+        ingest(server, tar(item(".cvmfsdirtab", content=b"new\n")))
+    ingest(server, tar(item(".cvmfsdirtab", content=b"/new/*\n")))
+    ingest(server, None, deletes=(b"/.cvmfsdirtab",))
+    ingest(server, tar(item("new/c/f")))
+    assert set(check(server)) == {b""}

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 import zstandard
 
+from swrepo.cli.main import main
 from swrepo.errors import CorruptObject, FormatError, NotFound, UsageError
 from swrepo.format.image import Descriptor, parse_config, parse_index, parse_manifest, parse_saved
 from swrepo.publish.image_archive import archive
@@ -17,6 +18,7 @@ from swrepo.publish.image_environment import environment_script, run_script
 from swrepo.publish.image_ingestion import ImageIngestion
 from swrepo.publish.image_registry import Reference
 from swrepo.publish.image_source import chosen, layout_directory
+from swrepo.publish.image_survey import ImageRemoval, survey
 from tests.archives import ingest, item, shown, tar
 from tests.images import Made, files_of_layout, made, named, saved, write_layout
 from tests.publishing import Server, check_catalogs, check_documents
@@ -319,3 +321,83 @@ def test_scripts_say_what_the_configuration_says():
         "[ \"$#\" -gt 0 ] || set -- a 'b c'",
         "exec '/run it' \"$@\"",
     ]
+
+
+TOP = tar(item("top", content=b"top"))
+
+
+def two_images(server, tmp_path):
+    """Two images that share a layer, each with one of its own."""
+    first = layout_directory(write_layout(tmp_path / "first", made(BASE, UPPER)))
+    second = layout_directory(write_layout(tmp_path / "second", made(BASE, TOP)))
+    publish(server, first, b"/images/one:1")
+    publish(server, second, b"/images/two:1")
+    with server.revision() as revision:
+        found = survey(revision)
+    assert (len(found.links), len(found.flats), len(found.layers)) == (2, 2, 3)
+    assert found.unused().paths == ()
+    return found
+
+
+def removed(server, *names):
+    server.clock.ns += 3600 * 10**9
+    outcome = server.publisher().publish_archives(server.fqrn, ImageRemoval(names))
+    with server.revision() as revision:
+        check_catalogs(revision)
+        return outcome, survey(revision)
+
+
+def test_an_image_is_removed_with_what_no_other_image_uses(server, tmp_path):
+    before = two_images(server, tmp_path)
+    _, found = removed(server, b"/images/one:1")
+    assert set(found.links) == {b"/images/two:1"}
+    assert len(found.flats) == 1
+    assert set(found.layers) == set(next(one.layers for one in before.described if one.name == b"/images/two:1"))
+    assert [one.name for one in found.described] == [b"/images/two:1"]
+    with server.revision() as revision:
+        assert revision.lookup(before.links[b"/images/two:1"] + b"/top").size == 3
+    removed(server, b"/images/two:1")
+    assert [path for path in shown(server) if path.startswith((b"/.flat/", b"/.layers/", b"/.metadata/"))] == [
+        b"/.flat/.cvmfscatalog",
+        b"/.layers/.cvmfscatalog",
+    ]
+
+
+def test_what_a_newer_image_of_the_name_replaced_is_pruned_and_other_names_keep_theirs(server, tmp_path):
+    before = two_images(server, tmp_path)
+    ingest(server, tar(item("images/alias", "l", linkname=f"../{before.links[b'/images/one:1'].decode()[1:]}")))
+    assert not removed(server)[0].published
+    ingest(server, None, deletes=(b"/images/one:1",))
+    assert not removed(server)[0].published
+    ingest(server, None, deletes=(b"/images/alias",))
+    outcome, found = removed(server)
+    assert outcome.published
+    assert set(found.flats) == {before.links[b"/images/two:1"]}
+    assert len(found.layers) == 2
+    assert not removed(server)[0].published
+
+
+def test_layers_stay_where_it_cannot_be_told_who_uses_them(server, tmp_path):
+    two_images(server, tmp_path)
+    ingest(server, None, deletes=(b"/.metadata/images/two:1", b"/images/one:1"))
+    with server.revision() as revision:
+        unused = survey(revision).unused()
+    assert "1 root file systems are of images without a manifest" in unused.remark
+    assert (len(unused.flats), unused.layers) == (1, ())
+    with pytest.raises(NotFound, match="there is no image /images/three"):
+        removed(server, b"/images/three")
+
+
+def test_the_commands_about_images(server, tmp_path, monkeypatch, capsys):
+    two_images(server, tmp_path)
+    monkeypatch.setenv("SWREPO_PREFIX", str(server.layout.prefix))
+    assert main(["server", "images", "list"]) == 0
+    assert capsys.readouterr().out.count("2 layers") == 2
+    before = shown(server)
+    assert main(["server", "images", "remove", "-n", "-b", "/images/one:1"]) == 0
+    assert "1 root file systems and 1 layers would go" in capsys.readouterr().out
+    assert shown(server) == before
+    assert main(["server", "images", "remove", "-b", "/images/one:1"]) == 0
+    assert "published revision" in capsys.readouterr().out
+    assert main(["server", "images", "prune"]) == 0
+    assert "nothing changed" in capsys.readouterr().out

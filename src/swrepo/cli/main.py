@@ -126,6 +126,14 @@ COMMANDS: dict[str, Entry] = {
             "abort": Entry("give up a transaction", "server_abort"),
             "ingest": Entry("publish what a tar archive holds, without unpacking it", "server_ingest"),
             "ingest-image": Entry("publish a container image as a root file system", "server_ingest_image"),
+            "images": Entry(
+                "list container images, and remove those that nobody uses",
+                entries={
+                    "list": Entry("list the images of a repository", "server_images_list"),
+                    "remove": Entry("remove images, and what no other image uses of them", "server_images_remove"),
+                    "prune": Entry("remove root file systems and layers that no image uses", "server_images_prune"),
+                },
+            ),
             "mount": Entry("bring the views of repositories back after a reboot", "server_mount"),
             "sync": Entry("show what publishing would change", "server_sync"),
             "watch": Entry("publish a tree whenever it has changed", "server_watch"),

@@ -47,6 +47,12 @@ class State:
         with _objects(self.places) as objects, closing(open_history(self.manifest.history, objects)) as history:
             return history.branches()
 
+    @contextmanager
+    def revision(self) -> Iterator[Revision]:
+        """The newest revision, to be read."""
+        with _objects(self.places) as objects, Revision(self.manifest.root_catalog, objects) as revision:
+            yield revision
+
     def counters(self) -> Counters:
         """What the newest revision holds."""
         with _objects(self.places) as objects, Revision(self.manifest.root_catalog, objects) as revision:

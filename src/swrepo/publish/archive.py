@@ -22,6 +22,7 @@ from swrepo.publish.last_revision import LastRevision
 from swrepo.publish.layered_tree import LayeredTree
 from swrepo.publish.member import Member
 from swrepo.publish.member_content import Pending, Porter
+from swrepo.publish.member_grafts import MemberGrafts
 from swrepo.publish.progress import Progress
 
 _AHEAD = 2000
@@ -112,6 +113,8 @@ class Gatherer:
     progress: Progress
     owner: Owner | None = None
     """None keeps the archive's owners."""
+    grafts: MemberGrafts | None = None
+    """None: files whose names are those of markers are files as others."""
     tolerant: bool = False
     """Names that begin with a slash are as good as others: all are below a directory of their own."""
     _queue: deque[_Waiting] = field(default_factory=deque)
@@ -127,6 +130,8 @@ class Gatherer:
         try:
             path = inside(member.name, tolerant=self.tolerant)
             target = inside(member.link, tolerant=self.tolerant) if member.is_link else None
+            if self.grafts is not None and self.grafts.take(destination.base + path, member):
+                return
             entry = None if member.is_link else self._dirent(path, member)
         except FormatError as error:
             self._fault(member.name, str(error))
@@ -150,6 +155,8 @@ class Gatherer:
     def finish(self) -> None:
         """Names of files that came later than they, or that only the last revision has, get what they are names of."""
         self._settle()
+        if self.grafts is not None:
+            self.grafts.finish()
         links = dict(self.tree.links())
         for path, target in links.items():
             self._late_link(path, target, links)
@@ -168,6 +175,8 @@ class Gatherer:
                 content = item.pending.take()
                 entry, chunks = entry._replace(digest=content.digest, flags=content.flags), content.chunks
                 self.progress.advance(1, entry.size)
+                if self.grafts is not None:
+                    entry, chunks = self.grafts.of(item.destination.base + item.path, entry, chunks)
             item.destination.put(item.path, entry, chunks)
         except FormatError as error:
             self._fault(item.path, str(error))

@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from swrepo.errors import PathNotFound, SwrepoError
+from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent, Flag
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import ROOT, basename, join
-from swrepo.format.wellknown import DIRTAB
+from swrepo.format.paths import basename
 from swrepo.publish import claims
 from swrepo.publish.archive import Gatherer, Owner
+from swrepo.publish.archive_rules import RulesOfArchives
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
+from swrepo.publish.grafts import Grafts
 from swrepo.publish.known_contents import KnownContents
 from swrepo.publish.last_revision import Published
 from swrepo.publish.layered_changes import LayeredChanges, maker
 from swrepo.publish.layered_tree import LayeredTree
 from swrepo.publish.limits import LimitCheck
 from swrepo.publish.member_content import Porter, Warehouse
-from swrepo.publish.nesting import CatalogPlaces, rules_of
+from swrepo.publish.member_grafts import MemberGrafts
+from swrepo.publish.nesting import CatalogPlaces
 from swrepo.publish.opening import OpenRepository
 from swrepo.publish.progress import Progress
 from swrepo.publish.storage import FlushableStore
@@ -84,6 +86,7 @@ class Gathered:
     limits: LimitCheck
     claimed: frozenset[bytes]
     gone: tuple[bytes, ...]
+    grafts: Grafts
 
     @property
     def entries(self) -> int:
@@ -96,8 +99,8 @@ class Gathered:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """None so far."""
-        return ()
+        """What its owner should know of it."""
+        return (self.grafts.remark,) if self.grafts.remark else ()
 
     def published(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
         """Keep what the next publication of a directory has to know: this pass was published as `root_catalog`."""
@@ -125,20 +128,25 @@ def gathered(
         stack.callback(tree.close)
         last, warehouse = Published(revision), Warehouse.of(settings, storage.store, known)
         with Porter(warehouse, threads) as porter, _kept(storage.store):
-            gatherer = Gatherer(tree, last, porter, settings.rules, faults, progress, owner)
+            grafts = Grafts(b"", last.chunks, faults, settings.external, settings.compression, storage.store.has)
+            of_members = MemberGrafts(tree, last, grafts)
+            gatherer = Gatherer(tree, last, porter, settings.rules, faults, progress, owner, of_members)
             claimed: set[bytes] = set()
             bring(Workplace(repository, revision, gatherer, warehouse, now_ns, claimed))
             gatherer.finish()
             claims.add(repository.places.claims, claimed)
         progress.expect_no_more()
-        places = CatalogPlaces(settings.encoder, storage.store, rules_of(_dirtab(revision), faults), is_merged=True)
+        rules = RulesOfArchives(repository, tree, last, faults).apply()
+        places = CatalogPlaces(settings.encoder, storage.store, rules, is_merged=True)
         limits = LimitCheck(settings.limits, faults)
         uid, gid = owner or NOBODY
         seconds, nanoseconds = divmod(now_ns, _NANOSECONDS)
         directory = maker(uid, gid, seconds, nanoseconds if settings.mtime_ns else None)
         layered = LayeredChanges(tree, last, places, faults, directory)
         gone = tree.gone()
-        yield Gathered(limits.files(layered), layered, revision, faults, places, limits, frozenset(claimed), gone)
+        yield Gathered(
+            limits.files(layered), layered, revision, faults, places, limits, frozenset(claimed), gone, grafts
+        )
 
 
 @contextmanager
@@ -150,14 +158,3 @@ def _kept(store: FlushableStore) -> Iterator[None]:
         with suppress(SwrepoError, OSError):  # that is less important than what went wrong
             store.flush()
         raise
-
-
-def _dirtab(revision: Revision) -> bytes | None:
-    """The rules of the last revision: those that an archive brings hold from the next publication on."""
-    with suppress(PathNotFound):
-        content = revision.content(join(ROOT, DIRTAB))
-        try:
-            return content.pread(0, content.size)
-        finally:
-            content.close()
-    return None

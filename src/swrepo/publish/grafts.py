@@ -20,7 +20,7 @@ from swrepo.format.paths import basename, join, parent
 from swrepo.format.wellknown import GRAFT_PREFIX
 from swrepo.publish.faults import Faults
 
-_LARGEST_MARKER = 64 << 20
+LARGEST_MARKER = 64 << 20
 
 NO_GRAFTS: frozenset[bytes] = frozenset()
 
@@ -47,14 +47,29 @@ class Grafts:
         marker = join(parent(path), GRAFT_PREFIX + basename(path))
         try:
             with open(self.source + marker, "rb") as file:
-                found = graft.parse(file.read(_LARGEST_MARKER))
+                found = graft.parse(file.read(LARGEST_MARKER))
         except FormatError as error:
             self.faults.add(marker, str(error))
             return None
         except OSError as error:
             self.faults.add_os(marker, error)
             return None
+        return self.applied(entry, found)
+
+    def applied(self, entry: Dirent, found: Graft) -> tuple[Dirent, tuple[Chunk, ...]]:
+        """The entry of a file with the content that a marker tells of."""
         return entry._replace(size=found.size, digest=found.digest, flags=self._flags(found)), found.chunks
+
+    @property
+    def remark(self) -> str:
+        """What its owner should know of what is not in the store; empty where there is nothing."""
+        if not self.absent:
+            return ""
+        first = self.absent[0].decode("utf-8", "backslashreplace")
+        return (
+            f"{len(self.absent):,} grafted files have contents that are not in the store, as {first}: nobody can "
+            "read them before they are there"
+        )
 
     def note_absent(self, path: bytes, found: Dirent, chunks: Sequence[Chunk]) -> None:
         """Remember a file that will be published, where its content is not in the store."""

@@ -34,9 +34,9 @@ from swrepo.publish.unpacking import unpacked
 from swrepo.repository.revision import Revision
 from swrepo.repository.walk import walk
 
-_LAYERS = b"/.layers"
-_FLAT = b"/.flat"
-_METADATA = b"/.metadata"
+LAYERS = b"/.layers"
+FLAT = b"/.flat"
+METADATA = b"/.metadata"
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _READ = 1 << 20
@@ -58,12 +58,13 @@ class ImageIngestion:
     @property
     def flat(self) -> bytes:
         """The root file system."""
-        return _addressed(_FLAT, self.image.manifest.config)
+        return addressed(FLAT, self.image.manifest.config)
 
     def __call__(self, workplace: Workplace) -> None:
         revision, tree = workplace.revision, workplace.gatherer.tree
         _check_name(revision, self.name)
         workplace.gatherer.tolerant = True
+        workplace.gatherer.grafts = None
         tree.layer = 1
         if revision.find(self.flat) is None:
             for digest, diff_id in zip(self.image.manifest.layers, self.image.config.diff_ids, strict=True):
@@ -71,19 +72,19 @@ class ImageIngestion:
                 tree.layer += 1
             self._finish_root(workplace)
         for directory, content in (("manifest.json", self.image.manifest.raw), ("config.json", self.image.config_raw)):
-            _write_once(workplace, _METADATA + self.name + b"/" + directory.encode(), content)
+            _write_once(workplace, METADATA + self.name + b"/" + directory.encode(), content)
         target = b"../" * (self.name.count(b"/") - 1) + self.flat[1:]
         old = revision.find(self.name)
         if old is None or old.symlink != target:
             workplace.symlink(self.name, target)
-        workplace.claims.update((_LAYERS, _FLAT, _METADATA, self.name))
+        workplace.claims.update((LAYERS, FLAT, METADATA, self.name))
         for path in tree.implied():
             if not _is_in_layer(path) and revision.find(path) is None:
                 workplace.directory(path)
 
     def _lay(self, workplace: Workplace, layer: Descriptor, diff_id: str) -> None:
         """One layer on those before it, fetched only where the repository has it not."""
-        place = _addressed(_LAYERS, layer)
+        place = addressed(LAYERS, layer)
         directory = join(place, b"layerfs")
         tree = workplace.gatherer.tree
         flat = _Flat(tree, self.flat)
@@ -100,7 +101,7 @@ class ImageIngestion:
                     flat.lay(path[len(directory) :], node.entry, node.chunks, node.file)
             return
         self.fetched += 1
-        mark(workplace, _LAYERS)
+        mark(workplace, LAYERS)
         both = _Both(tree, directory, flat)
         with verified(self.blobs, layer) as read:
             plain = unpacked(read)
@@ -120,7 +121,7 @@ class ImageIngestion:
         tree, flat, config = workplace.gatherer.tree, self.flat, self.image.config
         tree.imply(flat)
         tree.displaced.clear()  # of layers, one may have a directory where one below has a file
-        mark(workplace, _FLAT)
+        mark(workplace, FLAT)
         mark(workplace, flat)
         for name, content in (
             (b"/.singularity.d/env/10-docker2singularity.sh", environment_script(config)),
@@ -264,10 +265,11 @@ def _is_implied(entry: Dirent, owner: Owner) -> bool:
 
 def _is_in_layer(path: bytes) -> bool:
     """Layers tell by their owner which directories were not in them."""
-    return path.startswith(_LAYERS + b"/") and path.count(b"/") > _DEPTH_OF_LAYERS
+    return path.startswith(LAYERS + b"/") and path.count(b"/") > _DEPTH_OF_LAYERS
 
 
-def _addressed(top: bytes, descriptor: Descriptor) -> bytes:
+def addressed(top: bytes, descriptor: Descriptor) -> bytes:
+    """Where what has this digest is, below `top`."""
     digits = descriptor.hex.encode()
     return top + b"/" + digits[:2] + b"/" + digits
 
@@ -291,7 +293,7 @@ def _write_once(workplace: Workplace, path: bytes, content: bytes) -> None:
 def _check_name(revision: Revision, name: bytes) -> None:
     """UsageError where the image cannot get this name."""
     shown = name.decode("utf-8", "backslashreplace")
-    if name == ROOT or any(name == top or name.startswith(top + b"/") for top in (_LAYERS, _FLAT, _METADATA)):
+    if name == ROOT or any(name == top or name.startswith(top + b"/") for top in (LAYERS, FLAT, METADATA)):
         raise UsageError(f"an image cannot be called {shown or '/'}; choose a path of its own (-b)")
     old = revision.find(name)
     if old is not None and not old.is_symlink:

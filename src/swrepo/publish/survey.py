@@ -61,13 +61,8 @@ class Survey:
     @property
     def remarks(self) -> Iterator[str]:
         """What its owner should know of it."""
-        absent = self.scan.comparison.grafts.absent
-        if absent:
-            first = absent[0].decode("utf-8", "backslashreplace")
-            yield (
-                f"{len(absent):,} grafted files have contents that are not in the store, as {first}: nobody can "
-                "read them before they are there"
-            )
+        if remark := self.scan.comparison.grafts.remark:
+            yield remark
 
     def published(self, repository: OpenRepository, root_catalog: ObjectId) -> None:
         """Keep what the next pass may take on trust: this pass was published as `root_catalog`."""
