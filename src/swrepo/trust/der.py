@@ -1,4 +1,4 @@
-"""The public key in an X.509 certificate: as much of DER as it takes to find it, and no more (RFC 5280, 4.1).
+"""The public key in an X.509 certificate: as much of DER as it takes to find and read it, and no more (RFC 5280, 4.1).
 
 Nothing else in a certificate matters here: the whitelist vouches for the fingerprint of all of its bytes. The library
 that knows all of X.509 takes longer to load than most programs of ours take for their work.
@@ -12,7 +12,8 @@ import re
 from swrepo.errors import FormatError
 
 _BLOCK = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END (?:X509 )?CERTIFICATE-----")
-_SEQUENCE, _INTEGER, _BIT_STRING, _VERSION = 0x30, 0x02, 0x03, 0xA0
+SEQUENCE, INTEGER, BIT_STRING = 0x30, 0x02, 0x03
+_VERSION = 0xA0
 _LONG = 0x80
 _LONGEST_LENGTH = 4
 """Bytes of a length: no certificate comes near."""
@@ -31,21 +32,30 @@ def first_certificate(pem: bytes) -> bytes:
 
 def public_key_info(certificate: bytes) -> bytes:
     """The DER form of the key (SubjectPublicKeyInfo) in a certificate's. FormatError where that is none."""
-    outer = _Reader(_Reader(certificate).only(_SEQUENCE))
-    signed = _Reader(outer.value(_SEQUENCE))
-    outer.value(_SEQUENCE)
-    outer.only(_BIT_STRING)
+    outer = Reader(Reader(certificate).only(SEQUENCE))
+    signed = Reader(outer.value(SEQUENCE))
+    outer.value(SEQUENCE)
+    outer.only(BIT_STRING)
     if signed.tag == _VERSION:
         signed.value(_VERSION)
-    signed.value(_INTEGER)  # serial number
+    signed.value(INTEGER)  # serial number
     for _ in range(4):  # signature algorithm, issuer, validity, subject
-        signed.value(_SEQUENCE)
+        signed.value(SEQUENCE)
     start = signed.at
-    signed.value(_SEQUENCE)
+    signed.value(SEQUENCE)
     return signed.data[start : signed.at]
 
 
-class _Reader:
+def element(tag: int, value: bytes) -> bytes:
+    """One element in its one form."""
+    size = len(value)
+    if size < _LONG:
+        return bytes((tag, size)) + value
+    digits = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, _LONG + len(digits))) + digits + value
+
+
+class Reader:
     """Elements one after the other. `at` is where the next one begins."""
 
     def __init__(self, data: bytes) -> None:
@@ -60,10 +70,10 @@ class _Reader:
     def value(self, tag: int) -> bytes:
         """What the next element holds. FormatError unless it has this tag and is there as a whole."""
         if self.tag != tag:
-            raise FormatError(f"not a certificate: 0x{tag:02x} is expected at byte {self.at}")
+            raise FormatError(f"no DER of this kind: 0x{tag:02x} is expected at byte {self.at}")
         size, start = self._length(self.at + 1)
         if size > len(self.data) - start:
-            raise FormatError("a certificate that is cut off")
+            raise FormatError("DER that is cut off")
         self.at = start + size
         return self.data[start : self.at]
 
@@ -71,7 +81,7 @@ class _Reader:
         """The same, of the last element."""
         found = self.value(tag)
         if self.at != len(self.data):
-            raise FormatError("a certificate with something behind its end")
+            raise FormatError("DER with something behind its end")
         return found
 
     def _length(self, at: int) -> tuple[int, int]:
@@ -83,5 +93,5 @@ class _Reader:
         digits = self.data[at + 1 : at + 1 + count]
         size = int.from_bytes(digits, "big")
         if not 0 < count == len(digits) <= _LONGEST_LENGTH or size < _LONG or digits[0] == 0:
-            raise FormatError("a certificate with a length that DER does not allow")
+            raise FormatError("a length that DER does not allow")
         return size, at + 1 + count

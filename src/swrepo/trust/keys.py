@@ -1,27 +1,27 @@
-"""Public keys and certificates as values; the border to the `cryptography` library on the verifying side.
+"""Public keys and certificates as values.
 
 Source: format.md 3 to 5.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from dataclasses import dataclass
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from swrepo.errors import CorruptCertificate, FormatError
 from swrepo.format.object_id import Algorithm
 from swrepo.format.whitelist import Fingerprint
 from swrepo.trust.der import first_certificate, public_key_info
+from swrepo.trust.rsa import RsaNumbers, encode_info, has_signed, parse_info, parse_key
 
 _SHA1_DIGEST_INFO = bytes.fromhex("3021300906052b0e03021a05000414")
 """DER of DigestInfo up to the digest itself, for SHA-1 (RFC 8017, 9.2, note 1)."""
 
-_KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL)
+_KEY_BLOCK = re.compile(rb"-----BEGIN ((?:RSA )?PUBLIC KEY)-----(.*?)-----END \1-----", re.DOTALL)
+_INFO = b"PUBLIC KEY"
+_COLUMNS = 64
 
 
 def sha1_digest_info(text: str) -> bytes:
@@ -33,16 +33,19 @@ def sha1_digest_info(text: str) -> bytes:
 class PublicKey:
     """An RSA public key. Two keys are equal when their numbers are."""
 
-    _numbers: rsa.RSAPublicNumbers
+    _numbers: RsaNumbers
 
     @classmethod
     def parse(cls, pem: bytes) -> PublicKey:
-        """Read one PEM block (`BEGIN PUBLIC KEY`). FormatError where it is none, or is not RSA."""
+        """Read one PEM block (`BEGIN PUBLIC KEY`, `BEGIN RSA PUBLIC KEY`). FormatError where it is none, or not RSA."""
+        match = _KEY_BLOCK.search(pem)
         try:
-            key = serialization.load_pem_public_key(pem)
-        except (ValueError, UnsupportedAlgorithm) as error:
+            if match is None:
+                raise FormatError("no block of that name")
+            der = base64.b64decode(b"".join(match[2].split()), validate=True)
+            return cls(parse_info(der) if match[1] == _INFO else parse_key(der))
+        except (ValueError, FormatError) as error:
             raise FormatError(f"not a public key in PEM form: {error}") from error
-        return cls.of(key)
 
     @classmethod
     def parse_all(cls, pem: bytes) -> tuple[PublicKey, ...]:
@@ -53,38 +56,25 @@ class PublicKey:
         return tuple(cls.parse(block) for block in blocks)
 
     @classmethod
-    def of(cls, key: object) -> PublicKey:
-        """Wrap a key of the library. FormatError unless it is RSA."""
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise FormatError("a key that is not RSA; the format knows only RSA keys")
-        return cls(key.public_numbers())
+    def of(cls, info: bytes) -> PublicKey:
+        """The key in a SubjectPublicKeyInfo in DER form. FormatError unless it is RSA."""
+        return cls(parse_info(info))
 
     @property
     def pem(self) -> bytes:
         """SubjectPublicKeyInfo in PEM form: the `.pub` file."""
-        return self._numbers.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        text = base64.b64encode(encode_info(self._numbers))
+        lines = [text[start : start + _COLUMNS] for start in range(0, len(text), _COLUMNS)]
+        return b"-----BEGIN PUBLIC KEY-----\n" + b"\n".join(lines) + b"\n-----END PUBLIC KEY-----\n"
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the DER form in hexadecimal: `openssl pkey -pubin -outform DER | sha256sum` says the same."""
-        der = self._numbers.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return hashlib.sha256(der).hexdigest()
+        return hashlib.sha256(encode_info(self._numbers)).hexdigest()
 
     def has_signed(self, content: bytes, signature: bytes) -> bool:
-        """Whether `signature` is exactly `content` with PKCS#1 v1.5 padding (type 1) under this key.
-
-        The padded content is recovered and compared whole: nothing in it is parsed, so nothing in it can be smuggled.
-        """
-        try:
-            key = self._numbers.public_key()
-            recovered = key.recover_data_from_signature(signature, padding.PKCS1v15(), utils.NoDigestInfo())
-        except (InvalidSignature, ValueError):
-            return False
-        return recovered == content
+        """Whether `signature` is exactly `content` with PKCS#1 v1.5 padding (type 1) under this key."""
+        return has_signed(self._numbers, content, signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +92,8 @@ class Certificate:
         """Read the first certificate in `pem`. CorruptCertificate where there is none with an RSA key."""
         try:
             der = first_certificate(pem)
-            return cls(der, PublicKey.of(serialization.load_der_public_key(public_key_info(der))))
-        except (ValueError, UnsupportedAlgorithm, FormatError) as error:
+            return cls(der, PublicKey.of(public_key_info(der)))
+        except FormatError as error:
             raise CorruptCertificate(f"the repository's certificate cannot be read: {error}") from error
 
     def fingerprint(self, algorithm: Algorithm) -> Fingerprint:

@@ -59,7 +59,10 @@ class SigningKey:
 
     @property
     def public_key(self) -> PublicKey:
-        return PublicKey.of(self._key.public_key())
+        key = self._key.public_key()
+        return PublicKey.of(
+            key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
 
     def sign(self, content: bytes) -> bytes:
         """`content` with PKCS#1 v1.5 padding (type 1) and nothing around it, under this key.
