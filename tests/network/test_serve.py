@@ -74,6 +74,16 @@ def ask(url: str, target: str, method: str = "GET", **headers: str) -> tuple[int
     return answer
 
 
+def test_statistics_are_shown_and_nothing_else_beside_them(url: str, root: Path) -> None:
+    (root / FQRN / "stats").mkdir()
+    for name in ("index.html", "stats.db", "other"):
+        (root / FQRN / "stats" / name).write_text(name)
+    status, headers, body = ask(url, f"/cvmfs/{FQRN}/stats/index.html")
+    assert (status, body, headers["content-type"]) == (200, b"index.html", "text/html; charset=utf-8")
+    assert ask(url, f"/cvmfs/{FQRN}/stats/stats.db")[0] == 200
+    assert ask(url, f"/cvmfs/{FQRN}/stats/other")[0] == 404
+
+
 def test_documents_may_be_kept_for_a_minute(url: str) -> None:
     status, headers, body = ask(url, f"/cvmfs/{FQRN}/.cvmfspublished")
     assert (status, body) == (200, b"a manifest")

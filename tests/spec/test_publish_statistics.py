@@ -91,3 +91,30 @@ def test_two_databases_become_one(run, tmp_path):
     run("merge-stats", "-o", tmp_path / "both.db", source, source, code=UsageError.exit_code)
     run("merge-stats", "-o", tmp_path / "none.db", source, tmp_path / "missing", code=UsageError.exit_code)
     assert not (tmp_path / "none.db").exists()
+
+
+def test_they_are_stored_with_the_repository_where_that_is_wanted(run, tmp_path):
+    tree, served = tmp_path / "cvmfs" / FQRN, tmp_path / "srv/cvmfs" / FQRN
+    (tree / "f").write_text("12345")
+    run("publish", FQRN)
+    assert not (served / "stats").exists()
+    with (tmp_path / "etc/cvmfs/repositories.d" / FQRN / "server.conf").open("a") as file:
+        file.write("CVMFS_UPLOAD_STATS_DB=true\nCVMFS_UPLOAD_STATS_PLOTS=true\n")
+    (tree / "g").write_text("1")
+    run("publish", FQRN)
+    with closing(sqlite3.connect(served / "stats/stats.db")) as database:
+        assert database.execute("SELECT revision, files_added FROM publish_statistics").fetchall() == [(2, 1), (3, 1)]
+    page = (served / "stats/index.html").read_text()
+    assert f"<h1>Statistics of {FQRN}</h1>" in page
+    assert "Publications: the last 2 of 2" in page
+    assert page.count("<rect") == 12
+    run("gc", "-f", FQRN)
+    assert "Collections: the last 1 of 1" in (served / "stats/index.html").read_text()
+
+
+def test_the_version_is_told_unless_that_is_not_wanted(run, tmp_path):
+    listed = tmp_path / "srv/cvmfs/info/v1/repositories.json"
+    assert "cvmfs_version" in listed.read_text()
+    (tmp_path / "etc/cvmfs/server.local").write_text("CVMFS_PUBLISH_VERSIONS_IN_META_FILE=false\n")
+    run("update-info", "-e")
+    assert "cvmfs_version" not in listed.read_text()

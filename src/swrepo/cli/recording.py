@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from swrepo.cli.output import note
-from swrepo.errors import Busy, NotFound, PublishError, UsageError
+from swrepo.errors import Busy, NotFound, SwrepoError, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.outcome import Outcome
-from swrepo.publish.statistics import COLLECTIONS, PUBLICATIONS, Tally, is_printed, record
+from swrepo.publish.statistics import COLLECTIONS, PUBLICATIONS, Tally, is_printed, record, upload
+from swrepo.publish.storage import reading
 
 _NOT_BEGUN = (Busy, NotFound, UsageError)
 
@@ -58,5 +59,6 @@ def record_collection(places: RepositoryPlaces, values: Mapping[str, int], start
 def _record(places: RepositoryPlaces, table: str, values: Mapping[str, int], started: datetime) -> None:
     try:
         record(places, table, values, started, datetime.now(UTC))
-    except PublishError as error:
+        upload(places, reading(places))
+    except SwrepoError as error:
         note(f"{places.fqrn}: {error}")

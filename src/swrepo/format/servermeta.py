@@ -19,11 +19,11 @@ class Offer(NamedTuple):
     url: str
 
 
-def encode(offers: Iterable[Offer], version: str, replicas: Iterable[Offer] = ()) -> bytes:
-    """The document for `offers`, published there, and copies; `version` names the software that serves."""
+def encode(offers: Iterable[Offer], version: str | None, replicas: Iterable[Offer] = ()) -> bytes:
+    """The document for `offers`, published there, and copies. `version` is that of what serves; None: untold."""
     document = {
         "schema": SCHEMA,
-        "cvmfs_version": version,
+        **({} if version is None else {"cvmfs_version": version}),
         "repositories": _entries(offers),
         "replicas": _entries(replicas),
     }

@@ -20,6 +20,8 @@ ALTERNATIVE_PREFIX = ".cvmfsalt-"
 
 REPOSITORIES_INFO = "info/v1/repositories.json"
 SERVER_INFO = "info/v1/meta.json"
+STATISTICS = "stats/stats.db"
+STATISTICS_PAGE = "stats/index.html"
 URL_PREFIX = "/cvmfs/"
 
 NESTED_MARKER = b".cvmfscatalog"

@@ -105,6 +105,8 @@ class DirectoryObjects:
         with writing(path), self._temporary() as (file, temporary):
             file.write(data)
             _sync_file(file)
+            if "/" in name:  # statistics, which not every repository has
+                path.parent.mkdir(parents=True, exist_ok=True)
             os.rename(temporary, path)  # a crash before this line leaves the old document, after it the new one
             sync_directory(path.parent)
 

@@ -180,6 +180,11 @@ class ServerLayout:
         return self.prefix / "srv/cvmfs"
 
     @property
+    def local(self) -> Path:
+        """What the administrator set for all of the server."""
+        return self.prefix / "etc/cvmfs/server.local"
+
+    @property
     def hooks(self) -> Path:
         """The administrator's shell functions, see publish.hooks."""
         return self.prefix / "etc/cvmfs/cvmfs_server_hooks.sh"

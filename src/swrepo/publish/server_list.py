@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 from swrepo import __version__
-from swrepo.errors import FormatError, SwrepoError, UsageError
+from swrepo.config.values import Values
+from swrepo.errors import FormatError, NotFound, SwrepoError, UsageError
 from swrepo.format import servermeta
 from swrepo.format.servermeta import Offer
 from swrepo.format.wellknown import MANIFEST, REPOSITORIES_INFO, SERVER_INFO, URL_PREFIX
 from swrepo.objects.directory import writing
-from swrepo.publish import replica_settings
+from swrepo.publish import replica_settings, settings
 from swrepo.publish.layout import ServerLayout
 from swrepo.system.atomic import make_directory, write_atomically
 
@@ -25,7 +26,7 @@ def update_list(layout: ServerLayout) -> list[str]:
     copies = {name: copied for name in names if (copied := _copied(layout, name))}
     offers = [Offer(name, URL_PREFIX + name) for name in names if name not in copies]
     replicas = [Offer(copied, URL_PREFIX + name) for name, copied in copies.items()]
-    _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, __version__, replicas))
+    _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, _version(layout), replicas))
     return names
 
 
@@ -59,6 +60,15 @@ def _is_served(layout: ServerLayout, name: str) -> bool:
         return layout.repository(name).is_local
     except SwrepoError:
         return (layout.new_repository(name).storage / MANIFEST).exists()
+
+
+def _version(layout: ServerLayout) -> str | None:
+    """That of this software, unless the server is not to tell it."""
+    try:
+        found = Values(settings.read(layout.local))
+    except NotFound:
+        return __version__
+    return __version__ if found.switch("CVMFS_PUBLISH_VERSIONS_IN_META_FILE", default=True) else None
 
 
 def _copied(layout: ServerLayout, name: str) -> str:

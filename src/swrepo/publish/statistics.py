@@ -16,7 +16,9 @@ from pathlib import Path
 
 from swrepo.config.values import Values
 from swrepo.errors import NotFound, PublishError, UsageError
-from swrepo.publish import settings
+from swrepo.format.wellknown import STATISTICS, STATISTICS_PAGE
+from swrepo.objects.store import WritableDocuments
+from swrepo.publish import settings, statistics_page
 from swrepo.publish.changes import Difference, Verb
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.outcome import Outcome
@@ -106,6 +108,29 @@ def rows(places: RepositoryPlaces, table: str) -> Iterator[tuple[str, ...]]:
         yield tuple(column[0] for column in cursor.description)
         for row in cursor:
             yield tuple("" if value is None else str(value) for value in row)
+
+
+def upload(places: RepositoryPlaces, documents: WritableDocuments) -> None:
+    """Store the database, and a page that draws it, with the repository, where its settings want that.
+
+    As in the original below `stats`. PublishError where it cannot be read.
+    """
+    values = Values(settings.read(places.server_conf))
+    try:
+        if values.switch("CVMFS_UPLOAD_STATS_DB", default=False):
+            with _opened(_place(places)[0], places.fqrn) as database:
+                data = database.serialize()
+            documents.write(STATISTICS, data)
+        if values.switch("CVMFS_UPLOAD_STATS_PLOTS", default=False):
+            tables = [list(_named(rows(places, table))) for table in (PUBLICATIONS, COLLECTIONS)]
+            documents.write(STATISTICS_PAGE, statistics_page.page(places.fqrn, *tables))
+    except sqlite3.Error as error:
+        raise PublishError(f"the statistics database of {places.fqrn} cannot be read: {error}") from error
+
+
+def _named(found: Iterator[tuple[str, ...]]) -> Iterator[dict[str, str]]:
+    names = next(found)
+    return (dict(zip(names, row, strict=True)) for row in found)
 
 
 def merge(sources: tuple[Path, Path], target: Path) -> int:

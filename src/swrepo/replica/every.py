@@ -60,7 +60,7 @@ def most_runs(layout: ServerLayout, given: str | None) -> int:
     if given is not None and given.isdecimal():
         return int(given)
     try:
-        found = settings.read(layout.prefix / "etc/cvmfs/server.local")
+        found = settings.read(layout.local)
     except NotFound:
         found = {}
     return Values(found).number("CVMFS_MAX_PARALLEL_SNAPSHOTS", os.cpu_count() or 1, least=1)

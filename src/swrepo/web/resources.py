@@ -10,13 +10,15 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from swrepo.format.wellknown import REPOSITORIES_INFO, SERVER_INFO, URL_PREFIX, is_fqrn
+from swrepo.format.wellknown import REPOSITORIES_INFO, SERVER_INFO, STATISTICS, STATISTICS_PAGE, URL_PREFIX, is_fqrn
 
 _HEX = re.compile(r"[0-9a-f]{2}")
 _OBJECT = re.compile(r"[0-9a-f]{38}(-rmd160|-shake128)?[A-Z]?")
 _DOCUMENT = re.compile(r"\.cvmfs[A-Za-z0-9_.-]*")
 
 _AUTHORITY = re.compile(r"https?://[^/]*")  # servers must take the form of target that proxies are sent, too
+
+_STATISTICS = {STATISTICS: "application/octet-stream", STATISTICS_PAGE: "text/html; charset=utf-8"}
 
 _SHORT, _LONG = "max-age=61", "max-age=259200"
 """Seconds: what may change, and what never does. Squid's defaults do not keep anything for a minute or less."""
@@ -58,6 +60,8 @@ def _below(parts: tuple[str, ...]) -> Resource | None:
         case (fqrn, document) if is_fqrn(fqrn) and _DOCUMENT.fullmatch(document):
             kind = "application/json" if document.endswith(".json") else "application/x-cvmfs"
             return Resource(parts, kind, _SHORT)
+        case (fqrn, "stats", name) if is_fqrn(fqrn) and f"stats/{name}" in _STATISTICS:
+            return Resource(parts, _STATISTICS[f"stats/{name}"], _SHORT)
         case (fqrn, "data", prefix, name) if is_fqrn(fqrn) and _HEX.fullmatch(prefix) and _OBJECT.fullmatch(name):
             return Resource(parts, "application/octet-stream", _LONG)
     return None

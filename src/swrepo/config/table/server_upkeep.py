@@ -26,9 +26,14 @@ ROWS = (
         "Where figures of publications and collections are kept; `stats.db` in the spool directory.",
     ),
     Parameter("CVMFS_STATS_DB_DAYS_TO_KEEP", "days", "365", "How long."),
-    not_yet("CVMFS_UPLOAD_STATS_DB", "switch", "no", "Store them with the repository."),
-    not_yet("CVMFS_UPLOAD_STATS_PLOTS", "switch", "no", "Draw them, and store the pictures."),
-    not_yet("CVMFS_PUBLISH_VERSIONS_IN_META_FILE", "switch", "yes", "Name versions in `repositories.json`."),
+    Parameter("CVMFS_UPLOAD_STATS_DB", "switch", "no", "Store them with the repository, as `stats/stats.db`."),
+    Parameter("CVMFS_UPLOAD_STATS_PLOTS", "switch", "no", "Draw them: `stats/index.html`, a page for web browsers."),
+    Parameter(
+        "CVMFS_PUBLISH_VERSIONS_IN_META_FILE",
+        "switch",
+        "yes",
+        "Name the version in `repositories.json`; in `/etc/cvmfs/server.local`.",
+    ),
     not_yet("CVMFS_MASTERKEYCARD_PIN", "text", "", "The PIN of a smart card with the master key."),
 )
 
