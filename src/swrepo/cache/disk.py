@@ -11,9 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from swrepo.cache.arriving import Arriving
 from swrepo.cache.boots import Boots, boot_id
 from swrepo.cache.counters import CacheCounters, Counting
 from swrepo.cache.directory import Enter, enter, refusal
@@ -26,7 +28,7 @@ from swrepo.cache.writing import Content, install, sync
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Claim, Combine
-from swrepo.objects.store import DOCUMENT_LIMIT, ObjectSource, Want, fetch_many, whole_from
+from swrepo.objects.store import DOCUMENT_LIMIT, Kept, ObjectSource, Want, beginning, fetch_many, whole_from
 from swrepo.system.positional import read_and_close
 
 _SMALL = 1 << 20
@@ -61,12 +63,15 @@ class DiskCache(Notes):
         """
         self._source = source
         self._fetch_whole = whole_from(source)
+        self._begin = beginning(source)
         self.quota = quota
         self._detour = Detour(root, clock)
         self._combine: Combine[str, _Brought] = Combine()
         self._counting = Counting()
         self.is_volatile = False
         self.root = root
+        self._is_slow = writers > 1
+        self._was_refused = False
         self._one_at_a_time = threading.Lock() if writers == 1 else threading.Semaphore(writers)
         try:
             self._places = Places(root, enter_directory, clock)
@@ -144,6 +149,21 @@ class DiskCache(Notes):
         finally:
             for claim in claims.values():
                 claim.drop()
+
+    def begin(self, want: Want) -> Kept | None:
+        """See BeginsKeeping: not where writing may take long, or something would have to go first."""
+        if self._is_slow or self._was_refused or not self._suits_a_batch(want, at_once=True):
+            return None
+        claim = self._combine.claim(want.id.cache_path)
+        if claim is None:
+            return None
+        coming = None
+        try:
+            coming = None if self._is_here(want) else self._begin(want)
+        finally:
+            if coming is None:
+                claim.drop()
+        return None if coming is None else Arriving(coming, claim, partial(self._keep_if_possible, want))
 
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""
@@ -249,6 +269,7 @@ class DiskCache(Notes):
 
     def _kept(self, want: Want, keep: Callable[[], int]) -> int | None:
         """Have `keep` keep an object, evicting others if need be; its size, or None where that is no use."""
+        self._was_refused = False
         try:
             size = keep()
         except Refused as refused:
@@ -296,16 +317,28 @@ class DiskCache(Notes):
             self._install(plain, *_place(want), first=self._goes_first(want))
         return len(plain)
 
+    def _keep_if_possible(self, want: Want, plain: bytes) -> None:
+        """For `begin`; what to do where it cannot be kept is found out by the next object that is fetched."""
+        try:
+            self._keep(want, plain)
+        except Refused:
+            self._was_refused = True
+        else:
+            self._boots.fetched(want.id.cache_path)
+            self._detour.end()
+        self._counting.fetched(len(plain), kept=not self._was_refused)
+
     def _is_here(self, want: Want) -> bool:
         descriptor = self._find(want)
         if descriptor is not None:
             os.close(descriptor)
         return descriptor is not None
 
-    def _suits_a_batch(self, want: Want) -> bool:
+    def _suits_a_batch(self, want: Want, *, at_once: bool = False) -> bool:
         if want.size is None or want.size > _SMALL or self._detour.is_on():
             return False
-        return self.quota is None or self.quota.admit(want.size)
+        quota = self.quota
+        return quota is None or ((not at_once or quota.has_room(want.size)) and quota.admit(want.size))
 
     def _fetch_large(self, want: Want) -> int:
         size = 0

@@ -117,6 +117,11 @@ class Quota:
             self._untold += footprint(size)
         return True
 
+    def has_room(self, size: int) -> bool:
+        """Whether `admit` need not wait for a clean-up."""
+        told = self._told
+        return told is None or told + self._untold + footprint(size) <= self._allowed
+
     def used(self, path: str, last: float) -> None:
         """The object was used; `last` is the last use that its file tells of."""
         if last >= self._clock() - USE_GRAIN:

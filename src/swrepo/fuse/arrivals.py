@@ -41,20 +41,40 @@ class Arrivals:
         self._poll.register(device, select.POLLIN)
         self._may_stay_awake = may_stay_awake
         self._clock = clock
-        self._work = work
+        self.work = work
         self._several = processors > 1
-        self._quick = False
+        self._quick = [False, False]  # of requests; of what is watched beside them
+        self.watched: dict[int, Callable[[], object]] = {}
+        """What else is waited for: called when that descriptor can be read. It must not raise."""
+
+    def watch(self, descriptor: int, ready: Callable[[], object]) -> None:
+        """Have `ready` called while `descriptor` can be read."""
+        self.watched[descriptor] = ready
+        self._poll.register(descriptor, select.POLLIN)
+
+    def unwatch(self, descriptor: int) -> None:
+        """No more."""
+        if self.watched.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
 
     def wait(self) -> None:
         """Return when there is a request, or nothing to wait for any more."""
-        poll, clock, work = self._poll.poll, self._clock, self._work
-        start = clock()
-        if self._quick and self._may_stay_awake():
-            while not poll(0):
+        poll, clock, work = self._poll.poll, self._clock, self.work
+        start, among_others = clock(), bool(self.watched)
+        if self._quick[among_others] and self._may_stay_awake():
+            while not (found := poll(0)):
                 passed = clock() - start
                 if not work(passed) and passed >= AWAKE:
                     break
             else:
+                self._call(found)
                 return
-        poll()
-        self._quick = clock() - start < AWAKE and self._several
+        self._call(poll())
+        self._quick[among_others] = clock() - start < AWAKE and self._several
+
+    def _call(self, found: list[tuple[int, int]]) -> None:
+        watched = self.watched
+        if watched:
+            for descriptor, _ in found:
+                if (ready := watched.get(descriptor)) is not None:
+                    ready()

@@ -81,6 +81,7 @@ class Session:
         self._interrupted = interrupted
         self._undelivered = undelivered
         self._pending: dict[int, Request] = {}
+        self._arrivals = Arrivals(device, self._may_stay_awake, len(os.sched_getaffinity(0)))
         self._lock = threading.Lock()
         self._handlers: list[Handler] = [self._unknown] * _HIGHEST_OPCODE
         for opcode in wire.WRITING:
@@ -120,8 +121,8 @@ class Session:
         device, handlers, counts = self.device, self._handlers, self.counts
         buffers, received = [self._inflight.buffer], self._inflight.received
         unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
-        arrivals = Arrivals(device, lambda: not self._pending, len(os.sched_getaffinity(0)), work=self.work)
-        make, wait, readv = partial(tuple.__new__, Request), arrivals.wait, os.readv
+        self._arrivals.work = self.work
+        make, wait, readv = partial(tuple.__new__, Request), self._arrivals.wait, os.readv
         while True:
             wait()
             try:
@@ -147,6 +148,14 @@ class Session:
                 continue
             if isinstance(payload, bytes):
                 self._deliver(request, payload)
+
+    def watch(self, descriptor: int, ready: Callable[[], object]) -> None:
+        """Have the loop call `ready`, which must not raise, while `descriptor` can be read. On the loop's thread."""
+        self._arrivals.watch(descriptor, ready)
+
+    def unwatch(self, descriptor: int) -> None:
+        """No more. On the loop's thread."""
+        self._arrivals.unwatch(descriptor)
 
     def _handle_inherited(self, data: bytes, attempts: int) -> None:
         """What another process left without an answer; FORGETs may have been counted, and losing one does no harm."""
@@ -272,6 +281,10 @@ class Session:
             self.errors[number] = self.errors.get(number, 0) + 1
             if number == errno.EIO:
                 self.last_error = time.time()
+
+    def _may_stay_awake(self) -> bool:
+        """Whether all who wait for an answer wait for what the loop itself waits for."""
+        return len(self._pending) <= len(self._arrivals.watched)
 
     def _init(self, request: Request) -> bytes | Later:
         try:

@@ -287,7 +287,7 @@ class Adapter:
         expected = self.ahead.expects(request.node)
         if found is None:
             later = self.session.defer(request)
-            self.reads.wait(self.session, Read(request, content, offset, size))
+            self.reads.wait(self.session, Read(request, content, offset, size), on_loop=True)
         elif is_new or content.chunks or expected:
             later = self.session.deliver(request, found)
         else:

@@ -113,6 +113,7 @@ _AHEAD = ("fetched", "used", "wasted", "fetched_bytes", "used_bytes", "wasted_by
 def _counters(mounted: Mounted) -> str:
     """A line `name value` for each counter."""
     lines = [f"requests {name} {count}" for name, count in sorted(mounted.session.requests().items())]
+    lines.append(f"loop fetched {mounted.adapter.reads.direct.taken}")
     ledger = mounted.adapter.ahead.ledger
     for prefix, ahead in (
         ("ahead", ledger.total),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from swrepo.format.object_id import ObjectId
 from swrepo.fuse.request import FailedBefore, Request
 from swrepo.fuse.session import Session
 from swrepo.mount.deadlines import Deadlines
+from swrepo.mount.direct import Direct
 from swrepo.mount.failures import Failures
 from swrepo.objects.store import Want
 from swrepo.repository.content import Content
@@ -34,12 +36,14 @@ class Reads:
         self._deadlines = deadlines
         deadlines.on_expiry = self._note_expiry
         self._failures = Failures()
+        self.direct = Direct()
         self._lock = threading.Lock()
         self._waiting: dict[ObjectId, tuple[Activity, list[Read]]] = {}
 
-    def wait(self, session: Session, read: Read) -> None:
-        """Fetch what `read`, which is deferred, lacks, and answer it."""
-        key = read.content.wants(read.offset, read.size)[0].id
+    def wait(self, session: Session, read: Read, *, on_loop: bool = False) -> None:
+        """Fetch what `read`, which is deferred, lacks, and answer it. `on_loop`: on the loop's thread."""
+        want = read.content.wants(read.offset, read.size)[0]
+        key = want.id
         if self._failures.is_recent(key):
             session.answer(read.request, FailedBefore(f"object {key} could not be had a moment ago"))
             return
@@ -53,6 +57,28 @@ class Reads:
                 return
             record.resume(ANY)
             self._waiting[key] = record, [read]
+        if not (on_loop and self._begin(session, want, read, record)):
+            self._submit(session, key, read, record)
+
+    def _begin(self, session: Session, want: Want, read: Read, record: Activity) -> bool:
+        """Ask for the one object of a small file without another thread; False where that cannot be done."""
+        if read.content.chunks:
+            return False
+
+        def came(plain: bytes, keep: Callable[[], object]) -> None:
+            session.answer(read.request, plain[read.offset : read.offset + read.size])
+            keep()  # behind what somebody waits for
+            with self._lock:
+                _, waiting = self._waiting.pop(want.id)
+            for other in waiting[1:]:
+                self._retry(session, other)
+
+        def failed() -> None:
+            self._submit(session, want.id, read, record)
+
+        return self.direct.begin(session, want, read.content.objects, came, failed)
+
+    def _submit(self, session: Session, key: ObjectId, read: Read, record: Activity) -> None:
         try:
             self._pool.submit(self._fetch, session, key, read, record)
         except RuntimeError:  # the mount ends, and the pool takes no more work

@@ -94,6 +94,7 @@ def _run_loop(mounted: Mounted, ended: int) -> None:
         mounted.failed = True
         log.exception("the loop ended")
     finally:
+        mounted.adapter.reads.direct.close()
         os.close(ended)
         mounted.session.ready.set()  # who waits for the first answer need not wait any longer
 
@@ -129,6 +130,7 @@ def _wait_for_the_end(
         # The kernel reports only the first signal of a program that waits; a later one may be the one that kills it.
         mounted.session.release_killed()
         mounted.adapter.deadlines.check(time.monotonic())
+        mounted.adapter.reads.direct.check(time.monotonic())
         mounted.look_around(time.monotonic())
         if ended in ready:
             return False

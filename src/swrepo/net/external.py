@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 
 from swrepo.errors import ObjectNotFound
 from swrepo.net.remote import UNESCAPED, RemoteRepository
-from swrepo.objects.store import ObjectSource, Want, fetch_many, whole_from
+from swrepo.objects.store import Coming, ObjectSource, Want, beginning, fetch_many, whole_from
 
 
 class WithExternal:
@@ -21,6 +21,7 @@ class WithExternal:
     def __init__(self, objects: ObjectSource, files: RemoteRepository | None) -> None:
         """`files`: None where no server of external data is known."""
         self._objects = objects
+        self._begin = beginning(objects)
         self._files = files
         self._whole = whole_from(objects)
 
@@ -36,6 +37,10 @@ class WithExternal:
         plain = BytesIO()
         self.fetch(want, plain)
         return plain.getvalue()
+
+    def begin(self, want: Want) -> Coming | None:
+        """See BeginsFetching."""
+        return self._begin(want) if want.place is None else None
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""

@@ -17,6 +17,7 @@ from swrepo import __version__
 from swrepo.net.batch import Batch
 from swrepo.net.easy import EasyOptions, host_and_port
 from swrepo.net.faults import Fault, TransferFailed
+from swrepo.net.lines import Line, Lines
 from swrepo.net.loop import NetworkThread
 from swrepo.net.names import Names
 from swrepo.net.transfer import Request, Transfer
@@ -114,6 +115,8 @@ class HttpClient:
         self._connections = connections
         bundle = authorities.bundle or (find_ca_bundle() if authorities == SYSTEM else None)
         self._options = EasyOptions(user_agent, bundle, max_redirects, ipv4_only, authorities.directory)
+        self.lines = Lines(self._known_already, user_agent=user_agent, ipv4_only=ipv4_only)
+        """Of small objects, asked for by whoever wants them."""
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None
         self._closed = False
@@ -143,6 +146,18 @@ class HttpClient:
         transfer = Transfer(request, thread.attend)
         thread.attend(transfer)
         return transfer
+
+    def line(self, server: str, paths: Sequence[str], proxy: str | None) -> tuple[Line, list[bytes]] | None:
+        """A line of `lines` and what is to be sent on it for a GET of each path; None where there is none at once."""
+        target = None if self._headers is not None else self.lines.target(server, proxy)
+        if target is None:
+            return None
+        try:
+            requests = [target.before + path.encode("ascii") + target.behind for path in paths]
+        except UnicodeError:
+            return None
+        line = self.lines.take(target.peer)
+        return None if line is None else (line, requests)
 
     def run(self, targets: Sequence[tuple[str, str | None]]) -> Iterator[tuple[int, Transfer]]:
         """GETs of (URL, proxy) by the thread that calls, a few at a time: see `Batch.run`."""
@@ -192,6 +207,7 @@ class HttpClient:
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
+        self.lines.close()
         if thread is not None:
             thread.close()
 
@@ -202,6 +218,9 @@ class HttpClient:
         if not found:
             raise TransferFailed(f"{url}: the name server knows no address of {host}", Fault.SERVER_NAME)
         return found
+
+    def _known_already(self, host: str) -> tuple[str, ...]:
+        return () if self._names is None else self._names.addresses(host)
 
     def _start_thread(self) -> NetworkThread:
         with self._lock:
@@ -219,6 +238,7 @@ class HttpClient:
         self._lock = threading.Lock()
         self._of_parents.append(self._batches)
         self._batches = threading.local()
+        self.lines.forget()
         if self._thread is not None:
             self._of_parents.append(self._thread)
             self._thread = None

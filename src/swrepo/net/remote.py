@@ -21,11 +21,12 @@ from swrepo.errors import CorruptObject, ObjectNotFound, ObjectTooLarge, Unreach
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.http import NO_CACHE, HttpClient, Response
 from swrepo.net.names import Names
+from swrepo.net.quick import Quick
 from swrepo.net.routes import Route, Routes
 from swrepo.net.upkeep import Upkeep
 from swrepo.net.walk import Step, Walk
 from swrepo.objects import codec
-from swrepo.objects.store import DOCUMENT_LIMIT, Want
+from swrepo.objects.store import DOCUMENT_LIMIT, Coming, Want
 from swrepo.system import activity
 
 log = logging.getLogger(__name__)
@@ -113,29 +114,21 @@ class RemoteRepository:
         self._patience = patience
         self._pause, self._uniform, self._clock = pause, uniform, clock
         self._lock = threading.Lock()
-        self._traffic = Traffic()
+        self._traffic = Traffic()  # but for what comes with each object:
+        self._responses = self._received = 0
+        self._seconds = 0.0
         self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._quick = Quick(routes, client, self._note, lambda: self.distance, clock)
+
+    def begin(self, want: Want) -> Coming | None:
+        """See BeginsFetching."""
+        if self._upkeep is not None:
+            self._upkeep.look()
+        return self._quick.begin(want)
 
     def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
-        """See FetchesMany: over the routes of the moment; whether to leave one is for `fetch` to find out."""
-        routes = [self.routes.current(want.id.path) for want in wants]
-        tried = [index for index, route in enumerate(routes) if route.address is None]
-        left = [want for want, route in zip(wants, routes, strict=True) if route.address is not None]
-        targets = [(f"{routes[index].server}/{wants[index].id.path}", routes[index].proxy) for index in tried]
-        begin = self._clock()
-        count = size = 0
-        for number, transfer in self._client.run(targets):
-            want = wants[tried[number]]
-            try:
-                stored = transfer.take() if transfer.status == _OK else b""
-                plain = codec.decode_whole(stored, want)
-            except (TransferFailed, CorruptObject):
-                left.append(want)
-                continue
-            count, size = count + 1, size + len(stored)
-            deliver(want, plain)
-        self._note(count, size, self._clock() - begin)
-        return left
+        """See FetchesMany."""
+        return self._quick.fetch_many(wants, deliver)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""
@@ -175,7 +168,9 @@ class RemoteRepository:
     @property
     def traffic(self) -> Traffic:
         with self._lock:
-            return self._traffic
+            return replace(
+                self._traffic, responses=self._responses, received_bytes=self._received, seconds=self._seconds
+            )
 
     @property
     def distance(self) -> float:
@@ -257,18 +252,14 @@ class RemoteRepository:
         finally:
             seconds = self._clock() - begin
             self._note(1, count, seconds)
-            if count <= _SMALL:
-                self._recent.append(seconds)
 
     def _note(self, responses: int, size: int, seconds: float) -> None:
+        if responses == 1 and size <= _SMALL:
+            self._recent.append(seconds)
         with self._lock:
-            sums = self._traffic
-            self._traffic = replace(
-                sums,
-                responses=sums.responses + responses,
-                received_bytes=sums.received_bytes + size,
-                seconds=sums.seconds + seconds,
-            )
+            self._responses += responses
+            self._received += size
+            self._seconds += seconds
 
     @contextmanager
     def _counting(self, route: Route) -> Iterator[None]:

@@ -160,7 +160,7 @@ def _decode_zlib(blocks: Iterable[bytes], want: Want, out: BinaryIO) -> None:
     says in which way.
     """
     bound = want.limit if want.size is None else want.size
-    stored_bound = _stored_bound(bound)
+    most = _most_stored(bound)
     hasher, stored = want.id.algorithm.hasher(), 0
     stream = _Inflater(bound, out)
     for block in blocks:
@@ -169,7 +169,7 @@ def _decode_zlib(blocks: Iterable[bytes], want: Want, out: BinaryIO) -> None:
         if stream.ran_away and (want.size is None or stream.count > _BOMB_RATIO * stream.taken):
             raise DecompressionBomb(_says(want, f"inflates to more than {stream.count} bytes; allowed are {bound}"))
         stored += len(block)
-        if stored > stored_bound:
+        if stored > most:
             raise ObjectTooLarge(_says(want, f"is longer than anything that holds {bound} bytes"))
     _judge(want, hasher, stream, stored)
 
@@ -251,7 +251,12 @@ class _Inflater:
         return len(plain)
 
 
-def _stored_bound(plain_size: int) -> int:
+def stored_bound(want: Want) -> int:
+    """More stored bytes than any copy of the object has that is in order."""
+    return _most_stored(want.limit if want.size is None else want.size)
+
+
+def _most_stored(plain_size: int) -> int:
     """More stored bytes than any compressor makes of `plain_size`: stored blocks cost 5 bytes in 16 KiB."""
     return plain_size + plain_size // 64 + (64 << 10)
 

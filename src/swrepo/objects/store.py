@@ -112,6 +112,60 @@ def fetch_many(source: ObjectSource, wants: Sequence[Want], deliver: Callable[[W
     return source.fetch_many(wants, deliver) if isinstance(source, FetchesMany) else list(wants)
 
 
+class Coming(Protocol):
+    """An object that was asked for and is on its way. For one thread at a time, but for `check`."""
+
+    def fileno(self) -> int:
+        """What can be read when something came."""
+        ...
+
+    def advance(self) -> bytes | None:
+        """The plain bytes, verified; None while some of them are missing. Never waits.
+
+        Raises where the object cannot be had in this way: then it has ended, and is to be fetched in others.
+        """
+        ...
+
+    def check(self, now: float) -> None:
+        """From any thread, now and then (on the monotonic clock): end it where it takes too long; `advance` raises."""
+        ...
+
+    def cancel(self) -> None:
+        """End it before it came."""
+        ...
+
+
+class Kept(Coming, Protocol):
+    """One that is to be kept when it came."""
+
+    def keep(self) -> None:
+        """After `advance` gave the bytes: keep them. Raises nothing of the disk; what is not kept comes again."""
+        ...
+
+
+@runtime_checkable
+class BeginsFetching(Protocol):
+    """A source that can ask for a small object without waiting for anything."""
+
+    def begin(self, want: Want) -> Coming | None:
+        """Ask for an object of announced size; None where that cannot be done at once: then `fetch` it."""
+        ...
+
+
+def beginning(source: ObjectSource) -> Callable[[Want], Coming | None]:
+    """`begin` of a source; of one that has none, what always says no."""
+    return source.begin if isinstance(source, BeginsFetching) else lambda _want: None
+
+
+@runtime_checkable
+class BeginsKeeping(Protocol):
+    """LocalObjects that ask for what is missing without waiting for anything."""
+
+    def begin(self, want: Want) -> Kept | None:
+        """Ask for a small object that is not here; None where that cannot be done at once: then `open` it."""
+        ...
+
+
 @runtime_checkable
 class BringsAhead(LocalObjects, Protocol):
     """LocalObjects that can be filled before anybody opens them."""

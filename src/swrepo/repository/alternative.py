@@ -13,7 +13,7 @@ from swrepo.errors import ObjectNotFound
 from swrepo.format.object_id import Kind
 from swrepo.format.wellknown import ALTERNATIVE_PREFIX
 from swrepo.objects import codec
-from swrepo.objects.store import Documents, ObjectSource, Want, fetch_many, whole_from
+from swrepo.objects.store import Coming, Documents, ObjectSource, Want, beginning, fetch_many, whole_from
 
 _KINDS = frozenset({Kind.CATALOG, Kind.CERTIFICATE, Kind.HISTORY, Kind.METAINFO})
 
@@ -23,6 +23,7 @@ class AlternativePaths:
 
     def __init__(self, source: ObjectSource, documents: Documents) -> None:
         self._source = source
+        self._begin = beginning(source)
         self._documents = documents
         self._whole = whole_from(source)
 
@@ -37,6 +38,10 @@ class AlternativePaths:
         plain = BytesIO()
         self.fetch(want, plain)
         return plain.getvalue()
+
+    def begin(self, want: Want) -> Coming | None:
+        """See BeginsFetching."""
+        return self._begin(want)
 
     def fetch(self, want: Want, out: BinaryIO) -> None:
         """See ObjectSource."""

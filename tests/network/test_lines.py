@@ -1,0 +1,215 @@
+"""Small objects over lines that stand: without waiting, one or several at once, and what happens where it goes wrong."""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from swrepo.errors import CorruptObject
+from swrepo.format.compression import Compression
+from swrepo.format.object_id import ObjectId
+from swrepo.net.faults import TransferFailed
+from swrepo.net.http import HttpClient, Timeouts
+from swrepo.net.lines import MOST, Line, Peer
+from swrepo.net.remote import RemoteRepository
+from swrepo.net.routes import DIRECT, ProxyGroups, Routes
+from swrepo.objects import codec
+from swrepo.objects.store import Coming, Want
+from tests.faults import Behaviour, FaultServer, instead, not_http, reset, silent, status, truncated, unannounced
+from tests.simulator import flipped
+
+PLAINS = [b"file %d, " % number * 300 for number in range(40)]
+STORED = [codec.encode(plain, Compression.ZLIB) for plain in PLAINS]
+WANTS = [Want(ObjectId.of(stored), size=len(plain)) for stored, plain in zip(STORED, PLAINS, strict=True)]
+CONTENTS = {f"/{want.id.path}": stored for want, stored in zip(WANTS, STORED, strict=True)}
+WANT, PLAIN, PATH = WANTS[0], PLAINS[0], f"/{WANTS[0].id.path}"
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer(CONTENTS) as found:
+        yield found
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    found = HttpClient(timeouts=Timeouts(direct=30.0))
+    yield found
+    found.close()
+
+
+def remote(client: HttpClient, server: FaultServer, proxies: ProxyGroups = DIRECT) -> RemoteRepository:
+    return RemoteRepository(Routes([server.url], proxies), client, pause=lambda _seconds: None)
+
+
+def opened(client: HttpClient, server: FaultServer) -> None:
+    client.lines.open(Peer(*server.address))
+
+
+def arrived(coming: Coming | None) -> bytes:
+    """Wait for it as the loop does."""
+    assert coming is not None
+    while (plain := coming.advance()) is None:
+        select.select([coming], [], [])
+    return plain
+
+
+def learned_to_be_near(repository: RemoteRepository) -> None:
+    for want in WANTS[:3]:
+        repository.fetch_many([want], lambda _want, _plain: None)
+    repository._recent.extend([0.0005] * 3)
+
+
+def test_an_object_comes_over_a_line_that_stands(client: HttpClient, server: FaultServer) -> None:
+    opened(client, server)
+    repository = remote(client, server)
+    for want, plain in zip(WANTS, PLAINS, strict=True):
+        assert arrived(repository.begin(want)) == plain
+    assert server.connections == 1
+    assert [asked.target for asked in server.requests] == list(CONTENTS)
+    assert server.requests[0].headers["user-agent"].startswith("cvmfs swrepo ")
+    assert repository.traffic.responses == len(WANTS)
+    assert repository.traffic.received_bytes == sum(map(len, STORED))
+
+
+def test_where_no_line_stands_one_is_opened_for_the_next(client: HttpClient, server: FaultServer) -> None:
+    repository = remote(client, server)
+    assert repository.begin(WANT) is None
+    for thread in [thread for thread in threading.enumerate() if thread.name == "line"]:
+        thread.join()
+    assert arrived(repository.begin(WANT)) == PLAIN
+
+
+def test_a_proxy_is_asked_for_the_whole_url(client: HttpClient) -> None:
+    with FaultServer({f"http://software.example.org/x{PATH}": STORED[0]}) as proxy:
+        opened(client, proxy)
+        repository = RemoteRepository(Routes(["http://software.example.org/x"], ((proxy.url,),)), client)
+        assert arrived(repository.begin(WANT)) == PLAIN
+        assert proxy.requests[0].headers["host"] == "software.example.org"
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("https://software.example.org/x", None),
+        ("http://user:secret@software.example.org/x", None),
+        ("http://software.example.org/x", "http://user:secret@proxy.example.org:3128"),
+        ("http://software.example.org/x", "socks5://proxy.example.org:3128"),
+    ],
+)
+def test_what_needs_libcurl_is_left_to_it(client: HttpClient, url: str, proxy: str | None) -> None:
+    assert client.lines.target(url, proxy) is None
+
+
+FAULTS: dict[str, tuple[Behaviour, type[Exception]]] = {
+    "reset": (reset, TransferFailed),
+    "cut short": (truncated(20), TransferFailed),
+    "another protocol": (not_http, TransferFailed),
+    "without a length": (unannounced, TransferFailed),
+    "404": (status(404), TransferFailed),
+    "500": (status(500), TransferFailed),
+    "too long": (instead(b"x" * 200_000), TransferFailed),
+    "flipped bit": (instead(flipped(STORED[0], 99)), CorruptObject),
+    "captive portal": (instead(b"<html>please log in</html>"), CorruptObject),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_come_so_is_fetched_in_other_ways(client: HttpClient, server: FaultServer, fault: str) -> None:
+    behaviour, error = FAULTS[fault]
+    opened(client, server)
+    server.next(PATH, behaviour)
+    repository = remote(client, server)
+    with pytest.raises(error):
+        arrived(repository.begin(WANT))
+    got: dict[Want, bytes] = {}
+    assert repository.fetch_many([WANT], got.__setitem__) == []
+    assert got == {WANT: PLAIN}
+
+
+def test_what_takes_too_long_is_ended_and_others_are_not_begun(client: HttpClient, server: FaultServer) -> None:
+    opened(client, server)
+    opened(client, server)
+    server.next(PATH, silent)
+    repository = remote(client, server)
+    coming = repository.begin(WANT)
+    assert coming is not None
+    coming.check(0.0)
+    coming.check(float("inf"))
+    with pytest.raises(TransferFailed) as caught:
+        arrived(coming)
+    assert caught.value.timed_out
+    assert repository.begin(WANTS[1]) is None
+
+
+def test_a_line_that_the_server_closed_is_not_used(client: HttpClient, server: FaultServer) -> None:
+    opened(client, server)
+    server.next(PATH, status(200, {"Connection": "close"}, STORED[0]))
+    repository = remote(client, server)
+    assert arrived(repository.begin(WANT)) == PLAIN
+    assert repository.begin(WANT) is None
+
+
+def test_no_more_lines_are_opened_than_are_allowed(client: HttpClient, server: FaultServer) -> None:
+    peer = Peer(*server.address)
+    lent: list[Line] = []
+    for _ in range(MOST):
+        client.lines.open(peer)
+        line = client.lines.take(peer)
+        assert line is not None
+        lent.append(line)
+    client.lines.open_soon(peer)
+    assert not [thread for thread in threading.enumerate() if thread.name == "line"]
+    assert client.lines.take(peer) is None
+    for line in lent:
+        client.lines.drop(line)
+
+
+def test_closing_the_client_ends_what_is_on_its_way(client: HttpClient, server: FaultServer) -> None:
+    opened(client, server)
+    server.next(PATH, silent)
+    repository = remote(client, server)
+    coming = repository.begin(WANT)
+    client.close()
+    with pytest.raises(TransferFailed):
+        arrived(coming)
+
+
+def test_several_are_asked_for_at_once_where_the_server_is_near(client: HttpClient, server: FaultServer) -> None:
+    repository = remote(client, server)
+    learned_to_be_near(repository)
+    opened(client, server)
+    asked = len(server.requests)
+    got: dict[Want, bytes] = {}
+    assert repository.fetch_many(WANTS, got.__setitem__) == []
+    assert got == dict(zip(WANTS, PLAINS, strict=True))
+    assert server.connections == 2, "one of libcurl's, and the line"
+    assert [one.target for one in server.requests[asked:]] == list(CONTENTS)
+
+
+@pytest.mark.parametrize("behaviour", [reset, truncated(5), not_http, unannounced], ids=lambda one: one.__name__)
+def test_where_the_connection_ends_the_rest_comes_over_others(
+    client: HttpClient, server: FaultServer, behaviour: Behaviour
+) -> None:
+    repository = remote(client, server)
+    learned_to_be_near(repository)
+    opened(client, server)
+    server.next(f"/{WANTS[7].id.path}", behaviour)
+    got: dict[Want, bytes] = {}
+    assert repository.fetch_many(WANTS, got.__setitem__) == []
+    assert got == dict(zip(WANTS, PLAINS, strict=True))
+    assert server.count(f"/{WANTS[6].id.path}") == 1
+
+
+def test_what_is_wrong_among_several_is_left_alone(client: HttpClient, server: FaultServer) -> None:
+    repository = remote(client, server)
+    learned_to_be_near(repository)
+    opened(client, server)
+    server.next(f"/{WANTS[5].id.path}", status(404))
+    server.next(f"/{WANTS[9].id.path}", instead(flipped(STORED[9], 99)))
+    got: dict[Want, bytes] = {}
+    assert repository.fetch_many(WANTS, got.__setitem__) == [WANTS[5], WANTS[9]]
+    assert len(got) == len(WANTS) - 2
