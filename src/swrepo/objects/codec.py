@@ -76,7 +76,7 @@ def decode_whole(stored: bytes, want: Want) -> bytes:
 
 def decode_blocks(blocks: Iterable[bytes], want: Want) -> bytes:
     """The plain bytes of an object that comes in blocks, whose size is announced and fits into memory. As `decode`."""
-    bound = _stored_bound(want.size or 0)
+    bound = _most_stored(want.size or 0)
     stored: list[bytes] = []
     for block in blocks:
         stored.append(block)
