@@ -1,4 +1,4 @@
-"""Small objects over lines that stand: without waiting, one or several at once, and what happens where it goes wrong."""
+"""Small objects over lines that stand: without waiting, and what happens where it goes wrong."""
 
 from __future__ import annotations
 
@@ -55,12 +55,6 @@ def arrived(coming: Coming | None) -> bytes:
     while (plain := coming.advance()) is None:
         select.select([coming], [], [])
     return plain
-
-
-def learned_to_be_near(repository: RemoteRepository) -> None:
-    for want in WANTS[:3]:
-        repository.fetch_many([want], lambda _want, _plain: None)
-    repository._recent.extend([0.0005] * 3)
 
 
 def test_an_object_comes_over_a_line_that_stands(client: HttpClient, server: FaultServer) -> None:
@@ -176,40 +170,3 @@ def test_closing_the_client_ends_what_is_on_its_way(client: HttpClient, server: 
     client.close()
     with pytest.raises(TransferFailed):
         arrived(coming)
-
-
-def test_several_are_asked_for_at_once_where_the_server_is_near(client: HttpClient, server: FaultServer) -> None:
-    repository = remote(client, server)
-    learned_to_be_near(repository)
-    opened(client, server)
-    asked = len(server.requests)
-    got: dict[Want, bytes] = {}
-    assert repository.fetch_many(WANTS, got.__setitem__) == []
-    assert got == dict(zip(WANTS, PLAINS, strict=True))
-    assert server.connections == 2, "one of libcurl's, and the line"
-    assert [one.target for one in server.requests[asked:]] == list(CONTENTS)
-
-
-@pytest.mark.parametrize("behaviour", [reset, truncated(5), not_http, unannounced], ids=lambda one: one.__name__)
-def test_where_the_connection_ends_the_rest_comes_over_others(
-    client: HttpClient, server: FaultServer, behaviour: Behaviour
-) -> None:
-    repository = remote(client, server)
-    learned_to_be_near(repository)
-    opened(client, server)
-    server.next(f"/{WANTS[7].id.path}", behaviour)
-    got: dict[Want, bytes] = {}
-    assert repository.fetch_many(WANTS, got.__setitem__) == []
-    assert got == dict(zip(WANTS, PLAINS, strict=True))
-    assert server.count(f"/{WANTS[6].id.path}") == 1
-
-
-def test_what_is_wrong_among_several_is_left_alone(client: HttpClient, server: FaultServer) -> None:
-    repository = remote(client, server)
-    learned_to_be_near(repository)
-    opened(client, server)
-    server.next(f"/{WANTS[5].id.path}", status(404))
-    server.next(f"/{WANTS[9].id.path}", instead(flipped(STORED[9], 99)))
-    got: dict[Want, bytes] = {}
-    assert repository.fetch_many(WANTS, got.__setitem__) == [WANTS[5], WANTS[9]]
-    assert len(got) == len(WANTS) - 2

@@ -23,9 +23,11 @@ class Line:
         self.count = count
         self.closed_from = count
         self.size = size
+        self.looked = 0
         self.objects = MemoryObjects()
 
     def walk_from(self, number: int) -> Line.Walk:
+        self.looked += 1
         return Line.Walk(self, number)
 
     def file(self, number: int) -> Nearby:
@@ -192,3 +194,19 @@ def test_memory_is_bounded_whatever_is_opened() -> None:
         base = chance.randrange(1_000_000)
         reader.read(range(base, base + chance.randrange(200), chance.randrange(1, 4)))
         assert len(reader.ahead._expected) <= 8 * (2 * WINDOW + 4)
+
+
+def test_who_reads_here_and_there_does_not_pay_for_looking_where_a_walk_would_lead() -> None:
+    line = Line(100_000)
+    reader = Reader(line).read(random.Random(5).sample(range(0, 100_000, 40), 2_000))
+    assert line.looked <= 40
+    reader.read(range(7, 60_000, 40))
+    assert line.looked <= 80
+
+
+def test_a_walk_is_noticed_after_any_number_of_reads_here_and_there() -> None:
+    line = Line(100_000)
+    reader = Reader(line).read(random.Random(5).sample(range(0, 90_000, 40), 2_000))
+    before = reader.misses
+    reader.read(range(95_000, 95_500))
+    assert reader.misses - before <= 8

@@ -9,7 +9,7 @@ What was fetched in vain is bounded by an account (`mount.ahead_account`).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -26,6 +26,10 @@ _NOTED = 3
 
 _WALKS = 8
 """Walks that are followed at a time."""
+
+_IN_VAIN, _CLOSE = 16, 16
+"""Walks begun since one was believed, from which on only a file begins one that is so close behind another that was
+missing: who reads here and there does not pay for looking, and who begins to walk is noticed one file later."""
 
 FIRST_CREDIT = 16.0
 MOST_CREDIT = 2.5 * WINDOW
@@ -77,6 +81,8 @@ class Ahead:
         self._account = account
         self._walks: OrderedDict[_Followed, None] = OrderedDict()
         self._expected: dict[int, _Expected] = {}
+        self._missed: deque[int] = deque(maxlen=_WALKS)
+        self._in_vain = 0
 
     def expects(self, number: int) -> bool:
         """Whether it matters that this file was opened although it is here."""
@@ -89,6 +95,7 @@ class Ahead:
             self._begin(number)
             return []
         walk = found.walk
+        self._in_vain = 0
         self.counters.used += found.paid > 0
         self._account.earn(found.paid, found.file.cost)
         self._forget(found)
@@ -111,9 +118,12 @@ class Ahead:
         self._expected.clear()
 
     def _begin(self, number: int) -> None:
-        walk = self._walk_from(number)
+        is_close = any(0 < number - before <= _CLOSE for before in self._missed)
+        self._missed.append(number)
+        walk = self._walk_from(number) if is_close or self._in_vain < _IN_VAIN else None
         if walk is None:
             return
+        self._in_vain += 1
         followed = _Followed(walk)
         self._walks[followed] = None
         self._note(followed, _NOTED)

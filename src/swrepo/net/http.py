@@ -147,17 +147,18 @@ class HttpClient:
         thread.attend(transfer)
         return transfer
 
-    def line(self, server: str, paths: Sequence[str], proxy: str | None) -> tuple[Line, list[bytes]] | None:
-        """A line of `lines` and what is to be sent on it for a GET of each path; None where there is none at once."""
+    def ask(self, server: str, path: str, proxy: str | None) -> Line | None:
+        """GET `path` of `server` over one of `lines`, and return at once; None where that cannot be done now."""
         target = None if self._headers is not None else self.lines.target(server, proxy)
-        if target is None:
+        line = None if target is None else self.lines.take(target.peer)
+        if target is None or line is None:
             return None
         try:
-            requests = [target.before + path.encode("ascii") + target.behind for path in paths]
-        except UnicodeError:
+            line.send(target.before + path.encode("ascii") + target.behind)
+        except OSError:
+            self.lines.drop(line)
             return None
-        line = self.lines.take(target.peer)
-        return None if line is None else (line, requests)
+        return line
 
     def run(self, targets: Sequence[tuple[str, str | None]]) -> Iterator[tuple[int, Transfer]]:
         """GETs of (URL, proxy) by the thread that calls, a few at a time: see `Batch.run`."""

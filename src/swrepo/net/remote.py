@@ -118,7 +118,7 @@ class RemoteRepository:
         self._responses = self._received = 0
         self._seconds = 0.0
         self._recent: deque[float] = deque(maxlen=_RECENT)
-        self._quick = Quick(routes, client, self._note, lambda: self.distance, clock)
+        self._quick = Quick(routes, client, self._note, clock)
 
     def begin(self, want: Want) -> Coming | None:
         """See BeginsFetching."""
