@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swrepo.cache.passing import Passing
-from swrepo.errors import SwrepoError
 from swrepo.objects.combine import Claim
 from swrepo.objects.store import Coming
 
 
 class Arriving:
-    """See objects.store.Kept."""
+    """See objects.store.Coming."""
 
-    __slots__ = ("_claim", "_coming", "_keep", "_plain")
+    __slots__ = ("_claim", "_coming", "_keep")
 
     def __init__(
         self, coming: Coming, claim: Claim[str, bytes | Passing | None], keep: Callable[[bytes], object]
     ) -> None:
-        """`keep` raises nothing."""
         self._coming = coming
         self._claim = claim
         self._keep = keep
-        self._plain = b""
 
     def fileno(self) -> int:
         """See Coming."""
@@ -32,19 +29,14 @@ class Arriving:
         """See Coming."""
         try:
             plain = self._coming.advance()
-        except SwrepoError:
+            if plain is None:
+                return None
+            self._keep(plain)
+        except BaseException:
             self._claim.drop()
             raise
-        if plain is not None:
-            self._plain = plain
+        self._claim.done(plain)
         return plain
-
-    def keep(self) -> None:
-        """See Kept."""
-        try:
-            self._keep(self._plain)
-        finally:
-            self._claim.done(self._plain)
 
     def check(self, now: float) -> None:
         """See Coming."""

@@ -21,18 +21,21 @@ from swrepo.cache.counters import CacheCounters, Counting
 from swrepo.cache.directory import Enter, enter, refusal
 from swrepo.cache.finding import checked_size, opened
 from swrepo.cache.notes import Notes
-from swrepo.cache.passing import Detour, Passing
+from swrepo.cache.passing import PAUSE, Detour, Passing
 from swrepo.cache.places import PATIENCE, Places, Refused
 from swrepo.cache.quota import Quota
 from swrepo.cache.writing import Content, install, sync
 from swrepo.errors import CacheFull, SwrepoError
 from swrepo.format.object_id import Kind
 from swrepo.objects.combine import Claim, Combine
-from swrepo.objects.store import DOCUMENT_LIMIT, Kept, ObjectSource, Want, beginning, fetch_many, whole_from
+from swrepo.objects.store import DOCUMENT_LIMIT, Coming, ObjectSource, Want, beginning, fetch_many, whole_from
 from swrepo.system.positional import read_and_close
 
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
+
+_SLOW = 0.05
+"""Seconds that keeping a small object takes, from which on no thread is to do it that has something else to do."""
 
 _FILES = (Kind.FILE, Kind.PARTIAL)
 
@@ -70,8 +73,8 @@ class DiskCache(Notes):
         self._counting = Counting()
         self.is_volatile = False
         self.root = root
-        self._is_slow = writers > 1
-        self._was_refused = False
+        self._clock = clock
+        self._not_at_once_before = 0.0 if writers == 1 else float("inf")
         self._one_at_a_time = threading.Lock() if writers == 1 else threading.Semaphore(writers)
         try:
             self._places = Places(root, enter_directory, clock)
@@ -150,9 +153,9 @@ class DiskCache(Notes):
             for claim in claims.values():
                 claim.drop()
 
-    def begin(self, want: Want) -> Kept | None:
-        """See BeginsKeeping: not where writing may take long, or something would have to go first."""
-        if self._is_slow or self._was_refused or not self._suits_a_batch(want, at_once=True):
+    def begin(self, want: Want) -> Coming | None:
+        """See BeginsFetching: what comes is kept. Not where writing takes long, or something would have to go first."""
+        if self._detour.is_on() or self._clock() < self._not_at_once_before or not self._has_room(want):
             return None
         claim = self._combine.claim(want.id.cache_path)
         if claim is None:
@@ -163,7 +166,7 @@ class DiskCache(Notes):
         finally:
             if coming is None:
                 claim.drop()
-        return None if coming is None else Arriving(coming, claim, partial(self._keep_if_possible, want))
+        return None if coming is None else Arriving(coming, claim, partial(self._keep_at_once, want))
 
     def open_in_any(self, want: Want) -> int | None:
         """The same, in whatever tier it is."""
@@ -269,7 +272,6 @@ class DiskCache(Notes):
 
     def _kept(self, want: Want, keep: Callable[[], int]) -> int | None:
         """Have `keep` keep an object, evicting others if need be; its size, or None where that is no use."""
-        self._was_refused = False
         try:
             size = keep()
         except Refused as refused:
@@ -317,16 +319,21 @@ class DiskCache(Notes):
             self._install(plain, *_place(want), first=self._goes_first(want))
         return len(plain)
 
-    def _keep_if_possible(self, want: Want, plain: bytes) -> None:
-        """For `begin`; what to do where it cannot be kept is found out by the next object that is fetched."""
+    def _keep_at_once(self, want: Want, plain: bytes) -> None:
+        """For `begin`; where that cannot be done, or takes long, the ordinary way finds out what to do about it."""
+        start = self._clock()
+        is_kept = self._has_room(want) and (self.quota is None or self.quota.admit(len(plain)))
         try:
-            self._keep(want, plain)
+            if is_kept:
+                self._keep(want, plain)
+                self._boots.fetched(want.id.cache_path)
+                self._detour.end()
         except Refused:
-            self._was_refused = True
-        else:
-            self._boots.fetched(want.id.cache_path)
-            self._detour.end()
-        self._counting.fetched(len(plain), kept=not self._was_refused)
+            is_kept = False
+        end = self._clock()
+        if not is_kept or end - start > _SLOW:
+            self._not_at_once_before = end + PAUSE
+        self._counting.fetched(len(plain), kept=is_kept)
 
     def _is_here(self, want: Want) -> bool:
         descriptor = self._find(want)
@@ -334,11 +341,16 @@ class DiskCache(Notes):
             os.close(descriptor)
         return descriptor is not None
 
-    def _suits_a_batch(self, want: Want, *, at_once: bool = False) -> bool:
+    def _suits_a_batch(self, want: Want) -> bool:
         if want.size is None or want.size > _SMALL or self._detour.is_on():
             return False
-        quota = self.quota
-        return quota is None or ((not at_once or quota.has_room(want.size)) and quota.admit(want.size))
+        return self.quota is None or self.quota.admit(want.size)
+
+    def _has_room(self, want: Want) -> bool:
+        """Whether it is a small object for which nothing has to go."""
+        if want.size is None or want.size > _SMALL:
+            return False
+        return self.quota is None or self.quota.has_room(want.size)
 
     def _fetch_large(self, want: Want) -> int:
         size = 0

@@ -12,7 +12,7 @@ from typing import cast
 
 from swrepo.errors import SwrepoError
 from swrepo.fuse.session import Session
-from swrepo.objects.store import BeginsKeeping, Kept, LocalObjects, Want
+from swrepo.objects.store import BeginsFetching, Coming, LocalObjects, Want
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Direct:
     """On the loop's thread, but for `check`."""
 
     def __init__(self) -> None:
-        self._coming: dict[int, tuple[Kept, Session]] = {}
+        self._coming: dict[int, tuple[Coming, Session]] = {}
         self._kinds: dict[type, bool] = {}
         self.taken = 0
         """Objects that came so."""
@@ -34,50 +34,50 @@ class Direct:
         session: Session,
         want: Want,
         objects: LocalObjects,
-        came: Callable[[bytes, Callable[[], object]], object],
+        came: Callable[[bytes], object],
         failed: Callable[[], object],
     ) -> bool:
-        """Ask for an object; False where that cannot be done. `came` is given its bytes, and what keeps them."""
+        """Ask for an object; False where that cannot be done. `came` is given its bytes."""
         if want.size is None or want.size > LARGEST:
             return False
         kind = type(objects)
         if kind not in self._kinds:  # to ask a protocol takes ten times as long
-            self._kinds[kind] = isinstance(objects, BeginsKeeping)
-        kept = cast("BeginsKeeping", objects).begin(want) if self._kinds[kind] else None
-        if kept is None:
+            self._kinds[kind] = isinstance(objects, BeginsFetching)
+        coming = cast("BeginsFetching", objects).begin(want) if self._kinds[kind] else None
+        if coming is None:
             return False
-        descriptor = kept.fileno()
+        descriptor = coming.fileno()
 
         def ready() -> None:
+            plain = None
             try:
-                plain = kept.advance()
+                plain = coming.advance()
                 if plain is None:
                     return
-                self._forget(descriptor)
-                self.taken += 1
-                came(plain, kept.keep)
             except SwrepoError as error:
                 log.debug("object %s is fetched in another way: %s", want.id, error)
-                self._forget(descriptor)
-                failed()
             except Exception:
                 log.exception("object %s could not be taken", want.id)
-                self._forget(descriptor)
-                failed()
+            self._forget(descriptor)
+            self.taken += plain is not None
+            try:
+                failed() if plain is None else came(plain)
+            except Exception:
+                log.exception("who waits for object %s could not be answered", want.id)
 
-        self._coming[descriptor] = kept, session
+        self._coming[descriptor] = coming, session
         session.watch(descriptor, ready)
         return True
 
     def check(self, now: float) -> None:
         """From another thread: end what takes too long."""
-        for kept, _ in list(self._coming.values()):
-            kept.check(now)
+        for coming, _ in list(self._coming.values()):
+            coming.check(now)
 
     def close(self) -> None:
         """The loop has ended."""
-        for kept, _ in self._coming.values():
-            kept.cancel()
+        for coming, _ in self._coming.values():
+            coming.cancel()
         self._coming.clear()
 
     def _forget(self, descriptor: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -65,9 +64,8 @@ class Reads:
         if read.content.chunks:
             return False
 
-        def came(plain: bytes, keep: Callable[[], object]) -> None:
+        def came(plain: bytes) -> None:
             session.answer(read.request, plain[read.offset : read.offset + read.size])
-            keep()  # behind what somebody waits for
             with self._lock:
                 _, waiting = self._waiting.pop(want.id)
             for other in waiting[1:]:

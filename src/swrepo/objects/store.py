@@ -135,35 +135,18 @@ class Coming(Protocol):
         ...
 
 
-class Kept(Coming, Protocol):
-    """One that is to be kept when it came."""
-
-    def keep(self) -> None:
-        """After `advance` gave the bytes: keep them. Raises nothing of the disk; what is not kept comes again."""
-        ...
-
-
 @runtime_checkable
 class BeginsFetching(Protocol):
-    """A source that can ask for a small object without waiting for anything."""
+    """A source, or LocalObjects, that can ask for a small object without waiting for anything."""
 
     def begin(self, want: Want) -> Coming | None:
-        """Ask for an object of announced size; None where that cannot be done at once: then `fetch` it."""
+        """Ask for an object of announced size; None where that cannot be done at once, in other ways it may."""
         ...
 
 
 def beginning(source: ObjectSource) -> Callable[[Want], Coming | None]:
     """`begin` of a source; of one that has none, what always says no."""
     return source.begin if isinstance(source, BeginsFetching) else lambda _want: None
-
-
-@runtime_checkable
-class BeginsKeeping(Protocol):
-    """LocalObjects that ask for what is missing without waiting for anything."""
-
-    def begin(self, want: Want) -> Kept | None:
-        """Ask for a small object that is not here; None where that cannot be done at once: then `open` it."""
-        ...
 
 
 @runtime_checkable
