@@ -34,7 +34,7 @@ from swrepo.system.positional import read_and_close
 _SMALL = 1 << 20
 """Plain bytes of an object that is held in memory until it is whole."""
 
-_SLOW = 0.05
+_SLOW = 0.5
 """Seconds that keeping a small object takes, from which on no thread is to do it that has something else to do."""
 
 _FILES = (Kind.FILE, Kind.PARTIAL)
