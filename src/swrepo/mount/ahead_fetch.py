@@ -33,8 +33,9 @@ from swrepo.vfs.volume import Volume
 
 log = logging.getLogger(__name__)
 
-_FAR = 0.010
-"""Seconds that a small object takes, from which on neighbours are guessed."""
+_APART, _FAR = 0.0008, 0.010
+"""Seconds that a small object takes, from which on neighbours are guessed, and from which on walks are not: on a machine's
+own server what is guessed only takes the processor, over a long link neighbours bring what a walk would."""
 
 FAR_FIRST, _FAR_MOST = 160.0, 1024.0
 """What may be fetched in vain at first over a long link: about 10 MiB, which pack to four."""
@@ -58,7 +59,7 @@ class ReadingAhead:
         self._policy = Ahead(lambda number: walk_from(vfs, number), self._account)
         self._shown: dict[tuple[str, int], _Shown] = {}
         self._catalogs_seen: set[CatalogFile] = set()
-        self._is_far = False
+        self._was_apart = self._is_far = False
         self._looked_at: Recent[int] = Recent(_LOOKED_AT)
         self._chunks = ChunksAhead()
         self._numbers: dict[ObjectId, int] = {}
@@ -108,7 +109,7 @@ class ReadingAhead:
             with self._vfs.lock:
                 self._hear_news()
                 span = self._vfs.nodes.span(number)
-                is_far = span is not None and self._goes_far(volume_of(span))
+                is_far = span is not None and self.distance(volume_of(span).name) >= _FAR
                 files = [] if is_far else self._policy.opened(number)
         except SwrepoError as error:
             self._give_up(number, error)
@@ -128,7 +129,7 @@ class ReadingAhead:
                 (volume, catalog) for volume in self._vfs.volumes.values() for catalog in volume.revision.tree.loaded()
             ]
             for volume, catalog in found:
-                if catalog not in self._catalogs_seen and self._goes_far(volume):
+                if catalog not in self._catalogs_seen and self._is_apart(volume):
                     self._below(volume, catalog)
             self._catalogs_seen = {catalog for _, catalog in found}
 
@@ -170,13 +171,15 @@ class ReadingAhead:
             found = self._shown[key] = _Shown(Neighbours(self._account), CatalogsAhead(self._account))
         return found
 
-    def _goes_far(self, volume: Volume) -> bool:
-        """Whether asking costs much more than bytes."""
-        if self.distance(volume.name) < _FAR:
+    def _is_apart(self, volume: Volume) -> bool:
+        """Whether asking costs more than bytes."""
+        distance = self.distance(volume.name)
+        if distance < _APART:
             return False
-        if not self._is_far:
-            self._is_far = True
+        if not self._was_apart:
+            self._was_apart = True
             self._account.widen(FAR_FIRST, _FAR_MOST)
+        self._is_far |= distance >= _FAR
         return True
 
     def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: bool = False) -> None:
@@ -197,19 +200,19 @@ class ReadingAhead:
             self.fetch(wants, found.file.around.objects, Origin.NEIGHBOURS)
 
     def _noticed(self, number: int, wanted: Sequence[Want]) -> Opened | None:
-        """Where a file is, if it is far away and none of those that were looked at just now. With the lock."""
+        """Where a file is, if it is not near and none of those that were looked at just now. With the lock."""
         span = self._vfs.nodes.span(number)
         if span is None:
             return None
-        is_far = self._goes_far(volume_of(span))
-        for want in wanted if is_far else ():
+        is_apart = self._is_apart(volume_of(span))
+        for want in wanted if is_apart else ():
             self._of(volume_of(span)).neighbours.wanted(want)
-        if not (is_far or self.on_opening) or not self._looked_at.add(number):
+        if not (is_apart or self.on_opening) or not self._looked_at.add(number):
             return None
         found = around(self._vfs, number)
         if found is not None and self.on_opening is not None:
             self.on_opening(found.file.package)
-        return found if is_far else None
+        return found if is_apart else None
 
     def _hear_news(self) -> None:
         while self._news:
