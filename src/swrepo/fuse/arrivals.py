@@ -41,7 +41,7 @@ class Arrivals:
         self._poll.register(device, select.POLLIN)
         self._may_stay_awake = may_stay_awake
         self._clock = clock
-        self.work = work
+        self._work = work
         self._several = processors > 1
         self._quick = [False, False]  # of requests; of what is watched beside them
         self.watched: dict[int, Callable[[], object]] = {}
@@ -59,7 +59,7 @@ class Arrivals:
 
     def wait(self) -> None:
         """Return when there is a request, or nothing to wait for any more."""
-        poll, clock, work = self._poll.poll, self._clock, self.work
+        poll, clock, work = self._poll.poll, self._clock, self._work
         start, among_others = clock(), bool(self.watched)
         if self._quick[among_others] and self._may_stay_awake():
             while not (found := poll(0)):

@@ -81,7 +81,7 @@ class Session:
         self._interrupted = interrupted
         self._undelivered = undelivered
         self._pending: dict[int, Request] = {}
-        self._arrivals = Arrivals(device, self._may_stay_awake, len(os.sched_getaffinity(0)))
+        self._arrivals: Arrivals  # made by the loop
         self._lock = threading.Lock()
         self._handlers: list[Handler] = [self._unknown] * _HIGHEST_OPCODE
         for opcode in wire.WRITING:
@@ -115,13 +115,14 @@ class Session:
 
     def run(self) -> None:
         """Serve until the file system is unmounted or the connection is aborted."""
+        processors = len(os.sched_getaffinity(0))
+        self._arrivals = Arrivals(self.device, self._may_stay_awake, processors, work=self.work)
         for inherited in self._inflight.inherited:
             self._inflight.attempt(inherited)
             self._handle_inherited(*inherited)
         device, handlers, counts = self.device, self._handlers, self.counts
         buffers, received = [self._inflight.buffer], self._inflight.received
         unpack, body_at = IN_HEADER.unpack_from, IN_HEADER.size
-        self._arrivals.work = self.work
         make, wait, readv = partial(tuple.__new__, Request), self._arrivals.wait, os.readv
         while True:
             wait()
