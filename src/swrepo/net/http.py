@@ -115,7 +115,7 @@ class HttpClient:
         self._connections = connections
         bundle = authorities.bundle or (find_ca_bundle() if authorities == SYSTEM else None)
         self._options = EasyOptions(user_agent, bundle, max_redirects, ipv4_only, authorities.directory)
-        self.lines = Lines(self._known_already, user_agent=user_agent, ipv4_only=ipv4_only)
+        self.lines = Lines(self._known_already, user_agent=user_agent, ipv4_only=ipv4_only, most=connections)
         """Of small objects, asked for by whoever wants them."""
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None

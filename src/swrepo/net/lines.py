@@ -98,6 +98,9 @@ class Line:
         """End it."""
         self._socket.close()
 
+    def __del__(self) -> None:
+        self._socket.close()  # where nobody closed the client, as libcurl does
+
     @property
     def is_sound(self) -> bool:
         """Whether nothing has come that nobody asked for: the end of the connection, for one."""
@@ -119,9 +122,11 @@ class Lines:
         *,
         user_agent: str,
         ipv4_only: bool = False,
+        most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`addresses`: those of a host that the system is not to be asked for; none where it is."""
+        """`addresses`: those of a host that the system is not to be asked for; none where it is. `most`: to one peer."""
+        self._most = min(most, MOST)
         self._addresses = addresses
         self._family = socket.AF_INET if ipv4_only else socket.AF_UNSPEC
         self._behind = f" HTTP/1.1\r\nHost: {{}}\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\n\r\n"
@@ -184,7 +189,7 @@ class Lines:
         with self._lock:
             under_way = self._opening.get(peer, 0)
             known = len(self._idle.get(peer, ())) + sum(line.peer == peer for line in self._lent)
-            if self._is_closed or under_way >= _AT_A_TIME or known + under_way >= MOST:
+            if self._is_closed or under_way >= _AT_A_TIME or known + under_way >= self._most:
                 return
             if self._clock() < self._not_before.get(peer, 0.0):
                 return
