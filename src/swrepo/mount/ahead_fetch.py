@@ -34,8 +34,10 @@ from swrepo.vfs.volume import Volume
 log = logging.getLogger(__name__)
 
 _APART, _FAR = 0.0008, 0.010
-"""Seconds that a small object takes, from which on neighbours are guessed, and from which on walks are not. From a server
-on the same machine a guess costs as much as it saves; over a long link neighbours bring what a walk would."""
+"""Seconds that a small object takes, from which on neighbours are guessed, and from which on walks are not.
+
+From a server on the same machine a guess costs as much as it saves; over a long link neighbours bring what a walk would.
+"""
 
 FAR_FIRST, _FAR_MOST = 160.0, 1024.0
 """What may be fetched in vain at first over a long link: about 10 MiB, which pack to four."""

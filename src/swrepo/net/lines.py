@@ -125,7 +125,10 @@ class Lines:
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`addresses`: those of a host that the system is not to be asked for; none where it is. `most`: to one peer."""
+        """`addresses`: those of a host that the system is not to be asked for; none where it is.
+
+        `most`: lines to one peer.
+        """
         self._most = min(most, MOST)
         self._addresses = addresses
         self._family = socket.AF_INET if ipv4_only else socket.AF_UNSPEC
