@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 _APART, _FAR = 0.0008, 0.010
 """Seconds that a small object takes, from which on neighbours are guessed, and from which on walks are not.
 
-From a server on the same machine a guess costs as much as it saves; over a long link neighbours bring what a walk would.
+From a server on the same machine a guess costs as much as it saves; over a long link they bring what a walk would.
 """
 
 FAR_FIRST, _FAR_MOST = 160.0, 1024.0
