@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -264,6 +262,9 @@ def _path_of(descriptor: int) -> tuple[Path, Path | None]:
         name = Path(f"/proc/self/fd/{descriptor}").readlink()
         if os.path.samestat(name.stat(), os.fstat(descriptor)):
             return name, None
+    import shutil
+    import tempfile
+
     with tempfile.NamedTemporaryFile(prefix="swrepo-", suffix=".db", delete=False) as copy:
         with open(os.dup(descriptor), "rb") as source:
             source.seek(0)

@@ -11,17 +11,17 @@ one. `@fqrn@` and `@org@` in values stand for the repository's name and its firs
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from swrepo.config.assignments import Assignment, Surroundings, parse
 from swrepo.errors import ConfigError, SwrepoError
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import logging
 
 CONFIG_REPOSITORY = "CVMFS_CONFIG_REPOSITORY"
 REQUIRED = "CVMFS_CONFIG_REPO_REQUIRED"
@@ -146,7 +146,7 @@ class _Cascade:
             setting = Setting(_fill_in(setting.value, self._fqrn), setting.origin)
         is_other = name == CONFIG_REPOSITORY and setting.value.strip() != self._value(name)
         if is_other and not self._names_repository:
-            log.warning("%s: %s can be set in default.conf and default.d only; left as it is", setting.origin, name)
+            _log().warning("%s: %s can be set in default.conf and default.d only; left as it is", setting.origin, name)
             return
         self.found.setdefault(name, []).append(setting)
 
@@ -176,7 +176,7 @@ class _Cascade:
             text = self._remote.read(name) if self._remote is not None else None
         except SwrepoError as error:
             self._failure = error
-            log.warning("the configuration repository %s is left out: %s", repository, error)
+            _log().warning("the configuration repository %s is left out: %s", repository, error)
             return ()
         if text is None:
             return ()
@@ -245,3 +245,9 @@ def _text(path: Path) -> str | None:
 
 def _fill_in(value: str, fqrn: str) -> str:
     return value.replace("@fqrn@", fqrn).replace("@org@", fqrn.partition(".")[0])
+
+
+def _log() -> logging.Logger:
+    import logging  # here: it takes longer to load than most configurations to read, which need it rarely
+
+    return logging.getLogger(__name__)

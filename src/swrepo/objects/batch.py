@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -155,6 +154,8 @@ class ObjectBatch:
         with writing(self._border), os.scandir(txn) as entries:
             for entry in entries:
                 if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
+                    import shutil
+
                     shutil.rmtree(entry.path, ignore_errors=True)
                 elif entry.name.startswith(_PREFIX):  # as versions left it that had one directory for all
                     with suppress(FileNotFoundError):

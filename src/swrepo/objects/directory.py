@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -191,7 +190,8 @@ class DirectoryObjects:
     @contextmanager
     def _temporary(self) -> Iterator[tuple[BinaryIO, str]]:
         """A file in data/txn and its name; gone afterwards unless it was renamed."""
-        descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.root / _TXN)
+        name = f"{self.root}/{_TXN}/{_UNFINISHED}{os.getpid()}-{os.urandom(6).hex()}"
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(descriptor, _MODE)

@@ -17,7 +17,6 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -61,6 +60,8 @@ class Threads:
     """A Crew of threads, for any store."""
 
     def __init__(self, reader: FileReader, count: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._reader = reader
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="ingest")
 

@@ -7,7 +7,6 @@ $CVMFS_SPOOL_DIR and its like are there) with `set -e`, as in the original. What
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -44,6 +43,8 @@ def run_hook(layout: ServerLayout, hook: Hook, fqrn: str) -> None:
     file = layout.hooks
     if not file.exists():
         return
+    import subprocess  # here: few have hooks
+
     command = [_SHELL, "-c", _PROGRAM, "hooks", str(layout.repository(fqrn).server_conf), str(file), hook, fqrn]
     try:
         code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=_STANDARD_ERROR, check=False).returncode

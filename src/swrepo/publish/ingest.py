@@ -11,14 +11,12 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from swrepo.format.dirent import Chunk, Dirent, Flag
 from swrepo.publish.changes import Change, Identity, Left, Put
 from swrepo.publish.comparison import Previous
-from swrepo.publish.crew import Crew, crew
 from swrepo.publish.entries import EntryRules, same
 from swrepo.publish.faults import Faults
 from swrepo.publish.last_revision import LastRevision
@@ -28,6 +26,11 @@ from swrepo.publish.reader import FileReader
 from swrepo.publish.source_file import UnstableFileError
 from swrepo.publish.staged import Content, Staged
 from swrepo.publish.storing import Outcome, Task, store_batch, store_one
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from swrepo.publish.crew import Crew
 
 _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20
@@ -154,6 +157,8 @@ class Ingest:
 
     def _hired(self) -> Crew:
         if self._crew is None:
+            from swrepo.publish.crew import crew
+
             self._crew = crew(self._reader, self._count)
         return self._crew
 
@@ -174,6 +179,8 @@ class Ingest:
 
     def _submit_chunk(self, function: Callable[[], bytes]) -> Future[bytes]:
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="chunks")
         self._chunk_slots.acquire()  # given back by whoever has done the work
         future = self._pool.submit(function)

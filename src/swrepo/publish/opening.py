@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -138,6 +137,8 @@ def _read_key(path: Path) -> bytes:
 def _empty(scratch: Path) -> None:
     """Make the directory, without what a killed process left in it."""
     if scratch.exists():
+        import shutil  # here: it is there after a crash only
+
         shutil.rmtree(scratch)
     make_directory(scratch, 0o700)
     leave_to_owner(scratch)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.store import DOCUMENT_LIMIT, LocalObjects, ObjectSource, Want
@@ -20,7 +20,7 @@ class PlainObjects:
 
     def open(self, want: Want) -> int:
         """See LocalObjects."""
-        with tempfile.TemporaryFile(dir=self._scratch) as file:
+        with _nameless(self._scratch) as file:
             self._source.fetch(want, file)
             file.flush()
             os.lseek(file.fileno(), 0, os.SEEK_SET)
@@ -40,3 +40,14 @@ def read_object(objects: LocalObjects, name: ObjectId) -> bytes:
     """All plain bytes of a small object that is always compressed: a certificate, meta info."""
     with open(objects.open(Want(name, limit=DOCUMENT_LIMIT)), "rb") as file:
         return file.read()
+
+
+def _nameless(directory: Path) -> BinaryIO:
+    """A new file that is gone when it is closed."""
+    try:
+        descriptor = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except (AttributeError, OSError):  # not every system, and not every file system, has such files
+        import tempfile
+
+        return cast("BinaryIO", tempfile.TemporaryFile(dir=directory))
+    return open(descriptor, "w+b")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -167,6 +166,8 @@ class FileReader:
 
     def _put_stream(self, encoder: Encoder, plain: Span) -> tuple[Content, int]:
         """A file of any size as one object, in constant memory."""
+        import tempfile
+
         first = plain.read_fully(SAMPLE)
         encoder = self._packer.for_content(encoder, first)
         with tempfile.TemporaryFile() as stored:

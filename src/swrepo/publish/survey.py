@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swrepo.errors import NotFound, PublishError
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, parent, path_key
 from swrepo.publish import claims, settled
-from swrepo.publish.changed import ChangedPaths, Touched
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
 from swrepo.publish.grafts import Grafts
@@ -28,6 +28,9 @@ from swrepo.publish.settled import Settled
 from swrepo.publish.staged import Staged
 from swrepo.publish.tree_diff import TreeDiff
 from swrepo.repository.revision import Revision
+
+if TYPE_CHECKING:
+    from swrepo.publish.changed import Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,18 @@ def survey(
         )
         try:
             with Ingest(tree, reader, settings.rules, last, staged, faults, progress, threads) as ingest:
-                found = ChangedPaths(scan, touched) if touched is not None and is_partial else scan
-                changes = ingest.complete(limits.files(found))
+                changes = ingest.complete(limits.files(_chosen(scan, touched) if is_partial else scan))
                 yield Survey(changes, revision, scan, faults, staged, source, start_ns, places, limits, is_partial)
         finally:
             staged.close()
+
+
+def _chosen(scan: TreeDiff, touched: Touched | None) -> Iterable[Change]:
+    if touched is None:
+        return scan
+    from swrepo.publish.changed import ChangedPaths  # here: most publications look at everything
+
+    return ChangedPaths(scan, touched)
 
 
 def _refuse_to_lose_all(places: RepositoryPlaces, source: Path, last: Published) -> None:

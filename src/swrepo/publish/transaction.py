@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swrepo.catalog import schema
 from swrepo.catalog.nested import NestedRef
@@ -26,12 +27,9 @@ from swrepo.format.paths import ROOT, join
 from swrepo.format.wellknown import RESERVED_DIRECTORY, TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
 from swrepo.publish import checkout
-from swrepo.publish.archive import Owner
 from swrepo.publish.catalogs import Balance, CatalogEditor
-from swrepo.publish.changed import Touched
 from swrepo.publish.changes import Difference, Verb, difference
 from swrepo.publish.checkout import Checkout
-from swrepo.publish.gathering import Bring, Gathered, gathered
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.opening import OpenRepository, open_repository
 from swrepo.publish.outcome import Outcome
@@ -48,8 +46,13 @@ _NANOSECONDS = 1_000_000_000
 
 Report = Callable[[Difference], None]
 
-Pass = Survey | Gathered
-"""What a publication is made from: a directory that was looked through, or archives."""
+if TYPE_CHECKING:
+    from swrepo.publish.archive import Owner
+    from swrepo.publish.changed import Touched
+    from swrepo.publish.gathering import Bring, Gathered
+
+    Pass = Survey | Gathered
+    """What a publication is made from: a directory that was looked through, or archives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Publisher:
 
         Raises as `publish` does, and FormatError for an archive that is damaged or ends too early.
         """
+        from swrepo.publish.gathering import gathered  # here: whoever publishes a directory needs none of it
+
         with self._writing(fqrn, tag) as repository:
             self.progress.phase(Phase.ARCHIVES)
             with gathered(repository, bring, owner, self.progress, self.clock_ns(), self.threads) as found:

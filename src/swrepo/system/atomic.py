@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +22,7 @@ def write_atomically(path: Path, data: bytes, mode: int = DEFAULT_MODE) -> None:
 
 def replace_atomically(path: Path, fill: Callable[[BinaryIO], object], mode: int = DEFAULT_MODE) -> None:
     """The same for content that `fill` writes to a binary file."""
-    temporary = path.with_name(f"{path.name}{_TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f"{path.name}{_TEMPORARY_MARK}{os.getpid()}-{os.urandom(4).hex()}")
     try:
         # 0600 until the content is there: a private key must never be readable, not even for a moment.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

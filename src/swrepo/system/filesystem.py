@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable
 from functools import cache
@@ -20,6 +19,8 @@ def sync_filesystem(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if syncfs(descriptor) != 0:
+            import ctypes
+
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(path))
     finally:
@@ -29,6 +30,8 @@ def sync_filesystem(path: Path) -> bool:
 
 @cache
 def _syncfs() -> Callable[[int], int] | None:
+    import ctypes  # here: a publication that changes nothing does without
+
     function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if function is None:
         return None

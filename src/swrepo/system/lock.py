@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +55,6 @@ def exclusive(
 
 def _sign(descriptor: int, purpose: str, clock: Callable[[], float]) -> None:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock()))
-    text = f"pid {os.getpid()} on {socket.gethostname()}, {purpose}, since {since}"
+    text = f"pid {os.getpid()} on {os.uname().nodename}, {purpose}, since {since}"
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, text.encode(), 0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from swrepo.config.parameter import Parameter
 from swrepo.config.table import cache, metadata, monitoring, mounting, network
 
@@ -27,5 +25,7 @@ def find(name: str) -> Parameter | None:
 
 def nearest(name: str) -> str | None:
     """The parameter that a misspelt `name` probably means."""
+    import difflib
+
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.8)
     return near[0] if near else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from swrepo.config.files import Setting
@@ -31,6 +30,8 @@ def find(name: str) -> Parameter | None:
 
 def nearest(name: str) -> str | None:
     """The parameter that a misspelt `name` probably means."""
+    import difflib
+
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.8)
     return near[0] if near else None
 
