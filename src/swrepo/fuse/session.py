@@ -20,6 +20,7 @@ from functools import partial
 from swrepo.errors import FormatError, SwrepoError
 from swrepo.fuse import wire
 from swrepo.fuse.arrivals import Arrivals
+from swrepo.fuse.connection import Connection
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.request import (
     LATER,
@@ -28,13 +29,12 @@ from swrepo.fuse.request import (
     InterruptRule,
     Later,
     Request,
-    name_of,
     nothing,
     open_cached,
     operation,
     refuse_write,
 )
-from swrepo.fuse.wire import IN_HEADER, OUT_HEADER, Opcode
+from swrepo.fuse.wire import IN_HEADER, Opcode
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _TRIES = 5
 """Processes that may take over one request, and die, before it is answered with an error."""
 
 
-class Session:
+class Session(Connection):
     """Serves the requests that arrive on `device`, an open /dev/fuse that is (or is about to be) mounted.
 
     `handlers`: opcode -> handler, called on the loop's thread only. Opcodes without one get ENOSYS, which the kernel
@@ -60,17 +60,13 @@ class Session:
         undelivered: Callable[[Request, bytes], None] = lambda _request, _payload: None,
         inflight: InFlight | None = None,
     ) -> None:
-        self.device = device
+        super().__init__(device, undelivered)
         self._inflight = inflight or InFlight()
         self._passthrough: tuple[Handler, Handler] | None = None
         self._hears_of_opening = False
         self.agreement: wire.Agreement | None = None
         self.ready = threading.Event()
         self.counts = [0] * _HIGHEST_OPCODE
-        self.errors: dict[int, int] = {}
-        """How many requests were answered with each errno."""
-        self.last_error = 0.0
-        """When one was last answered with EIO, in Unix seconds."""
         self.waited: Callable[[int, float], object] = lambda _opcode, _seconds: None
         """Told the opcode of each request that was answered later, and how long it took. It must not raise."""
         self._since: dict[int, float] = {}
@@ -79,10 +75,8 @@ class Session:
         self.work: Callable[[float], bool] = lambda _passed: False
         """What is done on the loop's thread while it waits: see `Arrivals`. It must not raise. Before `run`."""
         self._interrupted = interrupted
-        self._undelivered = undelivered
         self._pending: dict[int, Request] = {}
         self._arrivals: Arrivals  # made by the loop
-        self._lock = threading.Lock()
         self._handlers: list[Handler] = [self._unknown] * _HIGHEST_OPCODE
         for opcode in wire.WRITING:
             self._handlers[opcode] = refuse_write
@@ -202,11 +196,6 @@ class Session:
         finally:
             self._settled(request)
 
-    def deliver(self, request: Request, payload: bytes) -> Later:
-        """Answer at once, from within a handler that holds a lock meanwhile; it returns what this returns."""
-        self._deliver(request, payload)
-        return LATER
-
     def is_pending(self, request: Request) -> bool:
         """Whether somebody still waits for the deferred request."""
         return request.unique in self._pending
@@ -222,49 +211,6 @@ class Session:
             if self._interrupted(request):
                 self._let_go(request)
 
-    def reply_error(self, unique: int, number: int) -> None:
-        """Answer with an errno. From any thread."""
-        try:
-            os.write(self.device, OUT_HEADER.pack(OUT_HEADER.size, -number, unique))
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENODEV):
-                log.exception("the kernel refused the reply to request %d", unique)
-
-    def forget_entry(self, parent: int, name: bytes) -> bool:
-        """Make the kernel look `name` up again; False when it did not know it.
-
-        Never on the loop's thread: the kernel waits for requests in that directory to be answered first.
-        """
-        body = wire.INVAL_ENTRY_OUT.pack(parent, len(name), 0) + name + b"\0"
-        return self._notify(wire.Notification.INVAL_ENTRY, body)
-
-    def forget_inode(self, node: int, *, data: bool = True) -> bool:
-        """Make the kernel ask for attributes again and, with `data`, drop pages and listings. Never on the loop."""
-        body = wire.INVAL_INODE_OUT.pack(node, 0 if data else -1, 0)
-        return self._notify(wire.Notification.INVAL_INODE, body)
-
-    def _notify(self, code: wire.Notification, body: bytes) -> bool:
-        try:
-            os.write(self.device, OUT_HEADER.pack(OUT_HEADER.size + len(body), code, 0) + body)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ENOTEMPTY, errno.EBUSY):
-                return False
-            raise
-        return True
-
-    def _deliver(self, request: Request, payload: bytes) -> bool:
-        header = OUT_HEADER.pack(OUT_HEADER.size + len(payload), 0, request.unique)
-        try:
-            os.writev(self.device, (header, payload))
-        except OSError as error:
-            self._undelivered(request, payload)
-            if error.errno in (errno.ENOENT, errno.ENODEV):  # interrupted, or unmounted meanwhile
-                return False
-            log.exception("the kernel refused the reply to %s of node %d", name_of(request.opcode), request.node)
-            self.reply_error(request.unique, errno.EIO)
-            return False
-        return True
-
     def _fail(self, request: Request, error: BaseException) -> None:
         if isinstance(error, SwrepoError):
             number = error.errno
@@ -276,12 +222,6 @@ class Session:
         self._count_error(number)
         if request.opcode not in wire.SILENT:
             self.reply_error(request.unique, number)
-
-    def _count_error(self, number: int) -> None:
-        with self._lock:
-            self.errors[number] = self.errors.get(number, 0) + 1
-            if number == errno.EIO:
-                self.last_error = time.time()
 
     def _may_stay_awake(self) -> bool:
         """Whether all who wait for an answer wait for what the loop itself waits for."""

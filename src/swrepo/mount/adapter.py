@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from swrepo.errors import NoAttribute, PathNotFound, SwrepoError
+from swrepo.errors import NoAttribute, SwrepoError
 from swrepo.fuse import wire
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.request import LATER, Handler, Later, Request
@@ -18,10 +18,7 @@ from swrepo.fuse.wire import Opcode
 from swrepo.mount.ahead_fetch import ReadingAhead
 from swrepo.mount.answers import (
     BLOCK_SIZE,
-    NO_ATTRIBUTES,
     NotSupported,
-    attributes,
-    name_only,
     numbers_told,
     sized,
 )
@@ -29,11 +26,11 @@ from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.beforehand import Beforehand
 from swrepo.mount.deadlines import DEADLINE, Deadlines, describe
 from swrepo.mount.interrupts import is_meant_to_stop
+from swrepo.mount.names import Names
 from swrepo.mount.openings import FileRead
 from swrepo.mount.opens import Opens
 from swrepo.mount.passthrough import OpenFiles
 from swrepo.mount.reads import Read, Reads
-from swrepo.repository.status import Status
 from swrepo.vfs.owners import Owners
 from swrepo.vfs.tree import ROOT_NODE, NotHere, Vfs
 
@@ -82,14 +79,15 @@ class Adapter:
         Says whether a list knows what comes next: then nobody has to guess.
         """
         self._pool = pool
-        self._validity = validity
         self._knows_root = knows_root
-        self._owners = owners
+        self._beforehand = Beforehand(vfs)
+        self._names = names = Names(vfs, validity, owners, self._beforehand)
+        self._ask_for_name = self._or_later(names.lookup)
         handlers: dict[Opcode, Handler] = {
-            Opcode.LOOKUP: self._known_or(self._or_later(self._lookup)),
-            Opcode.GETATTR: self._or_later(self._getattr),
-            Opcode.READDIR: self._or_later(self._readdir),
-            Opcode.READDIRPLUS: self._or_later(self._readdirplus),
+            Opcode.LOOKUP: self._lookup,
+            Opcode.GETATTR: self._or_later(names.getattr),
+            Opcode.READDIR: self._or_later(names.readdir),
+            Opcode.READDIRPLUS: self._or_later(names.readdirplus),
             Opcode.READLINK: self._or_later(lambda request: vfs.readlink(request.node)),
             Opcode.GETXATTR: self._or_later(self._getxattr),
             Opcode.LISTXATTR: self._or_later(self._listxattr),
@@ -105,9 +103,7 @@ class Adapter:
         self.reads = Reads(pool, self.deadlines)
         self.ahead = ReadingAhead(vfs, pool, self.session, self.reads)
         self._opens: Opens | None = None
-        self._beforehand = Beforehand(vfs)
         self.session.work = self._beforehand.work
-        vfs.foreseen.pack = self._packed
 
     def pass_through(self, open_files: OpenFiles) -> None:
         """Have the kernel read files of the cache by itself, if it can; before the loop runs."""
@@ -116,27 +112,6 @@ class Adapter:
         self.session.ask_for_passthrough(self._opens.open, self._opens.release)
 
     # Now or later
-
-    def _known_or(self, ask: Handler) -> Handler:
-        """Answer a look-up where the answer is ready, else `ask`."""
-        lock, foreseen = self.vfs.lock, self.vfs.foreseen
-        absent = wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *NO_ATTRIBUTES)
-
-        def handle(request: Request) -> bytes | Later:
-            body = request.body
-            with lock:
-                found = foreseen.answer(request.node, body[: body.index(0)])
-                if found is not None:
-                    number, packed, entry = found
-                    if entry is None:
-                        return self.session.deliver(request, absent)
-                    self.vfs.nodes.remember(number)
-                    later = self.session.deliver(request, packed)
-                    self._beforehand.looked_up(number, entry.mode, entry.size)
-                    return later
-            return ask(request)
-
-        return handle
 
     def _or_later(self, operation: Callable[[Request], bytes]) -> Handler:
         lock = self.vfs.lock
@@ -190,64 +165,12 @@ class Adapter:
         except Exception as error:  # noqa: BLE001 - as above
             self.session.answer(request, error)
 
-    # Names and attributes
-
-    def _lookup(self, request: Request) -> bytes:
-        name = request.body[: request.body.index(0)]
-        try:
-            number, found = self.vfs.lookup(request.node, name)
-        except PathNotFound:
-            if request.node == ROOT_NODE and self.vfs.is_synthetic:
-                raise  # it may exist the next time, so the kernel is not told to remember
-            return wire.ENTRY.pack(0, 0, self._validity, 0, 0, 0, *NO_ATTRIBUTES)
-        self.vfs.nodes.remember(number)
-        self._beforehand.looked_up(number, found.mode, found.size)
-        return self._packed(number, found)
-
-    def _packed(self, number: int, found: Status) -> bytes:
-        return wire.ENTRY.pack(number, 0, self._validity, self._validity, 0, 0, *self._attributes(number, found))
-
-    def _getattr(self, request: Request) -> bytes:
-        found = self.vfs.status(request.node)
-        return wire.ATTR.pack(self._validity, 0, 0, *self._attributes(request.node, found))
-
-    def _readdir(self, request: Request) -> bytes:
-        _, cookie, size, *_ = wire.READ_IN.unpack_from(request.body)
-        parts: list[bytes] = []
-        room = size
-        for item in self.vfs.listing(request.node, cookie, size // wire.DIRENT.size + 1):
-            name = item.name
-            record = wire.DIRENT.pack(item.number, item.cookie, len(name), item.mode >> 12) + name
-            record += wire.PADDING[len(name) & 7]
-            room -= len(record)
-            if room < 0:
-                break
-            parts.append(record)
-        return b"".join(parts)
-
-    def _readdirplus(self, request: Request) -> bytes:
-        _, cookie, size, *_ = wire.READ_IN.unpack_from(request.body)
-        parts: list[bytes] = []
-        room, validity = size, self._validity
-        pack, remember, padding = wire.DIRENT_PLUS.pack, self.vfs.nodes.remember, wire.PADDING
-        for item in self.vfs.listing(request.node, cookie, size // wire.DIRENT_PLUS.size + 1):
-            name, number, mode, cookie, found = item
-            length = len(name)
-            room -= wire.DIRENT_PLUS.size + length + (-length & 7)
-            if room < 0:
-                break
-            if found is None:
-                parts.append(name_only(item))
-            else:
-                told = self._attributes(number, found)
-                parts.append(pack(number, 0, validity, validity, 0, 0, *told, number, cookie, length, mode >> 12))
-                remember(number)
-            parts.append(name)
-            parts.append(padding[length & 7])
-        return b"".join(parts)
-
-    def _attributes(self, number: int, found: Status) -> tuple[int, ...]:
-        return attributes(number, found if self._owners is None else self._owners.shown(found))
+    def _lookup(self, request: Request) -> bytes | Later:
+        with self.vfs.lock:
+            answer = self._names.ready(request)
+            if answer is not None:
+                return self.session.deliver(request, answer)
+        return self._ask_for_name(request)
 
     # Extended attributes
 

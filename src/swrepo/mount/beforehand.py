@@ -16,7 +16,7 @@ from swrepo.vfs.tree import Vfs
 _LARGEST = 128 << 10
 """Bytes of a file that is worth it: the kernel asks for no more at once, unless it was told to."""
 
-_PATIENCE = 50e-6
+_PATIENCE = 80e-6
 """Seconds without a request after which there is time for more than a file: before that, one comes more often."""
 
 _LOOKED_UP = 8

@@ -29,16 +29,10 @@ from swrepo.vfs.listings import ROOT_NODE, Listed, NotHere, catalog_of, root_ent
 from swrepo.vfs.many import ManyRepositories, Repositories
 from swrepo.vfs.nodes import Frozen, NodeTable, Span
 from swrepo.vfs.resume import OpenVolume, restore, shown, span_record
+from swrepo.vfs.usage import Usage, Usages
 from swrepo.vfs.volume import Volume
 
 __all__ = ["NAME_MAX", "ROOT_NODE", "Described", "Listed", "NameTooLong", "NotHere", "StaleNode", "Usage", "Vfs"]
-
-
-class Usage(NamedTuple):
-    """What statfs tells: published bytes and entries."""
-
-    size: int
-    entries: int
 
 
 class Described(NamedTuple):
@@ -76,7 +70,7 @@ class Vfs:
         self.on_new_volume: Callable[[], object] = lambda: None
         self._entries = Entries(self.nodes, self.fixed)
         self.foreseen = Foreseen(self._entries, self.nodes)
-        self._usages: dict[str, tuple[Revision, Usage]] = {}
+        self._usages = Usages()
 
     # What is mounted
 
@@ -268,8 +262,7 @@ class Vfs:
 
     def usage(self) -> Usage:
         """Sums over the repositories that are shown."""
-        found = [self._usage_of(volume.name, volume.revision) for volume in self.volumes.values()]
-        return Usage(sum(usage.size for usage in found), sum(usage.entries for usage in found))
+        return self._usages.of(self.volumes.values())
 
     def drop_recent(self) -> None:
         """Let go of what was remembered of rows that have other numbers now."""
@@ -278,13 +271,6 @@ class Vfs:
     def note(self, number: int, entry: Dirent) -> None:
         """Remember an entry that somebody is likely to ask for next."""
         self._entries.note(number, entry)
-
-    def _usage_of(self, name: str, revision: Revision) -> Usage:
-        known = self._usages.get(name)
-        if known is None or known[0] is not revision:
-            total = revision.tree.root.counters().total
-            known = self._usages[name] = revision, Usage(total.file_size, total.entries)
-        return known[1]
 
     # Below a synthetic root
 
