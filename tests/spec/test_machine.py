@@ -253,6 +253,14 @@ def test_a_client_waits_for_somebody_to_point_it(tmp_path):
     assert not list(client.steps(MachineSettings("client"), tmp_path))
 
 
+def test_a_client_that_somebody_has_pointed_has_its_repositories_after_each_boot(tmp_path):
+    (tmp_path / "etc/cvmfs/default.d").mkdir(parents=True)
+    (tmp_path / "etc/cvmfs/default.d/50-point-to-cvmfs.conf").touch()
+    assert list(client.steps(MachineSettings("client"), tmp_path)) == [
+        ("systemctl", "enable", "--now", "swrepo.target", "swrepo.service")
+    ]
+
+
 def test_a_worker_points_itself_and_asks_for_its_repositories(tmp_path):
     found = MachineSettings("worker", ("a.example.org",), server="s1", proxy="http://p:3128", trust=True)
     steps = list(client.steps(found, tmp_path))
