@@ -245,8 +245,14 @@ def _key(connection: Connection, plan: LaunchPlan) -> str | None:
             return plan.key_name
         if plan.public_key is None:
             return None
-        if connection.compute.find_keypair(plan.deployment, ignore_missing=True) is None:
+        there = connection.compute.find_keypair(plan.deployment, ignore_missing=True)
+        if there is None:
             connection.compute.create_keypair(name=plan.deployment, public_key=plan.public_key)
+        elif str(there.public_key).split()[:2] != plan.public_key.split()[:2]:  # the rest is a comment
+            raise UsageError(
+                f"the cloud has a key pair {plan.deployment} with another key, which would not let you in; "
+                f"--key-pair {plan.deployment} takes it all the same, or give another --name"
+            )
         return plan.deployment
 
 
