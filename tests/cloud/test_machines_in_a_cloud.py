@@ -151,7 +151,7 @@ def test_a_name_that_is_taken_is_refused(cloud):
 def test_a_key_pair_of_that_name_with_another_key_is_not_taken_for_ones_own(cloud):
     launched(cloud)
     launched(cloud, role="client", image="swrepo-server", public_key="ssh-ed25519 AAAA somewhere-else")
-    with pytest.raises(UsageError, match="a key pair lab with another key, .* --key-pair lab takes it"):
+    with pytest.raises(UsageError, match=r"a key pair lab with another key, .* --key-pair lab takes it"):
         launched(cloud, role="worker", image="swrepo-server", public_key="ssh-ed25519 BBBB somebody")
     assert not any(server["name"] == "lab-worker" for server in cloud.servers.values())
 

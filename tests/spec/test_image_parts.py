@@ -148,6 +148,7 @@ def test_a_seed_tells_who_may_log_in_and_which_files_there_are():
         "permissions": "0600",
     }
     assert json.loads(documents["network-config"])["ethernets"]["card0"]["addresses"] == ["10.77.0.2/24"]
+    assert "write_files" not in Seed("i-1", "client", "ssh-ed25519 AAAA").documents()["user-data"]
 
 
 def test_a_seed_as_a_config_drive_tells_the_same():

@@ -54,7 +54,8 @@ class Seed:
     @property
     def _user_data(self) -> str:
         files = [{"path": path, "content": text, "permissions": "0600"} for path, text in self.files.items()]
-        user = {"ssh_authorized_keys": [self.ssh_key], "write_files": files}
+        # An empty list is none to cloud-init, which warns of it.
+        user = {"ssh_authorized_keys": [self.ssh_key], **({"write_files": files} if files else {})}
         return "#cloud-config\n" + json.dumps(user, indent=1)
 
     def documents(self) -> dict[str, str]:
