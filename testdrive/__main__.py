@@ -6,6 +6,7 @@ IMAGES is a directory with swrepo-server.qcow2, swrepo-client.qcow2 and swrepo-w
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 import tempfile
 import time
@@ -16,12 +17,15 @@ from rich.table import Table
 from demo.terminal import StepFailed, Terminal
 from swrepo.errors import SwrepoError
 from testdrive import story
+from testdrive.drive import Drive
 
+_GROUP = "230.0.0.77"
 _HEAD = """\
 # The test drive in virtual machines
 
-Written by `make testdrive-vm ARGS='--transcript docs/testdrive.md'`: what was typed, and what it printed. Machines that
-start together are waited for one after another, so the time of the second is what it took longer than the first.
+Written by `make testdrive-vm ARGS='--transcript docs/testdrive.md'`: what was typed over ssh, and what it printed.
+`client#` is whoever ssh lets in (`debian`), `guest@client#` what one becomes there by `su - guest`, `cvmfs@server#` by
+`sudo su - cvmfs`. A step whose output is not what it must be ends the drive, and writes nothing here.
 """
 
 
@@ -33,7 +37,7 @@ def main() -> int:
         terminal.console.record = True
     images = {role: arguments.images / f"swrepo-{role}.qcow2" for role in ("server", "client", "worker")}
     with tempfile.TemporaryDirectory(prefix="swrepo-testdrive-") as folder:
-        drive = story.Drive(images, Path(folder), arguments.accelerator, terminal)
+        drive = Drive(images, Path(folder), arguments.accelerator, terminal, _free_switch())
         try:
             story.play(drive)
         except (StepFailed, SwrepoError) as error:
@@ -55,6 +59,13 @@ def _show_times(terminal: Terminal, images: dict[str, Path], seconds: float) -> 
     for step, spent in terminal.times:
         table.add_row(step, f"{spent:.1f} s")
     terminal.console.print(table)
+
+
+def _free_switch() -> str:
+    """Machines of another drive have the same addresses; they must not meet."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((_GROUP, 0))
+        return f"{_GROUP}:{probe.getsockname()[1]}"
 
 
 def _page(text: str) -> str:

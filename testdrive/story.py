@@ -1,52 +1,21 @@
-"""The walk: publish, point, run; again over a long link; a snapshot as a second server; a worker by user data."""
+"""The walk: publish, point, run; again over a long link; snapshots as new machines; a worker by user data."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
 
-from demo.terminal import StepFailed, Terminal
+from demo.terminal import StepFailed
 from swrepo.cloud import walk
 from swrepo.cloud.walk import Step, Where
-from swrepo.image.vm import MachinePlan, VirtualMachine
+from swrepo.image.vm import VirtualMachine
+from swrepo.machine.settings import SAMPLE_REPOSITORY as SAMPLE
+from testdrive import copies
+from testdrive.drive import CACHED_OBJECTS, Drive
 from testdrive.machine import Login
 
-SAMPLE = "dair.cvmfs.server"
-PATIENCE = 1500.0
-_INSIDE = "$(ip -o -4 address show | awk '/10[.]77[.]0/ {print $2}')"
 _DELAY_MS = 50
-
-
-@dataclass(slots=True)
-class Drive:
-    """Where it happens: `images` by role, `directory` for disks, who watches, and what is running."""
-
-    images: dict[str, Path]
-    directory: Path
-    accelerator: str
-    terminal: Terminal
-    running: list[VirtualMachine] = field(default_factory=list)
-
-    def start(self, name: str, number: int, image: Path, files: dict[str, str] | None = None) -> VirtualMachine:
-        """Start a machine; `wait` for it."""
-        plan = MachinePlan(name, number, image, accelerator=self.accelerator)
-        machine = VirtualMachine(plan, self.directory / name)
-        machine.start(files)
-        if machine not in self.running:
-            self.running.append(machine)
-        return machine
-
-    def wait(self, machine: VirtualMachine) -> None:
-        """Until somebody can log in."""
-        seconds = machine.wait_for_ssh(PATIENCE)
-        self.terminal.times.append((f"{machine.plan.name}: from power on to ready", seconds))
-
-    def stop(self) -> None:
-        """Cut the power of all that runs."""
-        for machine in self.running:
-            machine.kill()
+_INSIDE = "$(ip -o -4 address show | awk '/10[.]77[.]0/ {print $2}')"
+_ROUND_TRIP = re.compile(r"rtt min/avg/max/mdev = ([0-9.]+)/")
 
 
 def play(drive: Drive) -> None:
@@ -54,95 +23,65 @@ def play(drive: Drive) -> None:
     drive.terminal.say("A server and a client are started from their images")
     server = drive.start("server", 1, drive.images["server"])
     client = drive.start("client", 2, drive.images["client"])
-    drive.wait(server)
-    drive.wait(client)
+    drive.wait(server, client)
     first_walk(drive, server, client)
     long_link(drive, server, client)
-    second = snapshot(drive, server, client)
+    second = copies.play(drive, server, client)
     worker(drive, second)
 
 
 def first_walk(drive: Drive, server: VirtualMachine, client: VirtualMachine) -> None:
     """What the page of 2013 says, word for word where it can be."""
     drive.terminal.say("Who logs in to the server is told what it serves; the client is pointed to it")
-    take(drive, walk.first_use(server.plan.address), server, client)
-    add(drive, server, client, "Goodbye")
-
-
-def add(drive: Drive, server: VirtualMachine, client: VirtualMachine, name: str) -> None:
-    """An application is added on the server, published, and used on the client."""
-    drive.terminal.say(f"An application, {name}, is added on the server")
-    take(drive, walk.addition(server.plan.address, name), server, client)
-
-
-def take(drive: Drive, steps: Iterator[Step], server: VirtualMachine, client: VirtualMachine) -> None:
-    """Type steps, and note how long each takes."""
-    machines = {Where.SERVER: server, Where.CLIENT: client}
-    for step in steps:
-        where = f"{step.account}@{step.where}" if step.account else str(step.where)
-        with drive.terminal.timed(f"{where}: {step.command.rpartition('&& ')[2]}"):
-            login = Login(where, machines[step.where], step.account)
-            drive.terminal.type(login, step.command, *step.expected, absent=step.absent)
+    drive.type(Login(server), Step(Where.SERVER, "", "swrepo --version"))
+    drive.take(walk.first_use(server.plan.address), server, client)
+    drive.terminal.say("An application, Goodbye, is added on the server")
+    drive.take(walk.addition(server.plan.address, "Goodbye"), server, client)
 
 
 def long_link(drive: Drive, server: VirtualMachine, client: VirtualMachine) -> None:
-    """The same with 50 ms each way between the two."""
-    terminal = drive.terminal
+    """The same with 50 ms each way between the two, from an empty cache."""
+    terminal, address = drive.terminal, server.plan.address
     terminal.say(f"The link between the two gets {_DELAY_MS} ms each way")
-    for name, machine in (("server", server), ("client", client)):
-        terminal.type(Login(name, machine), f"sudo tc qdisc replace dev {_INSIDE} root netem delay {_DELAY_MS}ms")
-    terminal.type(Login("client", client), f"ping -c 3 -q {server.plan.address}", "0% packet loss")
-    add(drive, server, client, "FarAway")
-    for name, machine in (("server", server), ("client", client)):
-        terminal.type(Login(name, machine), f"sudo tc qdisc delete dev {_INSIDE} root")
+    near = _round_trip(drive, client, address)
+    for machine in (server, client):
+        terminal.type(Login(machine), f"sudo tc qdisc replace dev {_INSIDE} root netem delay {_DELAY_MS}ms")
+    far = _round_trip(drive, client, address)
+    if far < 2 * _DELAY_MS or near >= _DELAY_MS:
+        raise StepFailed(f"the link was to become {2 * _DELAY_MS} ms long, there and back: {near} ms before, now {far}")
+    terminal.say("The client forgets what it has fetched, and all is done again over that link")
+    terminal.type(Login(client), f"{CACHED_OBJECTS} | grep -c .")
+    terminal.type(Login(client), "sudo cvmfs_config umount && sudo cvmfs_config wipecache", "OK", absent=("Failed",))
+    terminal.type(Login(client), CACHED_OBJECTS, absent=("/var",))
+    point = Step(Where.CLIENT, "", f"sudo PointToCVMFS {address}", (SAMPLE, "signed as its key says"))
+    drive.take((point, *walk.use(("Hello", "Goodbye"), ("FarAway",))), server, client, _FAR)
+    drive.take(walk.addition(address, "FarAway"), server, client, _FAR)
+    for machine in (server, client):
+        terminal.type(Login(machine), f"sudo tc qdisc delete dev {_INSIDE} root")
 
 
-def snapshot(drive: Drive, server: VirtualMachine, client: VirtualMachine) -> VirtualMachine:
-    """The customised server is snapshotted, and launched again beside itself."""
-    terminal = drive.terminal
-    terminal.say("The server is shut down, its disk kept as an image, and both are started")
-    questions = {
-        "machine id": "cat /etc/machine-id",
-        "host key": "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
-        "address": "hostname -I",
-    }
-    kept = {
-        # By its owner: everybody else has repositories of their own.
-        "revision": f"sudo -u cvmfs swrepo server info --json {SAMPLE} 2>/dev/null | grep '\"revision\"'",
-        "key": f"sha1sum < /etc/cvmfs/keys/{SAMPLE}.pub",
-    }
-    before = {what: Login("server", server).asks(command) for what, command in {**questions, **kept}.items()}
-    image = drive.directory / "server-snapshot.qcow2"
-    began = time.monotonic()
-    server.power_off()
-    server.snapshot(image)
-    terminal.times.append(("power off and snapshot", time.monotonic() - began))
-    server.start()
-    second = drive.start("server2", 3, image)
-    drive.wait(server)
-    drive.wait(second)
-    after = {what: Login("server2", second).asks(command) for what, command in {**questions, **kept}.items()}
-    for what in questions:
-        if not after[what] or after[what] == before[what]:
-            raise StepFailed(f"the second server has the {what} of the first: {after[what]!r}")
-    for what in kept:
-        if not after[what] or after[what] != before[what]:
-            raise StepFailed(
-                f"the second server has another {what} than the first: {after[what]!r}, not {before[what]!r}"
-            )
-    terminal.say(f"The second has its own {', '.join(questions)}; the repository has the same {' and '.join(kept)}")
-    terminal.type(Login("client", client), f"sudo PointToCVMFS {second.plan.address}", SAMPLE)
-    terminal.type(Login("guest@client", client, "guest"), f"/cvmfs/{SAMPLE}/FarAway", "FarAway from")
-    return second
+_FAR = f" ({_DELAY_MS} ms away)"
+
+
+def _round_trip(drive: Drive, client: VirtualMachine, address: str) -> float:
+    """The shortest way there and back, in milliseconds."""
+    shown = drive.terminal.type(Login(client), f"ping -c 3 -q {address}", " 0% packet loss").output
+    found = _ROUND_TRIP.search(shown)
+    if found is None:
+        raise StepFailed(f"ping does not say how long the way is:\n{shown}")
+    return float(found[1])
 
 
 def worker(drive: Drive, server: VirtualMachine) -> None:
-    """A worker comes up by user data alone."""
+    """A worker comes up by user data alone: the first that is typed on it runs an application."""
     terminal = drive.terminal
     terminal.say("A worker is started with nothing but user data")
     settings = f"SERVER={server.plan.address}\nTRUST=yes\nREPOSITORIES={SAMPLE}\n"
     machine = drive.start("worker", 4, drive.images["worker"], {"/etc/swrepo/machine.conf": settings})
     drive.wait(machine)
-    login = Login("worker", machine)
+    for application in ("Hello", copies.ADDED):
+        drive.type(Login(machine, "guest"), walk.run(application))
+    login = Login(machine)
+    terminal.type(login, "sudo cat /etc/swrepo/machine.conf", *settings.splitlines())
     terminal.type(login, "systemctl is-active swrepo-machine swrepo", "active")
-    terminal.type(login, f"/cvmfs/{SAMPLE}/Hello", "Hello from")
+    terminal.type(login, "systemctl list-units --failed --no-legend", absent=("failed",))

@@ -29,6 +29,8 @@ _ACCELERATORS = ("auto", "kvm", "tcg")
 _FIRST_SECONDS = 3.0
 _POLL = 1.0
 _LAST_OF_CONSOLE = 800
+_UNTIL_IT_IS_UP = "cloud-init status --wait >/dev/null; timeout 600 systemctl is-system-running --wait >/dev/null; true"
+"""Starts nothing: what a machine does not start by itself is to be missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +192,21 @@ class VirtualMachine:
         raise Unreachable(f"{self.plan.name} does not let anybody in after {patience:.0f} s; {self._console()}")
 
     def _answers(self) -> bool:
-        words = self.ssh("cloud-init status --wait >/dev/null; sudo systemctl start swrepo-machine; true")
+        words = self.ssh(_UNTIL_IT_IS_UP)
         return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
-    def power_off(self, patience: float = 120.0) -> None:
-        """Shut it down as an administrator would; after `patience`, as a power cut would."""
+    def power_off(self, patience: float = 120.0) -> bool:
+        """Shut it down as an administrator would; after `patience`, as a power cut would: False then."""
         if self._process is None:
-            return
+            return True
         words = self.ssh("sudo systemctl poweroff")
         subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=patience)
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self.kill()
+            return False
+        return True
 
     def kill(self) -> None:
         """Cut its power."""
