@@ -1,9 +1,14 @@
 """Real Nova, Placement and Neutron beside the Keystone and Glance of `services`: the whole of a small cloud, on loopback.
 
-What runs: the services' own code, their own databases (SQLite), tokens and quotas, their own refusals. What does not:
-a hypervisor (Nova's fake driver says that machines run), agents that carry traffic (a mechanism driver of ours binds every
-port), a message broker (Nova's four services are one process, with the bus in memory). So calls, records and errors are
-proven; that a machine starts or a port is open is not: `make testdrive-vm` starts machines.
+What runs: the services' own code, a database as clouds have it (MariaDB), tokens and quotas, their own refusals. What
+does not: a hypervisor (Nova's fake driver says that machines run), agents that carry traffic (a mechanism driver of ours
+binds every port), a message broker (Nova's four services are one process, with the bus in memory), migrations (tables are
+made from the services' own models).
+
+So this proves what a cloud records and answers: which calls are taken, with which parameters, from an ordinary user; how
+servers, ports, security groups, key pairs, addresses and images belong together; that nothing is left behind; the words of
+refusals. It does not prove that an image boots, that user data arrive, that a port is open or an address carries traffic,
+that a snapshot holds a disk (its bytes are the machine's name): for all of that `make testdrive-vm` starts machines.
 """
 
 from __future__ import annotations
@@ -17,11 +22,13 @@ from pathlib import Path
 import openstack
 
 from tests.cloud import services
+from tests.cloud.database import Database, mariadb
 from tests.cloud.services import HOME, PASSWORD, Cloud
 from tests.network.programs import free_port, running
 
 PROGRAMS = Path(__file__).with_name("openstack")
 NAMES = ("nova", "neutron", "placement")
+_DATABASES = ("nova_api", "nova_cell0", "nova_cell1", "neutron", "placement")
 
 _CREDENTIALS = """
 auth_type = password
@@ -48,9 +55,9 @@ vif_plugging_timeout = 0
 [api]
 auth_strategy = keystone
 [api_database]
-connection = sqlite:///{place}/nova_api.db
+connection = {database[nova_api]}
 [database]
-connection = sqlite:///{place}/nova_cell1.db
+connection = {database[nova_cell1]}
 [oslo_concurrency]
 lock_path = {place}/nova
 [cinder]
@@ -79,7 +86,7 @@ auth_strategy = keystone
 notify_nova_on_port_status_changes = false
 notify_nova_on_port_data_changes = false
 [database]
-connection = sqlite:///{place}/neutron.db
+connection = {database[neutron]}
 [oslo_concurrency]
 lock_path = {place}/neutron
 [ml2]
@@ -92,7 +99,7 @@ www_authenticate_uri = {identity}
 """
 _PLACEMENT = """
 [placement_database]
-connection = sqlite:///{place}/placement.db
+connection = {database[placement]}
 [keystone_authtoken]
 www_authenticate_uri = {identity}
 {credentials}
@@ -121,23 +128,24 @@ class WholeCloud:
 @contextmanager
 def whole_cloud(place: Path) -> Iterator[WholeCloud]:
     """All of it, from when every service answers until the `with` ends."""
-    with services.cloud("whole", place) as basis:
+    with services.cloud("whole", place) as basis, mariadb(place / "mariadb", _DATABASES) as database:
         ports = {name: free_port() for name in NAMES}
         found = WholeCloud(basis, *(f"http://127.0.0.1:{ports[name]}" for name in NAMES))
-        _configure(found)
+        _configure(found, database)
         _register(found)
         with (
-            _service(found, "placement", ports["placement"], f"{place}/placement.db"),
-            _service(found, "neutron", ports["neutron"], f"{place}/neutron.db"),
-            _service(found, "nova", ports["nova"], ""),
+            _service(found, "placement", ports["placement"], database),
+            _service(found, "neutron", ports["neutron"], database),
+            _service(found, "nova", ports["nova"], database),
         ):
             _furnish(found)
             yield found
 
 
-def _configure(found: WholeCloud) -> None:
+def _configure(found: WholeCloud, database: Database) -> None:
     basis, place = found.basis, found.basis.place
     values = {"place": place, "identity": basis.identity, "images": basis.images, "password": PASSWORD}
+    values["database"] = {name: database.url(name) for name in _DATABASES}
     values["credentials"] = _CREDENTIALS.format(**values)
     for name, text in (("nova", _NOVA), ("neutron", _NEUTRON), ("placement", _PLACEMENT)):
         (place / name).mkdir()
@@ -173,7 +181,7 @@ def _furnish(found: WholeCloud) -> None:
     for name, ram, disk in (("tiny", 512, 1), ("small", 1024, 4), ("large", 4096, 20)):
         admin.compute.create_flavor(name=name, ram=ram, vcpus=1, disk=disk)
     outside = admin.network.create_network(name="outside", is_router_external=True)
-    admin.network.create_subnet(network_id=outside.id, ip_version=4, cidr="203.0.113.0/28", is_dhcp_enabled=False)
+    admin.network.create_subnet(network_id=outside.id, ip_version=4, cidr="203.0.113.0/29", is_dhcp_enabled=False)
     alice = found.connect()
     inside = alice.network.create_network(name="inside")
     subnet = alice.network.create_subnet(network_id=inside.id, ip_version=4, cidr="10.9.0.0/24")
@@ -182,13 +190,14 @@ def _furnish(found: WholeCloud) -> None:
 
 
 @contextmanager
-def _service(found: WholeCloud, name: str, port: int, database: str) -> Iterator[None]:
+def _service(found: WholeCloud, name: str, port: int, database: Database) -> Iterator[None]:
     place = found.basis.place
     words = [
-        *("env", f"PYTHONPATH={PROGRAMS}{os.pathsep}{place}", f"DATABASE=sqlite:///{database}"),
+        *("env", f"PYTHONPATH={PROGRAMS}{os.pathsep}{place}", f"DATABASE={database.url(name)}"),
         *(f"OS_{name.upper()}_CONFIG_DIR={place / name}", "OS_NEUTRON_CONFIG_FILES=neutron.conf"),
         str(HOME / "bin/gunicorn"),
         *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--timeout", "300"),
+        *("--no-control-socket", "--graceful-timeout", "2"),
         f"all_of_{name}:application",
     ]
     with running(words, port, place / f"{name}.log"):

@@ -26,6 +26,8 @@ _KEYSTONE = """
 log_file =
 [database]
 connection = sqlite:///{place}/keystone.db
+[identity]
+password_hash_rounds = 4
 [fernet_tokens]
 key_repository = {place}/fernet
 [fernet_receipts]
@@ -169,6 +171,7 @@ def _gunicorn(module: str, place: Path, port: int, environment: dict[str, str]) 
         *("env", *(f"{key}={value}" for key, value in environment.items()), f"PYTHONPATH={place}"),
         str(HOME / "bin/gunicorn"),
         *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--timeout", "300"),
+        *("--no-control-socket", "--graceful-timeout", "2"),
         f"{name}_application:application",
     ]
     with running(words, port, log):

@@ -20,6 +20,7 @@ from swrepo.cloud.images import ImagePlan
 from swrepo.cloud.machines import LaunchPlan
 from swrepo.errors import CloudRefused, Unreachable, UsageError
 from swrepo.image import programs
+from tests.cloud import database
 from tests.cloud.compute_services import WholeCloud, whole_cloud
 from tests.cloud.services import HOME
 
@@ -30,6 +31,7 @@ pytestmark = [
         not (HOME / "etc/nova").is_dir(),
         reason="Nova, Neutron and Placement are not here; 'make test-nova' installs them",
     ),
+    pytest.mark.skipif(not database.is_here(), reason="MariaDB is not here: apt-get install mariadb-server-core"),
     pytest.mark.skipif(programs.find("qemu-img") is None, reason="qemu-img makes the image that is sent"),
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of the library, to itself
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -73,11 +75,12 @@ def cloud(whole, key) -> Iterator[WholeCloud]:
 
 
 def left(cloud: WholeCloud) -> list[str]:
-    """What alice's project has, besides the network that it had before."""
+    """What alice's project has, besides the network and the images that it had before."""
     mine = cloud.connect()
     found = [server.name for server in mine.compute.servers()]
     found += [pair.name for pair in mine.compute.keypairs()]
     found += [group.name for group in mine.network.security_groups() if group.name != "default"]
+    found += [port.id for port in mine.network.ports() if str(port.device_owner).startswith("compute:")]
     return found + [ip.floating_ip_address for ip in mine.network.ips()]
 
 
@@ -137,10 +140,15 @@ def test_status_shows_it_snapshot_keeps_it_and_the_snapshot_launches(cloud, key,
         cloud.connect().image.delete_image(image.id)
 
 
-def test_down_names_what_it_deletes_and_leaves_what_is_not_its_own(cloud, key, capsys):
+def test_down_asks_names_what_it_deletes_and_leaves_what_is_not_its_own(cloud, key, capsys):
     mine = cloud.connect()
     mine.compute.create_keypair(name="mine", public_key=key)
     launched(key)
+    before = left(cloud)
+    assert main(["cloud", "down", "--name", "lab", "--cloud", "c"]) == UsageError.exit_code  # nobody is there to answer
+    assert main(["cloud", "down", "--name", "lab", "--dry-run", "--cloud", "c"]) == 0
+    assert left(cloud) == before
+    capsys.readouterr()
     assert main(["cloud", "down", "--name", "lab", "--yes", "--cloud", "c"]) == 0
     told = capsys.readouterr().out
     for name in ("server lab-server", "security group lab-server", "key pair lab", "floating IP 203.0.113."):

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -46,17 +46,20 @@ def free_port() -> int:
 
 @contextmanager
 def running(arguments: list[str], port: int, log: Path) -> Iterator[None]:
-    """A server in the foreground, from when its port answers until the `with` ends."""
-    with log.open("ab") as output, subprocess.Popen(arguments, stdout=output, stderr=output) as process:
+    """A server in the foreground, from when its port answers until the `with` ends; what it started ends with it."""
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True) as process,
+    ):
         try:
             wait_for_port(process, port, log)
             yield
         finally:
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -1,11 +1,10 @@
-"""Neutron's API on SQLite, with tables from its own models: its migrations refuse SQLite."""
+"""Neutron's API, with tables from its own models in place of its migrations, which take long."""
 
 import os
 import sys
 
 sys.argv = sys.argv[:1]  # gunicorn's words are not for Neutron
 
-import patient_sqlite  # noqa: E402, F401
 import sqlalchemy  # noqa: E402
 from neutron.db.migration.models import head  # noqa: E402
 from neutron.server import api, boot_server  # noqa: E402

@@ -1,4 +1,4 @@
-"""Nova in one process: its API, conductor, scheduler and compute service, on SQLite and a message bus in memory.
+"""Nova in one process: its API, conductor, scheduler and compute service, with a message bus in memory.
 
 Run by gunicorn as `all_of_nova:application`, with the environment of OpenStack's packages, not ours. Tables are made from
 Nova's own models in place of its migrations, and the two cells are entered as `nova-manage` does. Nova's fake driver starts
@@ -17,7 +17,6 @@ from nova import monkey_patch  # noqa: E402 - must come first
 monkey_patch.patch(backend="threading")
 
 import nova.conf  # noqa: E402
-import patient_sqlite  # noqa: E402
 import sqlalchemy  # noqa: E402
 from nova import context, objects, service  # noqa: E402
 from nova.api.openstack import wsgi_app  # noqa: E402
@@ -70,7 +69,6 @@ def start(binary: str, topic: str, **more: str) -> None:
     service.Service.create(binary=binary, topic=topic, **more).start()
 
 
-patient_sqlite.one_after_another()
 wsgi_app.init_global_data([os.environ["OS_NOVA_CONFIG_DIR"] + "/nova.conf"], "nova-api", "nova-api")
 make_databases()
 objects.register_all()

@@ -1,11 +1,10 @@
-"""Placement's API on SQLite, with tables from its own models."""
+"""Placement's API, with tables from its own models."""
 
 import os
 import sys
 
 sys.argv = sys.argv[:1]  # gunicorn's words are not for Placement
 
-import patient_sqlite  # noqa: E402, F401
 import sqlalchemy  # noqa: E402
 from placement.db.sqlalchemy import models  # noqa: E402
 
