@@ -498,7 +498,7 @@ def test_a_whitelist_that_ends_soon_is_an_alarm(server):
     assert server.json("server", "info")["alarms"]
 
 
-@pytest.mark.parametrize("name", ["add-replica", "snapshot", "migrate", "health-check", "serve"])
+@pytest.mark.parametrize("name", ["migrate", "health-check", "serve"])
 def test_what_the_original_has_and_we_have_not_says_what_to_do_instead(name, capsys):
     assert cvmfs_server([name, "-a"]) == 2
     said = capsys.readouterr().err
