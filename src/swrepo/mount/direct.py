@@ -43,7 +43,11 @@ class Direct:
         kind = type(objects)
         if kind not in self._kinds:  # to ask a protocol takes ten times as long
             self._kinds[kind] = isinstance(objects, BeginsFetching)
-        coming = cast("BeginsFetching", objects).begin(want) if self._kinds[kind] else None
+        try:
+            coming = cast("BeginsFetching", objects).begin(want) if self._kinds[kind] else None
+        except Exception:  # whoever waits has been noted already, and is to get an answer
+            log.exception("object %s could not be asked for", want.id)
+            return False
         if coming is None:
             return False
         descriptor = coming.fileno()
