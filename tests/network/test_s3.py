@@ -38,6 +38,7 @@ from tests.contracts.object_source import ObjectSourceContract
 from tests.contracts.object_store import ObjectStoreContract
 from tests.network.bucket import ACCESS, SECRET, configuration, seaweed
 from tests.publishing import Server, fast_options
+from tests.replicas import Replica
 from tests.simulator import RepositorySimulator
 
 _numbers = itertools.count()
@@ -443,3 +444,31 @@ def test_without_a_region_requests_are_signed_as_the_original_does(tmp_path: Pat
 
 def test_the_secret_is_in_no_message() -> None:
     assert SECRET not in repr(settings(1))
+
+
+def test_a_replica_in_a_bucket_of_a_repository_in_a_bucket(tmp_path: Path, port: int) -> None:
+    server, file = published(tmp_path, port)
+    (server.tree / "nested").mkdir()
+    (server.tree / "nested/.cvmfscatalog").touch()
+    (server.tree / "nested/large").write_bytes(os.urandom(2 << 20))
+    (server.tree / "small").write_text("hello")
+    server.publish()
+    upstream = S3Upstream(tmp_path / "tmp", f"{tmp_path.name}/copy/{server.fqrn}", file)
+    replica = Replica(
+        tmp_path / "stratum1",
+        server,
+        f"http://127.0.0.1:{port}/software/{tmp_path.name}/{server.fqrn}",
+        upstream=upstream,
+    )
+    done = replica.snapshot()
+    assert done.is_new
+    assert replica.faults() == []
+    url = f"http://127.0.0.1:{port}/software/{tmp_path.name}/copy/{server.fqrn}"
+    with swrepo.open(url, key=server.places.keys.public, cache=tmp_path / "cache") as repository:
+        assert repository.read_bytes("/small") == b"hello"
+        assert repository.read_bytes("/nested/large") == (server.tree / "nested/large").read_bytes()
+    (server.tree / "small").write_text("changed")
+    server.publish()
+    assert replica.snapshot().fetched == 3  # content, catalog, history
+    assert replica.snapshot().fetched == 0
+    assert replica.faults() == []
