@@ -224,6 +224,37 @@ def test_a_stratum_0_that_moves_on_and_collects_meanwhile_is_followed(server: Se
     assert replica.document(MANIFEST) == (server.places.storage / MANIFEST).read_bytes()
 
 
+def test_contents_that_are_collected_meanwhile_are_not_taken_for_copied(server: Server, replica: Replica) -> None:
+    last = server.manifest()
+    (own,) = [name for name in server.objects() if stored(server, name) == content(server, "nested/own")]
+
+    def move_on(name: ObjectId) -> None:
+        if name == own:
+            replica.before = lambda _: None
+            for number in (3, 4):
+                changed(server, number)
+            Collection(server_keeper(server), Keep(revisions=0)).run(server.fqrn)
+
+    replica.before = move_on
+    assert replica.snapshot().revision == last.revision + 2
+    assert replica.faults() == []
+    assert last.root_catalog not in replica.objects()
+
+
+def test_a_revision_between_that_is_not_whole_any_more_is_left_out(server: Server, replica: Replica) -> None:
+    replica.snapshot()
+    for number in (3, 4, 5):
+        changed(server, number)
+        if number == 3:
+            between = server.manifest().root_catalog
+            (own,) = [name for name in server.objects() if stored(server, name) == content(server, "nested/own")]
+    (server.places.storage / own.path).unlink()
+    done = replica.snapshot()
+    assert "is not copied" in done.remarks[0]
+    assert between not in replica.objects()
+    assert replica.faults() == []
+
+
 _KILLED = """
 import os, sys
 from pathlib import Path

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from swrepo.catalog.nested import NestedRef
 from swrepo.config import moments
-from swrepo.errors import NotFound, ObjectNotFound, SwrepoError, UsageError
+from swrepo.errors import NotFound, ObjectNotFound, SwrepoError, Unreachable, UsageError
 from swrepo.format import envelope
 from swrepo.format import manifest as manifests
 from swrepo.format.breadcrumb import Breadcrumb
@@ -139,60 +139,73 @@ class _Run:
         self._storage, self._origin = storage, origin
         self._copied = Copied()
         self._noted: list[ObjectId] = []
+        self._trusts = False
 
     def copy(self) -> Copied:
         self._origin.check_replicable()
         shown = self._shown()
         self._copied.before = None if shown is None else shown.revision
         self._copied.is_first = not _has(self._storage.documents, LAST_SNAPSHOT)
-        found = self._published(shown)
-        with self._tools() as copier:
-            for attempt in range(_TRIES):
-                try:
-                    self._revisions(found, copier, shown)
-                    break
-                except ObjectNotFound as error:
-                    newer = self._published(shown)
-                    if attempt == _TRIES - 1 or newer.manifest == found.manifest:
-                        raise
-                    self._snapshot.say(f"the stratum 0 has moved on to revision {newer.manifest.revision}: {error}")
-                    found = newer
-            self._show(found, copier)
+        self._trusts = not (self._snapshot.thorough or self._places.unsettled.exists())
+        found = self._newest(self._published(shown), shown)
+        if shown is not None and not self._copied.is_first:
+            self._revisions_between(found.manifest, shown.root_catalog)
+        self._show(found)
+        self._copied.objects += self._copied.catalogs
         shutil.rmtree(self._places.replicating, ignore_errors=True)
         self._places.unsettled.unlink(missing_ok=True)
         return self._copied
+
+    def _newest(self, found: Published, shown: Manifest | None) -> Published:
+        """Copy what is published, or what is published by then: what was copied."""
+        for _ in range(_TRIES):
+            try:
+                with self._tools() as copier:
+                    self._revisions(found.manifest, copier)
+            except ObjectNotFound as error:
+                newer = self._published(shown)
+                if newer.manifest == found.manifest:
+                    raise
+                self._snapshot.say(f"the stratum 0 has moved on to revision {newer.manifest.revision}: {error}")
+                found = newer
+            else:
+                return found
+        raise Unreachable(
+            f"the stratum 0 of {self._places.fqrn} publishes and collects faster than this server can copy; what came "
+            "stays, so try again"
+        )
 
     @contextmanager
     def _tools(self) -> Iterator[Copier]:
         """What copies. While it does, the mark `unsettled` is there."""
         places, workers = self._places, self._wanted.workers
-        trusts = not (self._snapshot.thorough or places.unsettled.exists())
         scratch = places.replicating
         make_directory(scratch, 0o700)
         leave_to_owner(scratch)
         discard_unfinished(scratch / "catalogs")
         write_atomically(places.unsettled, b"")
-        storage, progress = self._storage, self._snapshot.progress
+        storage, progress, copied = self._storage, self._snapshot.progress, self._copied
         progress.phase(Phase.REPLICATING)
         progress.expect(0, 0)
-        with self._settling(trusts=trusts), ExitStack() as stack:
+        with self._settling(), ExitStack() as stack:
             catalogs = Catalogs(self._origin, storage.source, storage.store, scratch / "catalogs", workers)
             stack.callback(catalogs.close)
             carrier = Carrier(self._origin, storage.store, scratch, workers, progress.advance)
             stack.callback(carrier.close)
-            yield Copier(catalogs, carrier, storage.store, trusts, self._saw)
-            counts, copied = carrier.carried, self._copied
-            copied.objects = counts.objects + copied.catalogs
-            copied.fetched = counts.fetched + catalogs.fetched
-            copied.fetched_bytes = counts.fetched_bytes + catalogs.fetched_bytes
+            try:
+                yield Copier(catalogs, carrier, storage.store, self._trusts, self._saw)
+            finally:
+                copied.objects += carrier.carried.objects
+                copied.fetched += carrier.carried.fetched + catalogs.fetched
+                copied.fetched_bytes += carrier.carried.fetched_bytes + catalogs.fetched_bytes
 
     @contextmanager
-    def _settling(self, *, trusts: bool) -> Iterator[None]:
+    def _settling(self) -> Iterator[None]:
         """Remove the mark where what failed left no catalog before its contents: in a directory they come in order."""
         try:
             yield
         except BaseException:
-            if trusts and self._places.is_local:
+            if self._trusts and self._places.is_local:
                 self._places.unsettled.unlink(missing_ok=True)
             raise
 
@@ -200,9 +213,8 @@ class _Run:
         self._copied.catalogs += 1
         self._snapshot.progress.advance(1, 0)
 
-    def _revisions(self, found: Published, copier: Copier, shown: Manifest | None) -> None:
+    def _revisions(self, current: Manifest, copier: Copier) -> None:
         """Copy everything that the manifest reaches, and the tags."""
-        current = found.manifest
         self._noted = [current.root_catalog]
         for name in (current.certificate, current.metainfo, current.history):
             if name is not None:
@@ -210,48 +222,50 @@ class _Run:
                 self._noted.append(name)
         copier.settle()
         tags = self._tags(current)
-        root = NestedRef(ROOT, current.root_catalog, current.root_size)
-        self._copied.revisions += copier.copy(root)
+        self._copied.revisions += copier.copy(NestedRef(ROOT, current.root_catalog, current.root_size))
         copier.settle()
-        if shown is not None and not self._copied.is_first and shown.root_catalog != current.root_catalog:
-            self._revisions_between(root, shown.root_catalog, current, copier)
         for tag in tags:
             self._copied.revisions += copier.copy(NestedRef(ROOT, tag.root, tag.size))
             self._noted.append(tag.root)
         copier.settle()
         self._copied.tags = len(tags)
 
-    def _revisions_between(self, newest: NestedRef, last: ObjectId, current: Manifest, copier: Copier) -> None:
+    def _revisions_between(self, current: Manifest, last: ObjectId) -> None:
         """Those that were published since the last copy, as far back as they are there, and would be kept."""
         oldest = 0
         if current.garbage_collectable:
             oldest = int(moments.parse(self._wanted.auto_gc_timespan, self._keeper.now()).timestamp())
-        name, _ = copier.predecessor(newest)
+        name: ObjectId | None = current.root_catalog
         while name is not None and name != last:
-            root = NestedRef(ROOT, name, None)
-            is_here = copier.has(name)
-            self._noted.append(name)
-            if is_here:
-                return
             try:
-                name, modified = copier.predecessor(root)
-                if modified < oldest:
-                    self._noted.pop()
-                    return
-                self._copied.revisions += copier.copy(root)
-                copier.settle()
+                with self._tools() as copier:
+                    name = self._one_between(name, oldest, copier)
             except ObjectNotFound as error:
-                self._noted.pop()
                 if not current.garbage_collectable:
                     raise
                 self._copied.remarks.append(f"an older revision was collected meanwhile and is not copied: {error}")
                 return
 
-    def _show(self, found: Published, copier: Copier) -> None:
+    def _one_between(self, name: ObjectId, oldest: int, copier: Copier) -> ObjectId | None:
+        """Copy a revision, unless it is there; the one before it, None where that is the last to be looked at."""
+        root = NestedRef(ROOT, name, None)
+        if name not in self._noted and copier.has(name):  # so are those before it
+            self._noted.append(name)
+            return None
+        previous, modified = copier.predecessor(root)
+        if name in self._noted:  # the newest, or it has a tag
+            return previous
+        if modified < oldest:
+            return None
+        self._copied.revisions += copier.copy(root)
+        copier.settle()
+        self._noted.append(name)
+        return previous
+
+    def _show(self, found: Published) -> None:
         """Everything is here: say so, the manifest last."""
         current, documents = found.manifest, self._storage.documents
         now = self._keeper.now()
-        copier.settle()
         replica_log.rewrite(
             self._places,
             self._wanted.fqrn,
