@@ -35,3 +35,5 @@ ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 rm -f "$root/var/lib/dbus/machine-id" "$root"/etc/ssh/ssh_host_* "$root/var/lib/systemd/random-seed"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/cache/ldconfig/aux-cache
 find "$root/var/log" -type f -exec truncate -s 0 {} +
+# What an interpreter kept of its modules when it loaded them is not the same each time.
+find "$root/usr/share/python3" -depth -name __pycache__ -exec rm -r {} +
