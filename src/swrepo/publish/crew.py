@@ -1,7 +1,7 @@
 """Who stores the small files of a publication: processes where that can be, else threads.
 
 Small files are mostly system calls, at each of which a thread lets go of the interpreter and waits for it again: two
-threads and the one that scans spent more than half of their time with that (docs/adr/0016). A process of its own has an
+threads and the one that scans spent more than half of their time with that (docs/adr/0017). A process of its own has an
 interpreter of its own. It is forked, so it begins with all that is loaded, and ends when its publication does, however
 that ends: its requests end then. Large files stay with threads: they compress megabytes at a time.
 """
