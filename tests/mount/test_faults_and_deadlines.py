@@ -102,7 +102,7 @@ def test_64_readers_of_different_files_on_a_slow_server_all_get_theirs(tmp_path)
     names = [f"file{number}" for number in range(64)]
     site = Site(tmp_path, tree(*names))
     go = threading.Event()
-    with faulty(tmp_path, site) as mount:
+    with faulty(tmp_path, site, timeout=NEVER) as mount:
         mount.server.always(on_objects(held(go)))
         with ThreadPoolExecutor(64) as readers:
             outcomes = [readers.submit(mount.is_right, name) for name in names]
@@ -148,7 +148,7 @@ def test_an_interrupt_reaches_a_program_that_handles_it(tmp_path) -> None:
 def test_one_reader_that_is_killed_takes_nothing_from_the_others(tmp_path) -> None:
     site = Site(tmp_path, tree(large=LARGE))
     go = threading.Event()
-    with faulty(tmp_path, site) as mount:
+    with faulty(tmp_path, site, timeout=NEVER) as mount:
         mount.server.always(on_objects(held(go)))
         first = mount.waiting("large")
         others = [subprocess.Popen(["cat", mount.path("large")], stdout=subprocess.PIPE) for _ in range(8)]

@@ -65,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "fsck": Entry("check everything in the cache and remove what is damaged", "fsck"),
     "serve": Entry("serve repositories over HTTP", "serve"),
+    "webdav": Entry("serve a repository over WebDAV: to mount it on macOS and Windows", "webdav"),
     "config": Entry(
         "show what the configuration says, and who said it",
         entries={
