@@ -25,7 +25,7 @@ _SHOWN = 20
 _IDENTITY = {
     "machine id": "cat /etc/machine-id",
     "host key": "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
-    "address": "hostname -I",
+    "address": "ip -o -4 address show to 10.77.0.0/24 | awk '{print $4}'",
     "name": "hostname",
 }
 _SERVED = {

@@ -104,6 +104,7 @@ def _launch(connection: Connection, plan: LaunchPlan, name: str, parts: Sequence
             error.add_note(f"the cloud says: {fault}")
         with refusals(f"removing {name}, which failed"):
             connection.compute.delete_server(server, ignore_missing=True)
+            connection.compute.wait_for_delete(server, interval=1, wait=_PATIENCE)  # it has its address until then
         raise
     return Launched(name, server.id, address or own_address(server))
 
