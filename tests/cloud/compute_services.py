@@ -197,7 +197,7 @@ def _service(found: WholeCloud, name: str, port: int, database: Database) -> Ite
         *(f"OS_{name.upper()}_CONFIG_DIR={place / name}", "OS_NEUTRON_CONFIG_FILES=neutron.conf"),
         str(HOME / "bin/gunicorn"),
         *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--timeout", "300"),
-        *("--no-control-socket", "--graceful-timeout", "2"),
+        *("--no-control-socket", "--graceful-timeout", "2", "--keep-alive", "75"),  # longer than clients pause
         f"all_of_{name}:application",
     ]
     with running(words, port, place / f"{name}.log"):

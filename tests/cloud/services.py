@@ -171,7 +171,7 @@ def _gunicorn(module: str, place: Path, port: int, environment: dict[str, str]) 
         *("env", *(f"{key}={value}" for key, value in environment.items()), f"PYTHONPATH={place}"),
         str(HOME / "bin/gunicorn"),
         *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--timeout", "300"),
-        *("--no-control-socket", "--graceful-timeout", "2"),
+        *("--no-control-socket", "--graceful-timeout", "2", "--keep-alive", "75"),  # longer than clients pause
         f"{name}_application:application",
     ]
     with running(words, port, log):
