@@ -105,7 +105,7 @@ def is_of(path: Path, source: Path) -> bool:
     """Whether the record is that of a publication of `source`, whatever the revision."""
     try:
         with path.open("rb") as file:
-            return bool(json.loads(file.readline()).get("source") == os.fspath(source))
+            return bool(json.loads(file.readline()).get("source") == os.path.abspath(source))
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -152,6 +152,6 @@ def _bound_to(root_catalog: ObjectId, source: Path) -> Mapping[str, object]:
         "version": _VERSION,
         "byteorder": sys.byteorder,
         "root": root_catalog.text,
-        "source": os.fspath(source),
+        "source": os.path.abspath(source),
         "device": status.st_dev,
     }
