@@ -117,6 +117,14 @@ def test_a_mount_that_is_told_to_fetches_nothing_ahead(served: Served, far: Serv
         assert len(objects_of(far)) == 3
 
 
+def test_a_mount_that_is_told_to_guesses_nothing(served: Served, far: Server, tmp_path: Path) -> None:
+    with mounted(tmp_path, guesses=False, **over_network(served, far, tmp_path)) as mount:
+        far.requests.clear()
+        for path in MODULES[:3]:
+            read(mount, path)
+        assert len(objects_of(far)) == 3
+
+
 def path_of(mount: Mount, path: bytes) -> str:
     """Where the server has the object of a file."""
     digest = os.getxattr(mount.point / path.decode()[1:], "user.hash").decode()

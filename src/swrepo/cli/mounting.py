@@ -169,6 +169,7 @@ def mount_request(mountpoint: str, options: MountOptions, parameters: ClientPara
         suid=options.suid or parameters.suid,
         passthrough=options.passthrough,
         prefetch=parameters.prefetch,
+        guesses=parameters.guesses,
         fill=tuple(normalise(path) for path in parameters.fill),
         dev=options.dev,
         validity=HOURS_24 if parameters.validity is None else parameters.validity,

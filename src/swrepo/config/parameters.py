@@ -75,6 +75,7 @@ class ClientParameters:
     root_hash: str | None = None
     suid: bool = False
     prefetch: bool = True
+    guesses: bool = True
     fill: tuple[str, ...] = ()
     talk_socket: str | None = None
     talk_owner: str | None = None
@@ -127,6 +128,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         root_hash=values.text("CVMFS_ROOT_HASH"),
         suid=values.switch("CVMFS_SUID", default=False),
         prefetch=values.switch("CVMFS_PREFETCH", default=True),
+        guesses=values.switch("CVMFS_PREFETCH_GUESSES", default=True),
         fill=tuple(values.items("CVMFS_PREFETCH_BELOW", ":")),
         talk_socket=values.text("CVMFS_TALK_SOCKET"),
         talk_owner=values.text("CVMFS_TALK_OWNER"),

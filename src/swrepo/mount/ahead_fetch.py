@@ -49,7 +49,8 @@ _LOOKED_AT = 256
 class ReadingAhead:
     """`opened`, `is_used` and `chunk_read` are called by the loop's thread only, everything else by any.
 
-    `is_on`: otherwise nothing is fetched ahead, by whoever asks for it; see CVMFS_PREFETCH. `distance`: seconds that
+    `is_on`: otherwise nothing is fetched ahead, by whoever asks for it; see CVMFS_PREFETCH. `guesses`: also what lies
+    near an opened file, in a walk or as a neighbour; see CVMFS_PREFETCH_GUESSES. `distance`: seconds that
     a small object of the repository of that name takes. `on_opening` is told in which directories files are opened.
     """
 
@@ -71,7 +72,7 @@ class ReadingAhead:
         self._lanes.on_here = self._news.append
         self._lanes.on_stop = lambda _reason: self._news.append(None)
         self._lanes.is_far = lambda: self._is_far
-        self.is_on = True
+        self.is_on = self.guesses = True
         self.on_opening: Callable[[bytes], object] | None = None
         self.distance: Callable[[str], float] = lambda _name: 0.0
         self.expects = self._policy.expects
@@ -112,7 +113,7 @@ class ReadingAhead:
                 self._hear_news()
                 span = self._vfs.nodes.span(number)
                 is_far = span is not None and self.distance(volume_of(span).name) >= _FAR
-                files = [] if is_far else self._policy.opened(number)
+                files = [] if is_far or not self.guesses else self._policy.opened(number)
         except SwrepoError as error:
             self._give_up(number, error)
             return
@@ -214,7 +215,7 @@ class ReadingAhead:
         found = around(self._vfs, number)
         if found is not None and self.on_opening is not None:
             self.on_opening(found.file.package)
-        return found if is_apart else None
+        return found if is_apart and self.guesses else None
 
     def _hear_news(self) -> None:
         while self._news:

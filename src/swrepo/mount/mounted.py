@@ -128,7 +128,7 @@ class Mounted:
     def _fetch_ahead(self) -> Fill | None:
         """Have it fetched ahead as the request says; what fills directories in the background, where some are named."""
         access, ahead, request = self._access, self.adapter.ahead, self.request
-        ahead.is_on = request.prefetch
+        ahead.is_on, ahead.guesses = request.prefetch, request.guesses
         ahead.distance = self._distance
         ahead.has_room(self._has_room)
         if access is None or not request.fill or not isinstance(access.cache, BringsAhead):

@@ -37,7 +37,8 @@ class MountRequest:
     without one, syslog. `deadline`: seconds without a byte after which a request of the kernel fails. `owners`:
     others than the published ones. `socket`: the control socket itself, wherever it is; `socket_owner`: the numbers of
     its user and group, where that is not who mounts. `passthrough`: the kernel reads files of the cache by itself,
-    where it can. `prefetch`: what will likely be opened next is fetched ahead.
+    where it can. `prefetch`: what will likely be opened next is fetched ahead; `guesses`: also
+    what is named nowhere.
     `fill`: directories that are fetched in the background once something in them was opened.
     `service_manager`: the socket that is told when the mount answers.
     `watching`: how it may be watched. `listed`: names of repositories that are listed before somebody looks them up.
@@ -65,6 +66,7 @@ class MountRequest:
     owners: Owners | None = None
     passthrough: bool = False
     prefetch: bool = True
+    guesses: bool = True
     fill: tuple[bytes, ...] = ()
     service_manager: str | None = None
     watching: WatchOptions = NOTHING_MORE

@@ -188,6 +188,13 @@ ROWS = (
         "Fetch ahead what programs are likely to open next; `no` on links that are paid by the byte.",
     ),
     Parameter(
+        "CVMFS_PREFETCH_GUESSES",
+        "switch",
+        "yes",
+        "Of that, also what lies near an opened file and is named nowhere; `no` leaves profiles, bundles, catalogs and "
+        "the rest of a file that is read.",
+    ),
+    Parameter(
         "CVMFS_PREFETCH_BELOW",
         "list of paths",
         "",
