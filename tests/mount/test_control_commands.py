@@ -116,7 +116,7 @@ def test_counters_have_the_originals_names(live: Faulty) -> None:
 
 def test_errors_are_counted_until_somebody_resets_them(site: Site, tmp_path: Path) -> None:
     with faulty(tmp_path, site, expected=("failed", "one")) as live:
-        live.server.next(live.site.target("one"), *[status(404)] * 2)  # the loop, if a line stands already, and the pool
+        live.server.next(live.site.target("one"), *[status(404)] * 2)  # the loop may ask first
         assert os.getxattr(live.mount.point, "user.nioerr") == b"0"
         assert os.getxattr(live.mount.point, "user.timestamp_last_ioerr") == b"0"
         live.refusal("one")

@@ -77,7 +77,7 @@ def site(tmp_path: Path) -> Site:
 
 def test_metrics_tell_what_happened(site: Site, tmp_path: Path) -> None:
     with faulty(tmp_path, site, expected=("failed",), metrics=str(tmp_path / "m")) as live:
-        live.server.next(live.site.target("two"), *[status(500)] * 2)  # the loop, if a line stands already, and the pool
+        live.server.next(live.site.target("two"), *[status(500)] * 2)  # the loop may ask first
         assert live.is_right("one")
         live.refusal("two")
         code, kind, text = scraped(OverUnixSocket(tmp_path / "m"))
