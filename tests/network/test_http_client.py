@@ -394,12 +394,12 @@ def test_a_child_process_has_connections_of_its_own(client: HttpClient, server: 
 
 def test_a_client_that_nobody_used_needs_no_closing_and_leaves_nothing() -> None:
     before = set(os.listdir("/proc/self/fd"))
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     client = HttpClient()
     del client
     gc.collect()
-    assert threading.active_count() == threads
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(threading.enumerate()) <= threads
+    assert set(os.listdir("/proc/self/fd")) <= before  # others' may end meanwhile
 
 
 def test_closing_gives_back_threads_and_descriptors(server: FaultServer) -> None:

@@ -36,8 +36,7 @@ def batch(storage: DirectoryObjects) -> ObjectBatch:
 
 @pytest.fixture
 def processes(storage, batch):
-    crew = crews.crew(FileReader(storage, batch, Encoder()), 2)
-    assert isinstance(crew, crews.Processes), threading.enumerate()
+    crew = crews.Processes(FileReader(storage, batch, Encoder()), batch, 2)
     yield crew
     crew.close()
 

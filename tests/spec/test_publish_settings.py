@@ -215,10 +215,10 @@ def test_external_files_are_named_by_their_plain_bytes_and_not_stored(tmp_path, 
 
 def test_what_is_misspelt_or_has_no_effect_is_remarked(tmp_path):
     server_ = Server(tmp_path)
-    change(server_, "CVMFS_AUTOCATALOG=true", "CVMFS_UPLOAD_STATS_PLOTS=true", "MINE=1", "CVMFS_UPLOAD_STATS_DB=false")
+    change(server_, "CVMFS_AUTOCATALOG=true", "CVMFS_MASTERKEYCARD_PIN=1234", "MINE=1", "CVMFS_UPLOAD_STATS_DB=false")
     first, second = settings.load(server_.places.server_conf).remarks
     assert "there is no parameter CVMFS_AUTOCATALOG; did you mean CVMFS_AUTOCATALOGS?" in first
-    assert "CVMFS_UPLOAD_STATS_PLOTS is not honoured yet" in second
+    assert "CVMFS_MASTERKEYCARD_PIN is not honoured yet" in second
     assert server_.publish().remarks == (first, second)
 
 
