@@ -54,22 +54,6 @@ def test_after_one_look_up_all_answers_of_the_directory_are_ready_and_right(kern
     assert vfs.foreseen.answer(directory, b"n" * 256) is None  # no name at all, which is for others to say
 
 
-def test_a_directory_is_read_without_idle_moments_too_for_who_looks_for_many_names(tmp_path: Path) -> None:
-    kernel = Kernel(tmp_path, {b"/d/n%02d" % number: File(content=b"") for number in range(40)}, set())
-    kernel.vfs.foreseen.pack = packed
-    vfs, directory = kernel.vfs, kernel.lookup(b"/d")
-    names = [b"missing%d" % number for number in range(80)]
-    answers = [vfs.foreseen.answer(directory, name) for name in names]
-    assert answers[0] is None
-    assert answers[-1] is not None
-    assert answers[-1].entry is None
-    number, status = vfs.lookup(directory, b"n39")
-    answer = vfs.foreseen.answer(directory, b"n39")
-    assert answer is not None
-    assert (answer.number, answer.packed) == (number, packed(number, status))
-    assert not vfs.foreseen.is_reading
-
-
 def test_a_directory_below_is_found_by_its_path_afterwards(kernel: Kernel) -> None:
     vfs, directory = kernel.vfs, kernel.lookup(b"/d")
     vfs.foreseen.answer(directory, b"below")

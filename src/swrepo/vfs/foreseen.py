@@ -1,7 +1,7 @@
 """Directories in which something is looked up, read whole in idle moments: the next look-up finds its answer ready.
 
 A program that starts looks for many names in a few directories, and works for a while after each: long enough to read
-the rows of all the others. For one that makes no pause a piece is read after each so many look-ups.
+the rows of all the others.
 """
 
 from __future__ import annotations
@@ -66,10 +66,7 @@ class Foreseen:
             return None
         found = known.answers.get(name)
         if found is None:
-            if not known.is_whole:
-                self._miss(parent, known)
-                return None
-            if len(name) > NAME_MAX:
+            if not known.is_whole or len(name) > NAME_MAX:
                 return None
             found = _NOTHING
         known.volume.is_used = True
@@ -90,16 +87,9 @@ class Foreseen:
         """Read some more rows of the directory that was asked about last."""
         if self._as_of != self._entries.changes + self._nodes.returned:
             self.clear()
-        if self._unread:
-            self._read(*self._unread.popitem())
-
-    def _miss(self, parent: int, known: _Directory) -> None:
-        """Whoever looks for so many names without a pause leaves no idle moment: then a piece is worth the wait."""
-        known.misses += 1
-        if known.misses % _PIECE == 0 and self._unread.pop(parent, None) is not None:
-            self._read(parent, known)
-
-    def _read(self, parent: int, known: _Directory) -> None:
+        if not self._unread:
+            return
+        parent, known = self._unread.popitem()
         try:
             rows = entries_after(known.volume, known.path, known.row, _PIECE)
         except SwrepoError:  # whoever asks gets to know
@@ -148,7 +138,7 @@ class Foreseen:
 class _Directory:
     """What was read of a directory, up to `row`. `base`: of the numbers of its catalog."""
 
-    __slots__ = ("answers", "base", "is_whole", "misses", "path", "row", "volume")
+    __slots__ = ("answers", "base", "is_whole", "path", "row", "volume")
 
     def __init__(self, volume: Volume, path: bytes, base: int) -> None:
         self.volume = volume
@@ -157,4 +147,3 @@ class _Directory:
         self.answers: dict[bytes, Answer] = {}
         self.row = 0
         self.is_whole = False
-        self.misses = 0
