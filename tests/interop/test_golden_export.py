@@ -12,7 +12,8 @@ import pytest
 
 from swrepo.api.export import ExportOptions, export
 from swrepo.api.repository import Repository
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
+from swrepo.client.request import AccessRequest
 from swrepo.system.user import is_root
 from tests.golden import CLOCK, ENVIRONMENT, NAMES, Golden, golden, variants_of_this_machine
 from tests.listing import TYPES

@@ -1,4 +1,4 @@
-"""A simulated repository behind a server that misbehaves on request, mounted."""
+"""A simulated repository behind a server that misbehaves on request, mounted with short time limits."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Site:
             "keys": [str(self.key)],
             "fqrn": self.simulator.fqrn,
             "clock": NOW.isoformat(),
-            "timeout": 10.0,
+            "timeout": 1.0,
             "max_retries": 0,
             "prefetch": False,
             **more,

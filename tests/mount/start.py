@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from swrepo.cache.plan import CachePlan
-from swrepo.client.access import AccessRequest
 from swrepo.client.caches import cache_plan
+from swrepo.client.request import AccessRequest
 from swrepo.config.caches import cache_instance
 from swrepo.config.files import Setting
 from swrepo.config.network import NetworkParameters

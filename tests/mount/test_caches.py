@@ -14,8 +14,9 @@ import pytest
 from swrepo.cache.audit import audit
 from swrepo.cache.inventory import held
 from swrepo.cache.plan import DirectoryPlan, Use
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
 from swrepo.client.preload import preload
+from swrepo.client.request import AccessRequest
 from tests.faults import refusing
 from tests.golden import CLOCK, Golden, golden
 from tests.mount.mounted import Mount, mounted, repository, wait_until

@@ -50,7 +50,7 @@ def test_a_server_that_is_killed_and_comes_back(site: Site, tmp_path) -> None:
 
 
 def test_an_outage_is_one_line_in_the_log_however_often_a_revision_is_looked_for(site: Site, tmp_path) -> None:
-    with faulty(tmp_path, site, expected=("stays at its revision",), timeout=1.0) as mount:
+    with faulty(tmp_path, site, expected=("stays at its revision",)) as mount:
         pid = int(mount.mount.ask("pid"))
         for behaviour in (None, status(500), silent):
             if behaviour is None:
@@ -81,7 +81,7 @@ def _look(pid: int) -> None:
 
 @pytest.mark.parametrize("fault", ["500", "a black hole", "an old manifest", "a torn manifest"])
 def test_a_refresh_that_fails_leaves_the_revision_that_is_shown(site: Site, tmp_path, fault: str) -> None:
-    with faulty(tmp_path, site, timeout=1.0 if fault == "a black hole" else 10.0) as mount:
+    with faulty(tmp_path, site) as mount:
         assert mount.is_right("known")
         manifest = site.simulator.documents[".cvmfspublished"]
         site.publish(tree(*KNOWN, "new"))
@@ -129,7 +129,7 @@ def test_a_second_server_stands_in_without_anybody_noticing(site: Site, tmp_path
     other = Site(tmp_path, site.files)
     other.simulator = site.simulator
     try:
-        with faulty(tmp_path, site, urls=[site.url, other.url], timeout=2.0) as mount:
+        with faulty(tmp_path, site, urls=[site.url, other.url]) as mount:
             mount.server.always(silent)
             assert all(mount.is_right(name) for name in KNOWN)
             asked = len(mount.server.requests)

@@ -15,7 +15,7 @@ import pytest
 
 from swrepo.cli.diagnosis import trust
 from swrepo.cli.diagnosis.finding import State
-from swrepo.client.access import AccessRequest
+from swrepo.client.request import AccessRequest
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish.create import CreateOptions, create_repository
 from swrepo.publish.layout import ServerLayout

@@ -11,7 +11,8 @@ import pytest
 
 import swrepo
 from swrepo.cli.main import main
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
+from swrepo.client.request import AccessRequest
 from swrepo.config.network import NetworkParameters, ServerParameters
 from swrepo.errors import CorruptObject, ObjectNotFound
 from swrepo.format.compression import Compression

@@ -111,6 +111,10 @@ FAULTS: dict[str, tuple[Behaviour, type[Exception]]] = {
 }
 
 
+ANSWERED_WRONGLY = {"404", "500", "flipped bit", "captive portal"}
+"""What counts as a failed try; in the other cases it is only not over this line that the object can be had."""
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_does_not_come_so_is_fetched_in_other_ways(client: HttpClient, server: FaultServer, fault: str) -> None:
     behaviour, error = FAULTS[fault]
@@ -119,6 +123,7 @@ def test_what_does_not_come_so_is_fetched_in_other_ways(client: HttpClient, serv
     repository = remote(client, server)
     with pytest.raises(error):
         arrived(repository.begin(WANT))
+    assert repository.traffic.failed == (fault in ANSWERED_WRONGLY)
     got: dict[Want, bytes] = {}
     assert repository.fetch_many([WANT], got.__setitem__) == []
     assert got == {WANT: PLAIN}
@@ -136,6 +141,7 @@ def test_what_takes_too_long_is_ended_and_others_are_not_begun(client: HttpClien
     with pytest.raises(TransferFailed) as caught:
         arrived(coming)
     assert caught.value.timed_out
+    assert repository.traffic.failed == 1
     assert repository.begin(WANTS[1]) is None
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
 from swrepo.client.preload import preload
+from swrepo.client.request import AccessRequest
 from swrepo.net.http import Timeouts
 from swrepo.repository.walk import walk
 from tests.network.programs import squid

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
+from swrepo.client.request import AccessRequest
 from swrepo.errors import ObjectNotFound
 from swrepo.format.wellknown import MANIFEST, WHITELIST
 from tests.simulated_trees import File

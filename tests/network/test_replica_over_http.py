@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from swrepo.cli.main import main
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
+from swrepo.client.request import AccessRequest
 from swrepo.errors import Unreachable
 from swrepo.format.wellknown import MANIFEST
 from swrepo.web.serve import serving

@@ -89,9 +89,11 @@ def test_what_fails_is_left_and_the_rest_comes(objects, server: FaultServer) -> 
     (directory.root / wrong.id.path).write_bytes(b"something else")
     got = {}
 
-    left = remote(server).fetch_many(asked, got.__setitem__)
+    source = remote(server)
+    left = source.fetch_many(asked, got.__setitem__)
 
     assert set(left) == {missing, broken, wrong, refused}
+    assert source.traffic.failed == 4
     assert got == {want: plain for want, plain in wants.items() if want not in left}
 
 

@@ -14,9 +14,10 @@ from swrepo.cache.audit import audit
 from swrepo.cache.inventory import held
 from swrepo.cache.plan import CachePlan, DirectoryPlan, TieredPlan, Use
 from swrepo.cli.main import main
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
 from swrepo.client.parts import EVERYTHING, Parts
 from swrepo.client.preload import Preloaded, preload
+from swrepo.client.request import AccessRequest
 from swrepo.errors import (
     CacheFull,
     FormatError,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -95,6 +97,27 @@ def test_a_process_that_dies_is_an_error_and_no_file_is_missing_in_silence(stora
     with pytest.raises(PublishError, match="ended unexpectedly"):
         crew.give(tasks(tmp_path, b"one")).result()
     crew.close()
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from swrepo.objects.batch import ObjectBatch
+from swrepo.objects.directory import DirectoryObjects
+from swrepo.publish import crew as crews
+from swrepo.publish.encoder import Encoder
+from swrepo.publish.reader import FileReader
+
+storage = DirectoryObjects(Path(sys.argv[1]))
+batch = ObjectBatch(storage.root, storage)
+crew = crews.crew(FileReader(storage, batch, Encoder()), 2)
+assert isinstance(crew, crews.Processes), crew
+crew.close()
+"""
+
+
+def test_a_program_without_threads_has_processes(storage):
+    subprocess.run([sys.executable, "-c", ALONE, storage.root], check=True)
 
 
 def test_other_stores_and_programs_with_threads_have_threads(storage, batch):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from swrepo.cache.inventory import held
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
+from swrepo.client.request import AccessRequest
 from tests.publishing import Server, fast_options
 
 

@@ -17,7 +17,7 @@ from swrepo.cli.output import note
 from swrepo.cli.places import Places, current
 from swrepo.cli.selection import Selection, select
 from swrepo.cli.temporary_cache import TemporaryCache, usable
-from swrepo.client.access import AccessRequest
+from swrepo.client.request import AccessRequest
 from swrepo.client.target import Target
 from swrepo.errors import PathNotFound, UsageError
 from swrepo.fuse.mount import MountOptions, mounted_at

@@ -16,7 +16,7 @@ from swrepo.cli.opening import access_request
 from swrepo.cli.options import MountOptions
 from swrepo.cli.places import Places, current
 from swrepo.cli.selection import SHARED_CACHE, from_here, overrides, select
-from swrepo.client.access import AccessRequest
+from swrepo.client.request import AccessRequest
 from swrepo.client.target import Target, parse
 from swrepo.config.parameters import ClientParameters, LogParameters
 from swrepo.config.watching import WatchingParameters

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from swrepo.cli.selection import Selection, select
-from swrepo.client.access import Access, AccessRequest, open_access
+from swrepo.client.access import Access, open_access
 from swrepo.client.opening import access_request as request_for
+from swrepo.client.request import AccessRequest
 from swrepo.client.target import Target, parse
 from swrepo.format.dirent import Dirent
 from swrepo.repository.history import Tag, open_history

@@ -9,21 +9,20 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from swrepo.cache.plan import CachePlan, DirectoryPlan, build
+from swrepo.cache.plan import DirectoryPlan, build
 from swrepo.cache.tiered import Tier
 from swrepo.catalog.schema import KEY_VOLATILE
 from swrepo.client.anchors import trust_anchors
 from swrepo.client.announced import WithManifest
 from swrepo.client.offline import Recording, kept_manifest
 from swrepo.client.pinned import dated_revision, tagged_revision
-from swrepo.config.network import NetworkParameters
+from swrepo.client.request import AccessRequest, directory_of
 from swrepo.errors import ConfigError, Rollback, Unreachable, UsageError, WrongRepository
 from swrepo.format import envelope, manifest
 from swrepo.format.breadcrumb import Breadcrumb
@@ -32,61 +31,15 @@ from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.wellknown import MANIFEST
 from swrepo.net.connect import Chain, Connection, ExternalConnection, Surroundings
 from swrepo.net.external import WithExternal
-from swrepo.net.http import Timeouts
 from swrepo.net.remote import RemoteRepository
-from swrepo.net.routes import DIRECT, ProxyGroups
 from swrepo.objects.directory import DirectoryObjects
-from swrepo.objects.store import Want
+from swrepo.objects.store import Documents, Want
 from swrepo.repository.alternative import AlternativePaths
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.repository.revision import Revision
+from swrepo.trust.chain import TrustedManifest
 
 log = logging.getLogger(__name__)
-
-DEFAULT_TIMEOUTS = Timeouts()
-
-Clock = Callable[[], datetime]
-
-
-def now() -> datetime:
-    """The time of day, aware: the clock that is used unless another is given."""
-    return datetime.now(UTC)
-
-
-DEFAULT_NETWORK = NetworkParameters()
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """What is needed to open one repository.
-
-    `urls`: the repository at its servers, in order; or one file:// URL. `keys`: files of master public keys. `fqrn`:
-    None takes the name from the manifest, which the keys then vouch for. `tag`, `date` or `root_hash` fix the revision;
-    without `follow` it stays the one that is found first.
-    `variables`: what variant symlinks see; `origins`: where those of them that are parameters were set. `cache`: a
-    directory for notes and, unless `caches` says otherwise, for objects; these may take `quota` bytes, None for no
-    limit. Without `remember`, what was trusted is not noted at once but by `Access.remember`.
-    """
-
-    urls: tuple[str, ...]
-    keys: tuple[Path, ...]
-    cache: Path
-    fqrn: str | None = None
-    tag: str | None = None
-    date: datetime | None = None
-    root_hash: str | None = None
-    follow: bool = True
-    blacklists: tuple[Path, ...] = ()
-    proxies: ProxyGroups = DIRECT
-    timeouts: Timeouts = DEFAULT_TIMEOUTS
-    max_retries: int = 1
-    network: NetworkParameters = DEFAULT_NETWORK
-    variables: Mapping[str, str] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
-    clock: Clock = now
-    quota: int | None = None
-    caches: CachePlan | None = None
-    remember: bool = True
 
 
 class Access:
@@ -168,16 +121,8 @@ class Access:
             claim = manifest.parse(envelope.split(raw).body)
             if self.is_fixed or claim.revision <= self.revision.number:
                 return None
-            found = trusted_manifest(
-                self.fqrn,
-                WithManifest(raw, self._recording),
-                self.cache_source,
-                self.anchors,
-                self.request.clock(),
-                self.cache.read_breadcrumb(self.fqrn),
-                nearby=self.cache,
-                ahead=self._bring_root,
-            ).manifest
+            seen = self.cache.read_breadcrumb(self.fqrn)
+            found = self._checked(WithManifest(raw, self._recording), seen).manifest
             revision = Revision(found.root_catalog, self.cache, found.root_size)
             self.manifest = self._announced = found
             self.cache.is_volatile = _is_volatile(revision)
@@ -268,9 +213,18 @@ class Access:
 
     def _trusted(self) -> Manifest:
         seen = self.cache.read_breadcrumb(self.fqrn)
-        trusted = trusted_manifest(
+        trusted = self._checked(self._recording, seen)
+        self._seen = trusted.breadcrumb
+        self.valid_until = trusted.valid_until
+        if seen != trusted.breadcrumb and self.request.remember:
+            self.cache.write_breadcrumb(self.fqrn, trusted.breadcrumb)
+        return trusted.manifest
+
+    def _checked(self, documents: Documents, seen: Breadcrumb | None) -> TrustedManifest:
+        """The manifest among `documents`, by the whole chain of trust."""
+        return trusted_manifest(
             self.fqrn,
-            self._recording,
+            documents,
             self.cache_source,
             self.anchors,
             self.request.clock(),
@@ -278,11 +232,6 @@ class Access:
             nearby=self.cache,
             ahead=self._bring_root,
         )
-        self._seen = trusted.breadcrumb
-        self.valid_until = trusted.valid_until
-        if seen != trusted.breadcrumb and self.request.remember:
-            self.cache.write_breadcrumb(self.fqrn, trusted.breadcrumb)
-        return trusted.manifest
 
     def _bring_root(self, claim: Manifest) -> None:
         """Fetch the root catalog of a manifest that is not trusted yet: its name holds it to its bytes."""
@@ -335,9 +284,3 @@ def _is_volatile(revision: Revision) -> bool:
 def open_access(request: AccessRequest) -> Access:
     """Open a repository for reading; close it, or use it in a `with`. Raises as `Access` does."""
     return Access(request)
-
-
-def directory_of(url: str) -> Path:
-    """The directory of a file:// URL. Windows writes its drive after the slash: file:///C:/srv."""
-    path = unquote(urlsplit(url).path)
-    return Path(path[1:] if os.path.splitdrive(path[1:])[0] else path)

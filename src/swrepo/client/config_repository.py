@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from swrepo.client.access import AccessRequest, open_access
+from swrepo.client.access import open_access
+from swrepo.client.request import AccessRequest
 from swrepo.config.files import RemoteFiles, World
 from swrepo.errors import CacheFull, ConfigError, PathNotFound
 from swrepo.format.dirent import Dirent

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from swrepo.client.access import AccessRequest
 from swrepo.client.config_repository import CopiedSources
 from swrepo.client.places import Places
+from swrepo.client.request import AccessRequest
 from swrepo.client.selection import Given, Selection, select
 from swrepo.client.target import Target
 from swrepo.config.files import World, load

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from swrepo.client.access import Access, AccessRequest
+from swrepo.client.access import Access
+from swrepo.client.request import AccessRequest
 from swrepo.errors import NotFound, PathNotFound, SwrepoError
 from swrepo.format.object_id import ObjectId
 from swrepo.format.wellknown import is_fqrn

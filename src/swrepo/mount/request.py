@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swrepo.client.access import AccessRequest, Clock, now
 from swrepo.client.repositories import Resolver
+from swrepo.client.request import AccessRequest, Clock, now
 from swrepo.mount.deadlines import DEADLINE
 from swrepo.mount.learned import LearnedOptions
 from swrepo.mount.logs import LogOptions

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from swrepo.errors import CorruptObject
 from swrepo.net.answers import Unusual
 from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.lines import Line, Lines
+from swrepo.net.traffic import TrafficCount
 from swrepo.objects import codec
 from swrepo.objects.store import Want
 
@@ -15,9 +17,12 @@ _OK = 200
 
 
 class ComingObject:
-    """See objects.store.Coming. `note` is told of stored bytes and seconds; `patience`: seconds until it is overdue."""
+    """See objects.store.Coming. `patience`: seconds until it is overdue.
 
-    __slots__ = ("_begun", "_clock", "_is_late", "_line", "_lines", "_note", "_patience", "_url", "_want")
+    A connection that has ended, or is used in a way that is not read here, is no failed try: libcurl asks at once.
+    """
+
+    __slots__ = ("_begun", "_clock", "_is_late", "_line", "_lines", "_patience", "_traffic", "_url", "_want")
 
     def __init__(
         self,
@@ -26,13 +31,13 @@ class ComingObject:
         line: Line,
         lines: Lines,
         patience: float,
-        note: Callable[[int, float], object],
+        traffic: TrafficCount,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._want, self._url = want, url
         self._line, self._lines = line, lines
         self._patience = patience
-        self._note = note
+        self._traffic = traffic
         self._clock = clock
         self._begun = clock()
         self._is_late = False
@@ -48,6 +53,8 @@ class ComingObject:
             answer = self._line.receive(codec.stored_bound(want))
         except (OSError, Unusual) as error:
             self._lines.drop(self._line, pause=self._is_late or isinstance(error, Unusual))
+            if self._is_late:
+                self._traffic.failed()
             raise TransferFailed(f"{self._url}: {error}", Fault.BROKEN, timed_out=self._is_late) from error
         if answer is None:
             return None
@@ -55,10 +62,14 @@ class ComingObject:
             self._lines.drop(self._line)
         else:
             self._lines.give_back(self._line)
-        if answer.status != _OK:
-            raise TransferFailed(f"{self._url}: HTTP status {answer.status}", Fault.BROKEN)
-        self._note(len(answer.body), self._clock() - self._begun)
-        return codec.decode_whole(answer.body, want)
+        try:
+            if answer.status != _OK:
+                raise TransferFailed(f"{self._url}: HTTP status {answer.status}", Fault.BROKEN)
+            self._traffic.came(1, len(answer.body), self._clock() - self._begun)
+            return codec.decode_whole(answer.body, want)
+        except (TransferFailed, CorruptObject):
+            self._traffic.failed()
+            raise
 
     def check(self, now: float) -> None:
         """See Coming."""

@@ -7,18 +7,16 @@ from collections.abc import Callable, Sequence
 
 from swrepo.errors import CorruptObject
 from swrepo.net.coming import ComingObject
-from swrepo.net.faults import TransferFailed
+from swrepo.net.faults import Fault, TransferFailed
 from swrepo.net.http import HttpClient
 from swrepo.net.routes import Route, Routes
+from swrepo.net.traffic import TrafficCount
 from swrepo.objects import codec
 from swrepo.objects.store import Want
 
 _OK = 200
 _PART_OF_PATIENCE = 0.5
 """Of the time that a transfer may take without a byte: after that, what was begun is fetched in other ways."""
-
-Note = Callable[[int, int, float], object]
-"""Told of responses, their stored bytes, and the seconds that they took."""
 
 
 class Quick:
@@ -28,12 +26,12 @@ class Quick:
         self,
         routes: Routes,
         client: HttpClient,
-        note: Note,
+        traffic: TrafficCount,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routes = routes
         self._client = client
-        self._note = note
+        self._traffic = traffic
         self._clock = clock
 
     def begin(self, want: Want) -> ComingObject | None:
@@ -44,7 +42,7 @@ class Quick:
         if line is None:
             return None
         url = f"{route.server}/{path}"
-        return ComingObject(want, url, line, self._client.lines, self._patience(route), self._note_one, self._clock)
+        return ComingObject(want, url, line, self._client.lines, self._patience(route), self._traffic, self._clock)
 
     def fetch_many(self, wants: Sequence[Want], deliver: Callable[[Want, bytes], object]) -> list[Want]:
         """See FetchesMany."""
@@ -59,16 +57,15 @@ class Quick:
             try:
                 stored = transfer.take() if transfer.status == _OK else b""
                 plain = codec.decode_whole(stored, want)
-            except (TransferFailed, CorruptObject):
+            except (TransferFailed, CorruptObject) as error:
                 left.append(want)
+                if not (isinstance(error, TransferFailed) and error.fault is Fault.CANCELLED):
+                    self._traffic.failed()
                 continue
             count, size = count + 1, size + len(stored)
             deliver(want, plain)
-        self._note(count, size, self._clock() - begin)
+        self._traffic.came(count, size, self._clock() - begin)
         return left
-
-    def _note_one(self, size: int, seconds: float) -> None:
-        self._note(1, size, seconds)
 
     def _patience(self, route: Route) -> float:
         timeouts = self._client.timeouts

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +21,7 @@ from swrepo.net.http import NO_CACHE, HttpClient, Response
 from swrepo.net.names import Names
 from swrepo.net.quick import Quick
 from swrepo.net.routes import Route, Routes
+from swrepo.net.traffic import Traffic, TrafficCount
 from swrepo.net.upkeep import Upkeep
 from swrepo.net.walk import Step, Walk
 from swrepo.objects import codec
@@ -30,10 +29,6 @@ from swrepo.objects.store import DOCUMENT_LIMIT, Coming, Want
 from swrepo.system import activity
 
 log = logging.getLogger(__name__)
-
-_RECENT, _ENOUGH = 16, 3
-_SMALL = 64 << 10
-"""Answers of which `RemoteRepository.distance` is the shortest: so many at most, and at least; bytes of a small one."""
 
 UNESCAPED = "/:.@+-_~[],"
 _OK, _PARTIAL, _BAD_REQUEST, _NOT_FOUND, _GONE, _TOO_MANY = 200, 206, 400, 404, 410, 429
@@ -77,23 +72,8 @@ class Part:
                 return
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Tries that were answered with 200, the bytes of their bodies, and the seconds that they took, added up.
-
-    `failed`: tries that failed; after some of them another server, or another proxy, was used from then on.
-    """
-
-    responses: int = 0
-    received_bytes: int = 0
-    seconds: float = 0.0
-    failed: int = 0
-    other_server: int = 0
-    other_proxy: int = 0
-
-
 class RemoteRepository:
-    """ObjectSource and Documents over HTTP. Safe from any thread (`_lock` guards the counters)."""
+    """ObjectSource and Documents over HTTP. Safe from any thread."""
 
     def __init__(
         self,
@@ -113,12 +93,8 @@ class RemoteRepository:
         self._client = client
         self._patience = patience
         self._pause, self._uniform, self._clock = pause, uniform, clock
-        self._lock = threading.Lock()
-        self._traffic = Traffic()  # but for what comes with each object:
-        self._responses = self._received = 0
-        self._seconds = 0.0
-        self._recent: deque[float] = deque(maxlen=_RECENT)
-        self._quick = Quick(routes, client, self._note, clock)
+        self._traffic = TrafficCount()
+        self._quick = Quick(routes, client, self._traffic, clock)
 
     def begin(self, want: Want) -> Coming | None:
         """See BeginsFetching."""
@@ -167,16 +143,12 @@ class RemoteRepository:
 
     @property
     def traffic(self) -> Traffic:
-        with self._lock:
-            return replace(
-                self._traffic, responses=self._responses, received_bytes=self._received, seconds=self._seconds
-            )
+        return self._traffic.total
 
     @property
     def distance(self) -> float:
-        """Seconds that a small object takes at least, of late; 0 where that is not known yet."""
-        recent = tuple(self._recent)
-        return min(recent) if len(recent) >= _ENOUGH else 0.0
+        """See TrafficCount."""
+        return self._traffic.distance
 
     def _get(self, path: str, what: str, receive: Callable[..., None], part: Part | None = None) -> None:
         """Try the routes until one delivers what `receive` accepts."""
@@ -250,16 +222,7 @@ class RemoteRepository:
                 walk.heard = self._clock()
                 yield block
         finally:
-            seconds = self._clock() - begin
-            self._note(1, count, seconds)
-
-    def _note(self, responses: int, size: int, seconds: float) -> None:
-        if responses == 1 and size <= _SMALL:
-            self._recent.append(seconds)
-        with self._lock:
-            self._responses += responses
-            self._received += size
-            self._seconds += seconds
+            self._traffic.came(1, count, self._clock() - begin)
 
     @contextmanager
     def _counting(self, route: Route) -> Iterator[None]:
@@ -268,14 +231,7 @@ class RemoteRepository:
         yield
         left = was_used and not self.routes.in_use(route)
         same_server = left and self.routes.current().server == route.server
-        with self._lock:
-            sums = self._traffic
-            self._traffic = replace(
-                sums,
-                failed=sums.failed + 1,
-                other_server=sums.other_server + (left and not same_server),
-                other_proxy=sums.other_proxy + same_server,
-            )
+        self._traffic.failed(other_server=left and not same_server, other_proxy=same_server)
 
     def _back_off(self, retry: int) -> None:
         if retry:

@@ -24,16 +24,13 @@ from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import (
-    ALTERNATIVE_PREFIX,
     LAST_SNAPSHOT,
     MANIFEST,
-    PUBLIC_KEY,
     SNAPSHOTTING,
-    WHITELIST,
 )
 from swrepo.objects.directory import writing
-from swrepo.objects.store import CATALOG_LIMIT, Documents
-from swrepo.publish import replica_log, replica_settings
+from swrepo.objects.store import Documents
+from swrepo.publish import replica_settings
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
 from swrepo.publish.progress import Phase, Progress, Silent
@@ -43,6 +40,7 @@ from swrepo.replica.carrying import Carrier
 from swrepo.replica.catalogs import Catalogs, discard_unfinished
 from swrepo.replica.copying import Copier
 from swrepo.replica.origin import Origin, Published
+from swrepo.replica.showing import show
 from swrepo.repository.history import Tag, open_history
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.system.lock import exclusive
@@ -150,7 +148,8 @@ class _Run:
         found = self._newest(self._published(shown), shown)
         if shown is not None and not self._copied.is_first:
             self._revisions_between(found.manifest, shown.root_catalog)
-        self._show(found)
+        show(self._wanted.fqrn, found, self._places, self._storage, self._anchors, self._noted, self._keeper.now())
+        self._copied.revision = found.manifest.revision
         self._copied.objects += self._copied.catalogs
         shutil.rmtree(self._places.replicating, ignore_errors=True)
         self._places.unsettled.unlink(missing_ok=True)
@@ -262,31 +261,6 @@ class _Run:
         self._noted.append(name)
         return previous
 
-    def _show(self, found: Published) -> None:
-        """Everything is here: say so, the manifest last."""
-        current, documents = found.manifest, self._storage.documents
-        now = self._keeper.now()
-        replica_log.rewrite(
-            self._places,
-            self._wanted.fqrn,
-            documents,
-            self._places.replicating,
-            int(now.timestamp()),
-            dict.fromkeys(self._noted),
-            algorithm=current.root_catalog.algorithm,
-        )
-        if current.alt_catalog_path:
-            for name in (current.root_catalog, current.certificate, current.history, current.metainfo):
-                if name is not None:
-                    documents.write(ALTERNATIVE_PREFIX + name.name, documents.read(name.path, CATALOG_LIMIT))
-        self._write(PUBLIC_KEY, b"".join(key.pem for key in self._anchors.keys))
-        self._write(WHITELIST, found.whitelist)
-        self._write(MANIFEST, found.trusted.raw)
-        self._copied.revision = current.revision
-        moment = published_status.moment(now)
-        published_status.update(documents, last_snapshot=moment)
-        documents.write(LAST_SNAPSHOT, f"{moment}\n".encode())
-
     def _published(self, shown: Manifest | None) -> Published:
         last = None if shown is None else Breadcrumb(shown.root_catalog, shown.timestamp or 0, shown.revision)
         return self._origin.published(self._anchors, self._keeper.now, last)
@@ -304,15 +278,6 @@ class _Run:
         objects = PlainObjects(self._storage.source, self._places.replicating)
         with closing(open_history(current.history, objects)) as history:
             return history.tags()
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Caches keep what stays the same."""
-        try:
-            if self._storage.documents.read(name) == data:
-                return
-        except ObjectNotFound:
-            pass
-        self._storage.documents.write(name, data)
 
 
 def _has(documents: Documents, name: str) -> bool:

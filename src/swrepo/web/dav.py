@@ -7,6 +7,7 @@ nor is what is neither file nor directory.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,13 +24,14 @@ from aiohttp import web
 from swrepo import __version__
 from swrepo.client.access import Access
 from swrepo.errors import NotADirectory, NotFound, SwrepoError, SymlinkLoop
-from swrepo.format.dirent import Dirent
 from swrepo.format.paths import join
 from swrepo.repository.content import Content
 from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
-from swrepo.web.dav_answers import Shown, asked_for, index, multistatus
+from swrepo.web.dav_answers import Shown, asked_for, index, multistatus, shown_as
 from swrepo.web.ranges import Slice, Unsatisfiable, parse_range
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 _THREADS = 32
@@ -132,7 +134,7 @@ class DavSite:
         real, entry = resolve(revision, path, self._access.variables, self._mountpoint)
         if not (entry.is_directory or entry.is_regular):
             raise NotFound(f"neither a file nor a directory: {path.decode('utf-8', 'replace')}")
-        return _shown(path, entry), real
+        return shown_as(path, entry), real
 
     def _below(self, revision: Revision, shown: Shown, real: bytes) -> Iterator[Shown]:
         for entry in revision.listing(real):
@@ -143,7 +145,7 @@ class DavSite:
                 except SwrepoError:  # it leads nowhere, or cannot be followed at the moment
                     continue
             elif entry.is_directory or entry.is_regular:
-                yield _shown(path, entry)
+                yield shown_as(path, entry)
 
     async def _send(self, request: web.BaseRequest, shown: Shown, content: Content) -> web.StreamResponse:
         tag = f'"{shown.tag}"'
@@ -210,14 +212,17 @@ class DavSite:
     def _follow(self) -> None:
         """Show the newest revision; where none can be had, the one before is shown on."""
         newest = self._newest
-        pause = float(self._access.ttl)
+        revision, pause = None, _SHORTEST
         try:
             revision = self._access.newer()
-        except SwrepoError:
-            revision, pause = None, _SHORTEST
+            pause = float(self._access.ttl)
+        except SwrepoError as error:
+            log.warning("%s: the revision before is shown on: %s", self._access.fqrn, error)
+        finally:
+            with newest.lock:
+                newest.is_looking = False
+                newest.due = self._clock() + pause
         with newest.lock:
-            newest.is_looking = False
-            newest.due = self._clock() + pause
             if revision is None:
                 return
             before, newest.held = newest.held, _Held(revision)
@@ -226,11 +231,6 @@ class DavSite:
         self._access.replace(revision)
         if not is_read:
             before.revision.close()
-
-
-def _shown(path: bytes, entry: Dirent) -> Shown:
-    digest = entry.digest.hex() if entry.digest else f"{entry.rowid:x}-{entry.size:x}-{entry.mtime:x}"
-    return Shown(path, entry.is_directory, entry.size, entry.mtime, digest)
 
 
 async def _body(request: web.BaseRequest) -> bytes:

@@ -11,11 +11,17 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+from swrepo.format.dirent import Dirent
+
 _SPACE = "{DAV:}"
 _ALL = (
     "resourcetype", "displayname", "getcontentlength", "getlastmodified", "creationdate", "getetag", "getcontenttype",
     "supportedlock",
 )  # fmt: skip
+
+
+_LATEST = 253_402_300_799
+"""The last second of the year 9999, behind which no date can be written."""
 
 
 class Shown(NamedTuple):
@@ -32,6 +38,12 @@ class Shown(NamedTuple):
         """By the name, as web servers do."""
         name = self.path.rpartition(b"/")[2].decode("utf-8", "replace")
         return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def shown_as(path: bytes, entry: Dirent) -> Shown:
+    """An entry of a repository at a path. A time that is no date becomes the nearest that is one."""
+    digest = entry.digest.hex() if entry.digest else f"{entry.rowid:x}-{entry.size:x}-{entry.mtime:x}"
+    return Shown(path, entry.is_directory, entry.size, min(max(entry.mtime, 0), _LATEST), digest)
 
 
 def asked_for(body: bytes) -> tuple[str, ...] | None:

@@ -94,11 +94,11 @@ def listen(bind: str, port: int, processes: int) -> list[socket.socket]:
     except OSError as error:
         for listener in sockets:
             listener.close()
-        raise _cannotlisten(bind, port, error) from error
+        raise _cannot_listen(bind, port, error) from error
     return sockets
 
 
-def _cannotlisten(bind: str, port: int, error: OSError) -> SwrepoError:
+def _cannot_listen(bind: str, port: int, error: OSError) -> SwrepoError:
     where = f"port {port} of {bind}"
     if error.errno == errno.EADDRINUSE:
         return Busy(f"{where} is taken by another program: stop it, or choose another port (0: any free one)")

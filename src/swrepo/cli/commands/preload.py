@@ -19,9 +19,9 @@ from swrepo.cli.selection import add_selection_options, from_here
 from swrepo.errors import PathNotFound, UsageError
 
 if TYPE_CHECKING:
-    from swrepo.client.access import AccessRequest
     from swrepo.client.parts import Parts
     from swrepo.client.preload import Preloaded
+    from swrepo.client.request import AccessRequest
 
 EXAMPLE = """swrepo preload http://127.0.0.1:8000/cvmfs/dair.cvmfs.server /image/cache --key dair.cvmfs.server.pub
 swrepo preload dair.cvmfs.server --path /releases/v2 --path '/lib/*/x86_64'

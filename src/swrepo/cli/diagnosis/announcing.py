@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from swrepo.cli.diagnosis.finding import Finding, ok, warning
-from swrepo.client.access import AccessRequest
+from swrepo.client.request import AccessRequest
 from swrepo.errors import FormatError, Unreachable
 from swrepo.format import envelope, manifest
 from swrepo.format.announcement import LIMIT, SUBSCRIBE, Announcement, subscription

@@ -14,8 +14,8 @@ from swrepo.cli.diagnosis.strands import Strand
 from swrepo.cli.diagnosis.ways import Way
 from swrepo.cli.opening import access_request
 from swrepo.cli.places import Places
-from swrepo.client.access import AccessRequest, directory_of, now
 from swrepo.client.opening import sources
+from swrepo.client.request import AccessRequest, directory_of, now
 from swrepo.client.selection import Given, select
 from swrepo.client.target import Target
 from swrepo.errors import FormatError, SwrepoError

@@ -14,7 +14,7 @@ from swrepo.cache.notes import BREADCRUMB
 from swrepo.catalog.reader import CatalogFile
 from swrepo.cli.diagnosis.finding import Finding, error, ok, warning
 from swrepo.cli.output import size_text
-from swrepo.client.access import AccessRequest
+from swrepo.client.request import AccessRequest
 from swrepo.errors import (
     CertificateBlacklisted,
     CertificateNotListed,
