@@ -33,8 +33,8 @@ class Watch:
         mounted.process.expires_in = lambda: timer.expires_in
         logging.getLogger().addHandler(RECENT)
         self._trace = _trace(mounted)
+        self._scraping = _scraping(mounted)  # before who asks over the control socket, and hears, looks for metrics
         self._control = _control(mounted, timer, history, self._trace)
-        self._scraping = _scraping(mounted)
         self._sender = _sender(mounted)
         self._record: Path | None = None
         records = mounted.request.watching.records
