@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import random
@@ -9,6 +10,8 @@ import socket
 import stat
 import sys
 import threading
+import zlib
+from io import BytesIO
 
 import pytest
 
@@ -17,7 +20,9 @@ from swrepo.format import xattr
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import Algorithm, ObjectId
 from swrepo.format.paths import ROOT
+from swrepo.objects import codec
 from swrepo.objects.chunker import ChunkSizes
+from swrepo.objects.store import Want
 from swrepo.publish import settled
 from swrepo.publish.changes import Put, Removed, Verb, difference
 from swrepo.publish.encoder import Compressor, Encoder
@@ -415,6 +420,27 @@ def test_contents_are_stored_as_the_repository_says(tmp_path, algorithm, compres
     entry = bench.entry(b"/f")
     assert (entry.algorithm, entry.compression) == (algorithm, compression)
     assert bench.plain(b"/f") == b"a" * 1000
+
+
+@pytest.mark.parametrize("compressor", list(Compressor))
+def test_files_that_are_not_cut_are_stored_at_every_level(tmp_path, compressor):
+    bench = Bench(tmp_path)
+    (bench.tree / "f").write_bytes(b"a" * (5 << 20))
+    stored = []
+    for level in range(1, 13 if compressor is Compressor.LIBDEFLATE else 10):
+        reader = FileReader(bench.store, bench.store, Encoder(compressor=compressor, level=level), None)
+        digest = reader.store_file(os.fsencode(bench.tree / "f"), 5 << 20).content.digest
+        out = BytesIO()
+        bench.store.fetch(Want(ObjectId(Algorithm.SHA1, digest), Compression.ZLIB, 5 << 20), out)
+        assert out.getvalue() == b"a" * (5 << 20)
+        stored.append(digest)
+    usual = compressor.usual_level
+    assert stored[usual - 1] == hashlib.sha1(zlib.compress(b"a" * (5 << 20))).digest()
+
+
+@pytest.mark.parametrize("compressor", list(Compressor))
+def test_nothing_is_one_object_at_every_level(compressor):
+    assert {Encoder(compressor=compressor, level=level).encode(b"") for level in range(1, 10)} == {codec.EMPTY}
 
 
 def test_sparse_files_read_as_zeros(bench):

@@ -33,7 +33,11 @@ from swrepo.objects.store import Want
 BLOCK = 1 << 20
 """Plain bytes that are inflated and written in one step."""
 
-DEFAULT_LEVEL = 6
+DEFAULT_LEVEL = 5
+"""Of libdeflate: its streams are then as long as those of zlib's level 6, made in a third of the time."""
+
+ZLIB_LEVEL = 6
+"""Of zlib, which makes the streams that are not held in memory: what the original uses."""
 
 EMPTY = bytes.fromhex("789c030000000001")
 """The stored form of nothing. There are several; everybody uses this one, so that empty files are one object."""
@@ -110,9 +114,9 @@ def encode_stream(
     compression: Compression = Compression.ZLIB,
     algorithm: Algorithm = Algorithm.SHA1,
     kind: Kind = Kind.FILE,
-    level: int = DEFAULT_LEVEL,
+    level: int = ZLIB_LEVEL,
 ) -> Stored:
-    """Write the stored form of all that `plain` still holds to `out`, in constant memory."""
+    """Write the stored form of all that `plain` still holds to `out`, in constant memory. `level` is one of zlib's."""
     hasher = algorithm.hasher()
     plain_size = stored_size = 0
 

@@ -28,7 +28,6 @@ from swrepo.format.object_id import Algorithm, Kind, ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import MANIFEST, MASTER_REPLICA, PUBLIC_KEY, WHITELIST
 from swrepo.objects.chunker import ChunkSizes
-from swrepo.objects.codec import DEFAULT_LEVEL
 from swrepo.objects.directory import writing
 from swrepo.publish import keyring, server_conf
 from swrepo.publish.balance import Weights
@@ -69,7 +68,8 @@ class CreateOptions:
     algorithm: Algorithm = Algorithm.SHA1
     compression: Compression = Compression.ZLIB
     compressor: Compressor = Compressor.LIBDEFLATE
-    level: int = DEFAULT_LEVEL
+    level: int | None = None
+    """None: the usual one of the compressor."""
     chunks: ChunkSizes | None = field(default_factory=ChunkSizes)
     ttl: int = DEFAULT_TTL
     garbage_collectable: bool = False
@@ -97,7 +97,7 @@ class CreateOptions:
             algorithm=self.algorithm,
             compression=self.compression,
             compressor=self.compressor,
-            level=self.level,
+            level=self.compressor.usual_level if self.level is None else self.level,
             chunks=self.chunks,
             ttl=self.ttl,
             garbage_collectable=self.garbage_collectable,

@@ -13,12 +13,19 @@ from swrepo.objects import codec
 _PACKED_AGAIN = frozenset((Kind.CERTIFICATE, Kind.METAINFO))
 """Objects that the original's replication unpacks and packs again, with zlib's defaults, under the name they had."""
 
+_HIGHEST_OF_ZLIB = 9
+
 
 class Compressor(StrEnum):
     """Who makes zlib streams. Every client reads both; only zlib's are, byte for byte, those of the original."""
 
     LIBDEFLATE = "libdeflate"
     ZLIB = "zlib"
+
+    @property
+    def usual_level(self) -> int:
+        """The level where nobody chose one."""
+        return codec.ZLIB_LEVEL if self is Compressor.ZLIB else codec.DEFAULT_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,8 @@ class Encoder:
 
     def deflate(self, plain: bytes) -> bytes:
         """The zlib form, which catalogs and their like have in every repository."""
-        # Nothing has one well-known form, on whose object the original relies (format.md 2).
-        if self.compressor is Compressor.ZLIB or not plain:
+        # Nothing has one well-known form, on whose object the original relies (format.md 2): codec's, at every level.
+        if self.compressor is Compressor.ZLIB and plain:
             return zlib.compress(plain, self.level)
         return codec.encode(plain, Compression.ZLIB, self.level)
 
@@ -48,6 +55,13 @@ class Encoder:
     def named(self, stored: bytes, kind: Kind) -> ObjectId:
         """The name of stored bytes."""
         return ObjectId.of(stored, self.algorithm, kind)
+
+    @property
+    def stream_level(self) -> int:
+        """The level for what is compressed as it comes, which is zlib's work in any case."""
+        if self.compressor is Compressor.LIBDEFLATE and self.level == codec.DEFAULT_LEVEL:
+            return codec.ZLIB_LEVEL
+        return min(self.level, _HIGHEST_OF_ZLIB)
 
     @property
     def signature(self) -> str:

@@ -92,7 +92,7 @@ class Warehouse:
                 stored,
                 compression=encoder.compression,
                 algorithm=encoder.algorithm,
-                level=encoder.level,
+                level=encoder.stream_level,
             )
             stored.seek(0)
             if not self.external:

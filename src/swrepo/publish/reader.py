@@ -176,7 +176,7 @@ class FileReader:
                 stored,
                 compression=encoder.compression,
                 algorithm=encoder.algorithm,
-                level=encoder.level,
+                level=encoder.stream_level,
             )
             stored.seek(0)
             if not self.external:

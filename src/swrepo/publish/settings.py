@@ -176,13 +176,14 @@ def _parsed(text: str, origin: str) -> Mapping[str, Setting]:
 
 def _settings(values: Values, path: Path) -> RepositorySettings:
     fqrn = values.text("CVMFS_REPOSITORY_NAME") or path.parent.name
+    compressor = _one_of(values, "SWREPO_COMPRESSOR", {item.value: item for item in Compressor}, "libdeflate")
     return RepositorySettings(
         fqrn=fqrn,
         owner=values.text("CVMFS_USER") or "root",
         algorithm=_one_of(values, "CVMFS_HASH_ALGORITHM", ALGORITHMS, "sha1"),
         compression=_one_of(values, "CVMFS_COMPRESSION_ALGORITHM", COMPRESSIONS, "default"),
-        compressor=_one_of(values, "SWREPO_COMPRESSOR", {item.value: item for item in Compressor}, "libdeflate"),
-        level=values.number("SWREPO_COMPRESSION_LEVEL", DEFAULT_LEVEL),
+        compressor=compressor,
+        level=values.number("SWREPO_COMPRESSION_LEVEL", compressor.usual_level),
         packing=Packing(
             tuple(values.items("SWREPO_UNCOMPRESSED", " \t\n")),
             values.switch("SWREPO_SKIP_INCOMPRESSIBLE", default=False),

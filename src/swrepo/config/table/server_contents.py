@@ -13,7 +13,13 @@ CONTENTS = (
         "libdeflate",
         "Who compresses. Every client reads both; `zlib` makes the bytes, and so the names, that the original makes.",
     ),
-    Parameter("SWREPO_COMPRESSION_LEVEL", "number", "6", "1 to 12 for libdeflate, 1 to 9 for zlib."),
+    Parameter(
+        "SWREPO_COMPRESSION_LEVEL",
+        "number",
+        "",
+        "1 to 12 for libdeflate, 1 to 9 for zlib. What is published already keeps its names.",
+        otherwise="5, with zlib 6",
+    ),
     Parameter(
         "SWREPO_UNCOMPRESSED",
         "patterns",
