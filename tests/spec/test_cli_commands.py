@@ -166,8 +166,8 @@ def test_a_skeleton_is_a_storage_with_nothing_in_it(server, tmp_path):
 
 
 def test_commands_of_the_original_that_are_not_there_say_so(server):
-    server.run("masterkeycard", "-a", program=cvmfs_server, code=UsageError.exit_code)
-    assert "cvmfs_server masterkeycard is not there" in server.shown.err
+    server.run("health-check", program=cvmfs_server, code=UsageError.exit_code)
+    assert "cvmfs_server health-check is not there" in server.shown.err
     server.run("serve", program=cvmfs_server, code=UsageError.exit_code)
     assert "'swrepo serve' serves" in server.shown.err
 

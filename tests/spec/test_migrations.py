@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,24 @@ def test_wrong_counters_become_right(server: Server) -> None:
     assert len(faults(keeper(server), server.fqrn)) > 0
     assert fix_counters(keeper(server), server.fqrn).catalogs == 2
     assert faults(keeper(server), server.fqrn) == []
+
+
+def test_whole_file_copies_of_chunked_files_are_forgotten(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (server.tree / "big").write_bytes(os.urandom(100_000))
+    (server.tree / "small").write_text("as a whole")
+    server.publish()
+    damage(server, "UPDATE catalog SET hash = (SELECT hash FROM catalog WHERE name = 'small') WHERE name = 'big'")
+    monkeypatch.setenv("SWREPO_PREFIX", str(server.layout.prefix))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert cvmfs_server(["eliminate-bulk-hashes", server.fqrn]) == 1
+    assert cvmfs_server(["eliminate-bulk-hashes", "-f", server.fqrn]) == 0
+    assert "1 rows changed, 1 catalogs written" in capsys.readouterr().out
+    assert cvmfs_server(["eliminate-bulk-hashes", "-f", server.fqrn]) == 0
+    assert "nothing to change" in capsys.readouterr().out
+    assert faults(keeper(server), server.fqrn) == []
+    server.check()
 
 
 def test_golden_hard_links_are_eliminated(tmp_path: Path) -> None:

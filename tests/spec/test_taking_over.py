@@ -110,8 +110,9 @@ def test_what_is_no_storage_or_another_repository_is_refused(machine, tmp_path):
     words = ("import", "-k", found.path / "keys", "--from", found.served)
     machine.run(*words, "other.example.org", code=UsageError.exit_code)
     assert "a repository keeps its name" in machine.shown.err
-    for option in ("-l", "-R"):
-        machine.run(*words, option, found.fqrn, code=UsageError.exit_code)
+    for options in (["-l"], ["-f", "aufs"], ["-u", "S3,/tmp,x@/nowhere"]):
+        machine.run(*words, *options, found.fqrn, code=UsageError.exit_code)
+    machine.run(*words, "-R", found.fqrn, code=NotFound.exit_code)
     assert machine.layout.repositories() == []
 
 
@@ -172,7 +173,7 @@ def test_what_was_kept_can_be_imported_again(described):
 
 
 def test_commands_that_have_no_sense_here_say_why(described):
-    for name in ("migrate", "masterkeycard", "fix-permissions"):
+    for name in ("health-check", "serve"):
         described.run(name, code=UsageError.exit_code)
         assert f"cvmfs_server {name} is not there: " in described.shown.err
     assert main(["server", "list"]) == 0

@@ -21,10 +21,6 @@ _CODES = {
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
 _INSTEAD = {
-    "migrate": "every layout that the server of CernVM-FS 2.x makes is used as it is: nothing is to be migrated",
-    "fix-permissions": "only files and directories that are open to all are written into the storage",
-    "eliminate-bulk-hashes": "whole-file copies of chunked files are not made here; 'gc' removes what nobody names",
-    "masterkeycard": "a master key is a file, which may be on a medium of its own: resign -k DIR",
     "update-geodb": "servers here have no Geo API; clients measure which server is near",
     "health-check": "'swrepo doctor' says what is wrong on this machine, and what mends it",
     "serve": "'swrepo serve' serves the repositories of this server",
@@ -35,7 +31,7 @@ _INSTEAD = {
 def commands() -> dict[str, Entry]:
     """Those that exist, by the names that the original has for them."""
     entries = COMMANDS["server"].entries or {}
-    return {**entries, "lstags": entries["tag"]}
+    return {**entries, "lstags": entries["tag"], "list-tags": entries["tag"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

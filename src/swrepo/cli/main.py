@@ -154,6 +154,9 @@ COMMANDS: dict[str, Entry] = {
             "list-catalogs": Entry("list the catalogs of the newest revision", "server_list_catalogs"),
             "catalog-chown": Entry("give everything other owners, by maps", "server_catalog_chown"),
             "eliminate-hardlinks": Entry("make files of their own of hard links", "server_eliminate_hardlinks"),
+            "eliminate-bulk-hashes": Entry("forget whole-file copies of chunked files", "server_eliminate_bulk_hashes"),
+            "migrate": Entry("say whether repositories of other versions can be used", "server_migrate"),
+            "fix-permissions": Entry("give the server tools what they need: nothing", "server_fix_permissions"),
             "fix-stats": Entry("count what catalogs hold anew", "server_fix_stats"),
             "check": Entry("check catalogs, counters and objects, and name each fault", "server_check"),
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
@@ -164,6 +167,7 @@ COMMANDS: dict[str, Entry] = {
             "skeleton": Entry("make the directories of a repository's storage", "server_skeleton"),
             "resign": Entry("sign the whitelist for another 30 days, or the manifest anew", "server_resign"),
             "renew": Entry("sign the whitelists again that end soon: for a timer", "server_renew"),
+            "masterkeycard": Entry("keep master keys on a smart card", "server_masterkeycard"),
             "keys": Entry(
                 "show, replace, back up and restore keys",
                 entries={

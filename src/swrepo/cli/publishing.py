@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swrepo.cli.describe import printable
 from swrepo.cli.output import note, size_text, write_json
 from swrepo.cli.progress import Progress
 from swrepo.cli.touched import add_changed_arguments
-from swrepo.errors import Busy
+from swrepo.errors import Busy, UsageError
 
 if TYPE_CHECKING:
     from swrepo.publish.changed import Touched
@@ -25,6 +27,12 @@ def add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-a", dest="tag", default="", metavar="TAG", help="a name for the new revision")
     parser.add_argument("-m", dest="message", default="", metavar="TEXT", help="what the tag is about")
     add_content_arguments(parser)
+    parser.add_argument("-n", dest="revision", type=int, metavar="N", help="the number of the new revision")
+    parser.add_argument(
+        "-p", dest="pause", action="store_true", help="show where each new catalog is, and wait, before it is stored"
+    )
+    parser.add_argument("-f", dest="force", action="store_true", help="although the view is in use: as in any case")
+    parser.add_argument("-c", dest="channel", help=argparse.SUPPRESS)  # channels of tags are gone, as in CernVM-FS
     add_changed_arguments(parser)
 
 
@@ -76,7 +84,8 @@ def publish_changes(
         recorded(places, listing, quiet=args.json) as recorder,
         Progress("publishing", "files", as_events=args.json) as progress,
     ):
-        publisher = Publisher(server, progress, recorder, choices=_choices(args))
+        tweak = _wait_for_tweaks if getattr(args, "pause", False) else None
+        publisher = Publisher(server, progress, recorder, choices=_choices(args), tweak=tweak)
         outcome = _published(publisher, places, source, TagRequest(tag, message), touched)
         recorder.outcome = outcome
     server_side.note_what_was_found(outcome)
@@ -113,7 +122,15 @@ def _choices(args: argparse.Namespace) -> Choices:
         external=args.external,
         skip_unreadable=args.skip_unreadable,
         voms_authz=None if args.readers is None else Path(args.readers).read_text("utf-8").strip(),
+        revision=getattr(args, "revision", None),
     )
+
+
+def _wait_for_tweaks(mountpoint: bytes, catalog: Path) -> None:
+    """The catalog is a database that may be changed now, if whoever does it knows the format."""
+    print(f"the catalog of {printable(mountpoint) or '/'} is in {catalog}; Return goes on", file=sys.stderr, flush=True)
+    if not sys.stdin.readline():
+        raise UsageError("-p: nobody is here to press Return")
 
 
 def after_publication(server: ServerLayout, fqrn: str, outcome: Outcome, *, quiet: bool) -> None:

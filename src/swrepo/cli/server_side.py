@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,21 @@ def which(server: ServerLayout, name: str | None) -> str:
     if not known:
         raise NotFound("there is no repository on this server yet; 'swrepo server mkfs NAME' creates one")
     raise UsageError(f"which repository? Go into its work tree, or name it: {', '.join(known)}")
+
+
+def several(server: ServerLayout, names: Sequence[str]) -> list[str]:
+    """The repositories that are meant by names and patterns (`*.example.org`), each once; by nothing: as `which`."""
+    if not names:
+        return [which(server, None)]
+    found: dict[str, None] = {}
+    for name in names:
+        if not any(sign in name for sign in "*?["):
+            found[which(server, name)] = None
+        elif matching := fnmatch.filter(server.repositories(), name):
+            found.update(dict.fromkeys(matching))
+        else:
+            raise NotFound(f"no repository of this server has a name like {name!r}")
+    return list(found)
 
 
 def published(server: ServerLayout) -> list[str]:

@@ -30,6 +30,7 @@ from swrepo.publish.plain import PlainObjects, read_object
 from swrepo.publish.renewal import Renewer, listed_certificates
 from swrepo.publish.server_list import update_list
 from swrepo.publish.settings import RepositorySettings
+from swrepo.publish.upstream import Upstream
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.repository.reflog import ReflogFile
 from swrepo.system.atomic import make_directory, write_atomically
@@ -37,6 +38,7 @@ from swrepo.system.lock import exclusive
 from swrepo.trust.chain import TrustAnchors
 from swrepo.trust.keys import Certificate, PublicKey
 from swrepo.trust.signer import SigningKey
+from swrepo.trust.smart_card import SmartCard
 
 _NANOSECONDS = 1_000_000_000
 
@@ -56,6 +58,14 @@ class AdoptOptions:
     replicable: bool = False
     give_storage: bool = False
     stratum0: str = ""
+    proxy: str = ""
+    union: str = ""
+    upstream: Upstream | None = None
+    """None: the directory that is served."""
+    card: SmartCard | None = None
+    """Has the master key where there is no file of it."""
+    by_card: bool = False
+    """A file of it is not wanted."""
 
 
 def adopt_repository(
@@ -67,6 +77,12 @@ def adopt_repository(
     believe it (options can mend that).
     """
     places = layout.new_repository(fqrn)
+    if options.upstream is not None:
+        places = places.stored_in(options.upstream)
+        if not places.is_local:
+            raise UsageError(
+                f"{options.upstream.encode()}: only what lies in a directory of this server can be taken over"
+            )
     owner = owner_of(options.owner)
     now = datetime.fromtimestamp(clock_ns() // _NANOSECONDS, UTC)
     if options.new_key and not options.new_whitelist:
@@ -80,7 +96,7 @@ def adopt_repository(
         _reflog_checksum(places, current)
         make_directory(places.worktree)
         configure(places, _settings(places, current, owner.name, options))
-        renewer = Renewer(clock_ns=clock_ns)
+        renewer = Renewer(clock_ns=clock_ns, card=options.card, by_card=options.by_card)
         if options.new_key:
             _sign_with_the_new_key(places, renewer, current)
         elif options.new_whitelist:
@@ -128,7 +144,7 @@ def _keys(places: RepositoryPlaces, options: AdoptOptions, now: datetime) -> Non
     make_directory(keys.master.parent)
     for name, mode in (("master", SECRET), ("public", PUBLIC), ("signing", SECRET), ("certificate", PUBLIC)):
         source = getattr(origin, name)
-        if source.exists() and (name in needed or name == "master"):
+        if source.exists() and (name in needed or (name == "master" and not options.by_card)):
             keyring.put(getattr(keys, name), source.read_bytes(), mode, source)
     if options.new_key:
         key = SigningKey.generate()
@@ -148,6 +164,8 @@ def _settings(places: RepositoryPlaces, current: Manifest, owner: str, options: 
         garbage_collectable=current.garbage_collectable,
         alternative_paths=current.alt_catalog_path,
         stratum0=options.stratum0,
+        proxy=options.proxy,
+        union=options.union,
     )
 
 

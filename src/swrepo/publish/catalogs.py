@@ -33,6 +33,9 @@ _NO_REVISION = "0" * 40
 Save = Callable[[Path], ObjectId]
 """Stores a finished catalog and removes its file."""
 
+Tweak = Callable[[bytes, Path], object]
+"""Is told where a finished catalog lies, and of which directory it is, before it is stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -77,12 +80,14 @@ class CatalogEditor:
         save: Save,
         now: int,
         balance: Balance | None = None,
+        tweak: Tweak | None = None,
     ) -> None:
         """`now`: the time in seconds since 1970. `balance`: None leaves large catalogs as they are."""
         self._last = last
         self._balance = balance
         self._scratch = scratch
         self._save = save
+        self._tweak = tweak
         self._now = now
         self._count = 0
         self._stack = [_Level(ROOT, last.root, root)]
@@ -268,6 +273,9 @@ class CatalogEditor:
         self.written += 1
         self._totals[level.mountpoint] = statistics.total
         self.sizes.append((level.mountpoint, statistics.own.entries))
+        if self._tweak is not None:
+            self._tweak(level.mountpoint, file)
+            size = file.stat().st_size
         return NestedRef(level.mountpoint, self._save(file), size), statistics
 
     def _writer(self, level: _Level) -> CatalogWriter:

@@ -44,6 +44,7 @@ from swrepo.publish.storage import OpenStorage, Storage, opened, prepare, readin
 from swrepo.publish.upstream import Upstream
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.system.lock import exclusive
+from swrepo.trust.smart_card import CARD_DAYS, SmartCard
 
 FIRST_REVISION = 1
 REPLICABLE = b"This repository may be replicated to stratum 1 servers.\n"
@@ -86,6 +87,8 @@ class CreateOptions:
     union: str = ""
     owner: str | None = None
     keys: Path | None = None
+    card: SmartCard | None = None
+    """Has the master key, in place of a file."""
     upstream: Upstream | None = None
     """None: the directory that is served."""
 
@@ -133,13 +136,14 @@ def create_repository(
         write_atomically(places.unfinished, b"")
         now = datetime.fromtimestamp(clock_ns() // _NANOSECONDS, UTC)
         if options.keys is not None:
-            keyring.import_keys(KeyFiles.of(options.keys, fqrn), places.keys)
-        keys = keyring.prepare(places.keys, fqrn, now)
+            keyring.import_keys(KeyFiles.of(options.keys, fqrn), places.keys, with_master=options.card is None)
+        keys = keyring.prepare(places.keys, fqrn, now, options.card)
         prepare(places)
         storage = open_storage(places)
         storage.documents.write(MASTER_REPLICA, REPLICABLE)
         storage.documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
-        storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm))
+        days = keyring.WHITELIST_DAYS if options.card is None else CARD_DAYS
+        storage.documents.write(WHITELIST, keys.whitelist(fqrn, now, settings.algorithm, days))
         _publish_empty_root(places, storage, settings, keys, owner, clock_ns(), volatile=options.volatile)
         make_directory(places.worktree)
         configure(places, settings)

@@ -15,7 +15,8 @@ from swrepo.format.whitelist import Whitelist
 from swrepo.publish.layout import KeyFiles
 from swrepo.system.atomic import make_directory, write_atomically
 from swrepo.trust.keys import Certificate, PublicKey
-from swrepo.trust.signer import SigningKey, sign_whitelist
+from swrepo.trust.signer import MasterKey, SigningKey, sign_whitelist
+from swrepo.trust.smart_card import SmartCard
 
 WHITELIST_DAYS = 30
 SECRET, PUBLIC = 0o400, 0o444
@@ -26,7 +27,7 @@ SECRET, PUBLIC = 0o400, 0o444
 class Keyring:
     """The keys that make and sign a repository."""
 
-    master: SigningKey
+    master: MasterKey
     signing: SigningKey
     certificate_pem: bytes
 
@@ -37,11 +38,15 @@ class Keyring:
         return sign_whitelist(self.master, text, algorithm)
 
 
-def prepare(files: KeyFiles, fqrn: str, now: datetime) -> Keyring:
-    """The keys in `files`, the missing ones made. What is there is never overwritten: it may be the only copy."""
+def prepare(files: KeyFiles, fqrn: str, now: datetime, card: SmartCard | None = None) -> Keyring:
+    """The keys in `files`, the missing ones made. What is there is never overwritten: it may be the only copy.
+
+    The master key is the one on `card`, if that is given.
+    """
     make_directory(files.master.parent)
-    master = _key(files.master)
-    put(files.public, master.public_key.pem, PUBLIC, files.master, "the public key")
+    master: MasterKey = _key(files.master) if card is None else card
+    origin = files.master if card is None else Path("the smart card")
+    put(files.public, master.public_key.pem, PUBLIC, origin, "the public key")
     signing = _key(files.signing)
     if not files.certificate.exists():
         write_atomically(files.certificate, signing.make_certificate(fqrn, now), PUBLIC)
@@ -51,9 +56,10 @@ def prepare(files: KeyFiles, fqrn: str, now: datetime) -> Keyring:
     return Keyring(master, signing, certificate_pem)
 
 
-def import_keys(origin: KeyFiles, files: KeyFiles) -> None:
+def import_keys(origin: KeyFiles, files: KeyFiles, *, with_master: bool = True) -> None:
     """Copy existing keys to their place; UsageError where one is missing, PublishError where another is there."""
-    pairs = [(getattr(origin, name), getattr(files, name)) for name in ("master", "public", "signing", "certificate")]
+    names = [*(["master"] if with_master else []), "public", "signing", "certificate"]
+    pairs = [(getattr(origin, name), getattr(files, name)) for name in names]
     missing = [str(source) for source, _ in pairs if not source.exists()]
     if missing:
         raise UsageError(f"the keys directory lacks {', '.join(missing)}; without -k, new keys are made")
@@ -64,14 +70,19 @@ def import_keys(origin: KeyFiles, files: KeyFiles) -> None:
             put(target, source.read_bytes(), mode, source, "a key")
 
 
-def master_key(files: KeyFiles, elsewhere: Path | None = None) -> SigningKey:
+def master_key(
+    files: KeyFiles, elsewhere: Path | None = None, card: SmartCard | None = None, *, only_card: bool = False
+) -> MasterKey:
     """The owner's key, from `elsewhere` (a file, or a directory of keys) if that is given.
 
+    Where there is no file, or it is not wanted (`only_card`), the one on `card`.
     NotFound where it is not, PublishError where it is not the one whose public part clients have.
     """
     path = elsewhere or files.master
     if path.is_dir():
         path /= files.master.name
+    if card is not None and (only_card or (elsewhere is None and not files.master.exists())):
+        return _on_card(card, files)
     try:
         key = SigningKey.load(path.read_bytes())
     except FileNotFoundError as error:
@@ -84,6 +95,19 @@ def master_key(files: KeyFiles, elsewhere: Path | None = None) -> SigningKey:
     if files.public.exists() and key.public_key not in PublicKey.parse_all(files.public.read_bytes()):
         raise PublishError(f"the master key {path} does not belong to {files.public}, which clients have")
     return key
+
+
+def _on_card(card: SmartCard, files: KeyFiles) -> SmartCard:
+    try:
+        key = card.public_key
+    except NotFound as error:
+        raise NotFound(
+            f"the master key {files.master} is missing, and only it can sign a whitelist; if it is kept elsewhere, say "
+            f"where: -k DIR or FILE. Nor is it on a smart card: {error}"
+        ) from error
+    if files.public.exists() and key not in PublicKey.parse_all(files.public.read_bytes()):
+        raise PublishError(f"the master key on the smart card does not belong to {files.public}, which clients have")
+    return card
 
 
 def _key(path: Path) -> SigningKey:

@@ -26,7 +26,8 @@ from swrepo.publish.storage import OpenStorage, opened
 from swrepo.system.atomic import write_atomically
 from swrepo.system.lock import exclusive
 from swrepo.trust.keys import Certificate
-from swrepo.trust.signer import SigningKey, sign_whitelist
+from swrepo.trust.signer import MasterKey, sign_whitelist
+from swrepo.trust.smart_card import CARD_DAYS, SmartCard
 
 OVERLAP = timedelta(days=30)
 """How long a whitelist lists the certificate before the last: what slow replicas still have is signed with it."""
@@ -36,10 +37,16 @@ _NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Renewer:
-    """Signs for the repositories of a server. `master`: where the master key is, if not among the server's keys."""
+    """Signs for the repositories of a server. `master`: where the master key is, if not among the server's keys.
 
-    days: int = WHITELIST_DAYS
+    `days` is None for as long as is usual: shorter where `card` signs, which it does where there is no file of the key,
+    or where it has to (`by_card`).
+    """
+
+    days: int | None = None
     master: Path | None = None
+    card: SmartCard | None = None
+    by_card: bool = False
     clock_ns: Callable[[], int] = time.time_ns
     open_storage: OpenStorage = opened
 
@@ -59,7 +66,7 @@ class Renewer:
     def sign_whitelist(self, places: RepositoryPlaces, listed: list[Certificate]) -> datetime:
         """The same for the holder of the lock, who says which certificates are listed."""
         algorithm = settings.load(places.server_conf).algorithm
-        key, ends = master_key(places.keys, self.master), self.now + timedelta(days=self.days)
+        key, ends = self._key(places.keys)
         documents = self.open_storage(places).documents
         if places.keys.public.exists():
             documents.write(PUBLIC_KEY, places.keys.public.read_bytes())
@@ -70,14 +77,20 @@ class Renewer:
     def whitelist_file(self, file: Path, fqrn: str, keys: KeyFiles) -> datetime:
         """Sign a whitelist that lies in a file, for the certificates that it lists: no repository need be here."""
         found = read_whitelist_text(file.read_bytes())
-        ends, algorithm = self.now + timedelta(days=self.days), Algorithm.SHA1
         if not found.fingerprints or found.fqrn != fqrn:
             raise FormatError(f"{file} is the whitelist of {found.fqrn}, with {len(found.fingerprints)} certificates")
         algorithm = found.fingerprints[0].algorithm
-        signed = _signed(master_key(keys, self.master), fqrn, self.now, ends, found.fingerprints, algorithm)
+        key, ends = self._key(keys)
+        signed = _signed(key, fqrn, self.now, ends, found.fingerprints, algorithm)
         with writing(file):
             write_atomically(file, signed)
         return ends
+
+    def _key(self, keys: KeyFiles) -> tuple[MasterKey, datetime]:
+        """What signs a whitelist, and until when it holds."""
+        key = master_key(keys, self.master, self.card, only_card=self.by_card)
+        usual = CARD_DAYS if key is self.card else WHITELIST_DAYS
+        return key, self.now + timedelta(days=usual if self.days is None else self.days)
 
     def manifest(self, places: RepositoryPlaces) -> Manifest:
         """Sign the manifest again, with the key and certificate of now; the revision stays. Raises as a publication."""
@@ -122,7 +135,7 @@ def read_whitelist_text(raw: bytes) -> Whitelist:
 
 
 def _signed(
-    key: SigningKey,
+    key: MasterKey,
     fqrn: str,
     now: datetime,
     ends: datetime,

@@ -17,7 +17,7 @@ from swrepo.config.files import Setting
 from swrepo.config.owner_map import OwnerMap, read_map
 from swrepo.config.table import server
 from swrepo.config.values import Values
-from swrepo.errors import ConfigError, NotFound
+from swrepo.errors import ConfigError, NotFound, UsageError
 from swrepo.format.compression import Compression
 from swrepo.format.manifest import DEFAULT_TTL
 from swrepo.format.object_id import Algorithm
@@ -128,13 +128,23 @@ class RepositorySettings:
 class Choices:
     """What is decided for one publication; None leaves it to the repository's settings.
 
-    `skip_unreadable`: paths that cannot be read stay as they were published, instead of being an error.
+    `skip_unreadable`: paths that cannot be read stay as they were published, instead of being an error. `revision`:
+    the new revision's number, which is made although nothing changed; None is the next one.
     """
 
     compression: Compression | None = None
     external: bool | None = None
     voms_authz: str | None = None
     skip_unreadable: bool = False
+    revision: int | None = None
+
+    def number(self, last: int) -> int:
+        """The number of the revision that follows `last`. UsageError where clients would not take it."""
+        if self.revision is None:
+            return last + 1
+        if self.revision <= last:
+            raise UsageError(f"-n {self.revision} must be above the last revision, which is {last}")
+        return self.revision
 
     def applied(self, settings: RepositorySettings) -> RepositorySettings:
         chosen = {

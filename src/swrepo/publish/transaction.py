@@ -27,7 +27,7 @@ from swrepo.format.paths import ROOT, join
 from swrepo.format.wellknown import RESERVED_DIRECTORY, TRUNK, TRUNK_PREVIOUS
 from swrepo.objects.directory import writing
 from swrepo.publish import checkout
-from swrepo.publish.catalogs import Balance, CatalogEditor
+from swrepo.publish.catalogs import Balance, CatalogEditor, Tweak
 from swrepo.publish.changes import Difference, Verb, difference
 from swrepo.publish.checkout import Checkout
 from swrepo.publish.layout import ServerLayout
@@ -66,6 +66,8 @@ class Publisher:
     open_storage: OpenStorage = opened
     threads: int | None = None
     choices: Choices = Choices()  # noqa: RUF009 - an immutable value
+    tweak: Tweak | None = None
+    """May change each catalog before it is stored."""
 
     def publish(
         self, fqrn: str, source: Path | None = None, tag: TagRequest = _NO_TAG, touched: Touched | None = None
@@ -102,6 +104,7 @@ class Publisher:
         with exclusive(places.lock, f"publishing {fqrn}", self._clock), writing(places.spool):
             repository = self._open(fqrn)
             _check_tag_is_new(repository, tag.name)
+            self._number(repository)
             if repository.checkout is not None and not tag.name:
                 raise UsageError(
                     f"{fqrn} is checked out to the branch {repository.checkout.branch}, where each revision needs a "
@@ -155,14 +158,16 @@ class Publisher:
             lambda file: sealer.save_file(file, Kind.CATALOG),
             self.clock_ns() // _NANOSECONDS,
             Balance(repository.settings.weights, found.places) if repository.settings.weights is not None else None,
+            self.tweak,
         )
         try:
             count = self._go_through(found, editor)
             found.faults.raise_any()
-            if base.is_template or (repository.checkout is None and _settings_changed(repository, found)):
+            asked = base.is_template or self.choices.revision is not None
+            if asked or (repository.checkout is None and _settings_changed(repository, found)):
                 editor.touch()
             self.progress.phase(Phase.CATALOGS)
-            root = editor.finish(_root_properties(repository.settings, base.revision + 1))
+            root = editor.finish(_root_properties(repository.settings, self._number(repository)))
             found.limits.catalogs(editor.sizes)
         finally:
             editor.discard()
@@ -187,6 +192,10 @@ class Publisher:
                 editor.apply(change)
         return count
 
+    def _number(self, repository: OpenRepository) -> int:
+        """The number of the new revision; on a branch it counts on from the branch."""
+        return self.choices.number(repository.base.revision)
+
     def _seal(self, repository: OpenRepository, sealer: Sealer, root: NestedRef | None, tag: TagRequest) -> Manifest:
         """The manifest that is current at the end: the old one where there is nothing to sign."""
         old, settings = repository.manifest, repository.settings
@@ -197,7 +206,7 @@ class Publisher:
             return sealer.seal(old, NestedRef(b"", old.root_catalog, old.root_size), tag, auto_tag=False)
         draft = replace(
             old,
-            revision=old.revision + 1,
+            revision=self._number(repository),
             ttl=settings.ttl,
             garbage_collectable=settings.garbage_collectable,
             alt_catalog_path=old.alt_catalog_path or settings.has_alternative_paths,
@@ -212,7 +221,7 @@ class Publisher:
         base, old = repository.base, repository.manifest
         self.progress.phase(Phase.SIGNING)
         made = root or NestedRef(b"", base.root, base.size)
-        revision = base.revision + (root is not None)
+        revision = base.revision if root is None else self._number(repository)
         sealer.seal_on_branch(old, made, revision, tag, target)
         checkout.clear(repository.places)
         return replace(old, root_catalog=made.id, root_size=made.size, revision=revision)

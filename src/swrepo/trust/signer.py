@@ -6,7 +6,7 @@ Source: format.md 3 to 5.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,6 +25,15 @@ CERTIFICATE_DAYS = 365
 _EXPONENT = 65537
 _LONGEST_NAME = 30
 """Of the repository's name in the certificate's: together they must fit into 64 characters."""
+
+
+class MasterKey(Protocol):
+    """What signs whitelists: a private key in a file, or one on a smart card."""
+
+    @property
+    def public_key(self) -> PublicKey: ...
+
+    def sign(self, content: bytes) -> bytes: ...
 
 
 class SigningKey:
@@ -97,7 +106,7 @@ def sign_manifest(key: SigningKey, body: bytes, algorithm: Algorithm = Algorithm
     return Envelope(body, text, key.sign(sha1_digest_info(text))).encode()
 
 
-def sign_whitelist(master: SigningKey, body: bytes, algorithm: Algorithm = Algorithm.SHA1) -> bytes:
+def sign_whitelist(master: MasterKey, body: bytes, algorithm: Algorithm = Algorithm.SHA1) -> bytes:
     """`.cvmfswhitelist` from its text, signed by the owner's master key."""
     text = envelope.hash_text(body, algorithm)
     return Envelope(body, text, master.sign(text.encode())).encode()

@@ -1,4 +1,4 @@
-"""Changes of all rows: other owners, no hard links, counters that are right."""
+"""Changes of all rows: other owners, no hard links, no whole-file copies, counters that are right."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def eliminate_hardlinks(keeper: Keeper, fqrn: str) -> Rewritten:
         return writer.change_rows("hardlinks = 1", "flags & 1 = 0 AND hardlinks <> 1")
 
     return rewrite(keeper, fqrn, "breaking up hard links of", change)
+
+
+def eliminate_bulk_hashes(keeper: Keeper, fqrn: str) -> Rewritten:
+    """Files that are cut have no name for all of their content any more, only those of their chunks."""
+
+    def change(writer: CatalogWriter) -> int:
+        return writer.change_rows("hash = NULL", "flags & 64 <> 0 AND hash IS NOT NULL")
+
+    return rewrite(keeper, fqrn, "forgetting whole-file copies of", change)
 
 
 def fix_counters(keeper: Keeper, fqrn: str) -> Rewritten:

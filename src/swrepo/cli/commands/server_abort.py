@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from swrepo.system.lock import exclusive
 
     server = server_side.layout()
-    fqrn = server_side.which(server, args.repository)
+    fqrn = server_side.which(server, args.repository and args.repository.partition("/")[0])
     union = transactions.union_of(server.repository(fqrn))
     if not union.is_open:
         raise NotInTransaction(f"{fqrn} is in no transaction, so there is nothing to abort")

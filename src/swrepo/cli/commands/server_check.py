@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from swrepo.cli.arguments import add_repositories_argument
 from swrepo.cli.describe import printable
 from swrepo.cli.output import note, write_json
 from swrepo.cli.progress import Progress
@@ -22,7 +23,7 @@ FAULTY = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("repository", nargs="?", metavar="NAME", help="default: as for the other commands")
+    add_repositories_argument(parser)
     parser.add_argument("-c", dest="no_contents", action="store_true", help="do not look for the objects of files")
     parser.add_argument("-i", dest="integrity", action="store_true", help="read every object and compare its hash")
     parser.add_argument("-t", dest="tag", default="", metavar="TAG", help="the revision of a tag")
@@ -42,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     scope = Scope(args.tag, normalise(os.fsencode(args.subtree)), not args.no_contents, args.integrity)
     server = server_side.layout()
     if not args.all:
-        fqrn = server_side.which(server, args.repository)
-        return FAULTY if _check(server, fqrn, scope, args).faults else 0
-    if args.repository:
+        names = server_side.several(server, args.repositories)
+        return FAULTY if sum(_check(server, fqrn, scope, args).faults for fqrn in names) else 0
+    if args.repositories:
         raise UsageError("-a checks all repositories; no name fits with it")
     for fqrn in _due(server):
         try:

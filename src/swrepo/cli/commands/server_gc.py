@@ -64,8 +64,8 @@ def _names(server: ServerLayout, args: argparse.Namespace) -> list[str]:
     from swrepo.upkeep.collectable import may_collect
 
     if not args.all:
-        return [server_side.which(server, name) for name in args.repositories or [None]]
-    known = [server_side.which(server, name) for name in args.repositories] or server.repositories()
+        return server_side.several(server, args.repositories)
+    known = server_side.several(server, args.repositories) if args.repositories else server.repositories()
     return [name for name in known if may_collect(server.repository(name))]
 
 

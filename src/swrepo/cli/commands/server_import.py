@@ -33,28 +33,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-t", dest="new_key", action="store_true", help="make a new repository key (needs -r)")
     parser.add_argument("-m", dest="replicable", action="store_true", help="replicas are allowed")
     parser.add_argument("-g", dest="give", action="store_true", help="give the storage to the owner")
+    parser.add_argument("-R", dest="masterkeycard", action="store_true", help="as -r, by a smart card's master key")
     parser.add_argument("-w", dest="stratum0", default="", metavar="URL", help="where clients of this machine find it")
+    parser.add_argument("-x", dest="proxy", default="", metavar="URL", help="the proxy by which this server reaches -w")
+    parser.add_argument("-u", dest="upstream", metavar="STORAGE", help="local,TMP,DIR: the storage is in DIR")
+    parser.add_argument("-f", dest="union", default="", metavar="TYPE", help="overlayfs; aufs is refused")
     ignored = parser.add_argument_group("taken as from CernVM-FS, with no meaning here")
-    for option in ("-u", "-c", "-f", "-x"):
-        ignored.add_argument(option, dest=f"ignored_{option[1]}", metavar="X", help=argparse.SUPPRESS)
-    for option in ("-s", "-p"):
-        ignored.add_argument(option, dest=f"ignored_{option[1]}", action="store_true", help=argparse.SUPPRESS)
-    for option, why in (("-l", "catalogs of CernVM-FS 2.0"), ("-R", "a smart card")):
-        ignored.add_argument(option, dest=f"refused_{option[1]}", action="store_true", help=f"refused: {why}")
+    ignored.add_argument("-c", dest="ownership", metavar="UID:GID", help="owners are as published (catalog-chown)")
+    ignored.add_argument("-s", dest="statistics", action="store_true", help="nothing is migrated")
+    ignored.add_argument("-p", dest="no_apache", action="store_true", help="no web server is configured anyway")
+    ignored.add_argument("-l", dest="legacy", action="store_true", help="refused: catalogs of CernVM-FS 2.0")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.refused_l:
+    if args.legacy:
         raise UsageError(
             "-l: catalogs of CernVM-FS 2.0 are not read here; its own cvmfs_server import -l migrates them"
         )
-    if args.refused_R:
-        raise UsageError("-R: the master key has to be a file here, not on a smart card")
+    if args.union not in ("", "overlayfs"):
+        raise UsageError(f"-f {args.union}: transactions use overlayfs")
     from swrepo.cli import server_side
+    from swrepo.cli.cards import smart_card
     from swrepo.cli.work_tree import fill
+    from swrepo.publish import upstream
     from swrepo.publish.adopt import AdoptOptions, adopt_repository, finish
 
     server, fqrn = server_side.layout(), args.repository
+    card = smart_card(server)
+    if args.masterkeycard:
+        card.certificate()  # NotFound before anything is copied
     places = server.repository(fqrn)
     if fqrn not in server.repositories() or places.importing.exists():
         adopt_repository(
@@ -64,13 +71,19 @@ def run(args: argparse.Namespace) -> int:
                 keys=Path(args.keys) if args.keys else None,
                 storage=Path(args.storage) if args.storage else None,
                 owner=args.owner,
-                new_whitelist=args.new_whitelist,
+                new_whitelist=args.new_whitelist or args.masterkeycard,
                 new_key=args.new_key,
                 replicable=args.replicable,
                 give_storage=args.give,
                 stratum0=args.stratum0,
+                proxy=args.proxy,
+                union=args.union,
+                card=card,
+                by_card=args.masterkeycard,
+                upstream=upstream.parse(args.upstream) if args.upstream else None,
             ),
         )
+    places = server.repository(fqrn)  # where its new configuration says that it is stored
     with Progress("written", "files") as progress:
         summary = fill(places, progress)
     for path, why in [*summary.left_out, *summary.failed]:

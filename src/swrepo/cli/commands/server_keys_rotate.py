@@ -33,13 +33,13 @@ def run(args: argparse.Namespace) -> None:
     if args.announce and args.revoke:
         raise UsageError("--revoke is for the rotation itself, not for --announce")
     from swrepo.cli import server_side
-    from swrepo.publish.keyring import WHITELIST_DAYS
+    from swrepo.cli.cards import smart_card
     from swrepo.publish.renewal import Renewer
     from swrepo.publish.rotation import announce, rotate
 
     server = server_side.layout()
     places = server.repository(server_side.which(server, args.repository))
-    renewer = Renewer(args.days or WHITELIST_DAYS, Path(args.master) if args.master else None)
+    renewer = Renewer(args.days, Path(args.master) if args.master else None, smart_card(server))
     if args.announce:
         done = announce(places, renewer)
         print(f"{places.fqrn}: the whitelist lists a new key until {done.whitelist_ends:%Y-%m-%d %H:%M} UTC")

@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repository", metavar="NAME", help="made like a host name: dair.cvmfs.server")
     parser.add_argument("-o", dest="owner", metavar="USER", help="whom the repository belongs to (default: you)")
     parser.add_argument("-k", dest="keys", metavar="DIR", help="take the keys NAME.* from DIR instead of new ones")
+    parser.add_argument("-R", dest="masterkeycard", action="store_true", help="the master key is on a smart card")
     _configure_contents(parser.add_argument_group("what is published"))
     places = parser.add_argument_group("where")
     places.add_argument("-w", dest="stratum0", metavar="URL", help="where clients find it; with -s: without its NAME")
@@ -29,7 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     accepted.add_argument("-f", dest="union", choices=_UNIONS, help="how transactions are made (aufs is refused)")
     accepted.add_argument("-m", dest="replicable", action="store_true", help="every repository may be replicated")
     accepted.add_argument("-p", dest="no_apache", action="store_true", help="no web server is configured anyway")
-    accepted.add_argument("-R", dest="masterkeycard", action="store_true", help="refused: see the message")
 
 
 def _configure_contents(group: argparse._ArgumentGroup) -> None:
@@ -47,6 +47,7 @@ def _configure_contents(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from swrepo.cli import server_side
+    from swrepo.cli.cards import smart_card
     from swrepo.cli.output import note
     from swrepo.format.compression import Compression
     from swrepo.format.manifest import DEFAULT_TTL
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> None:
         union=args.union or "",
         owner=args.owner,
         keys=Path(args.keys) if args.keys else None,
+        card=smart_card(layout) if args.masterkeycard else None,
         upstream=stored_in,
     )
     if args.timespan and args.no_auto_tag:
@@ -93,15 +95,13 @@ def run(args: argparse.Namespace) -> None:
     else:
         print(f"  stored in   {places.upstream.encode()}")
     print(f"  clients     need the public key {places.keys.public}")
-    print(f"  keep safe   {places.keys.master} signs the whitelist again within 30 days (resign)")
+    if args.masterkeycard:
+        print("  keep safe   the smart card signs the whitelist again within 7 days (resign)")
+    else:
+        print(f"  keep safe   {places.keys.master} signs the whitelist again within 30 days (resign)")
 
 
 def _refuse(args: argparse.Namespace) -> None:
-    if args.masterkeycard:
-        raise UsageError(
-            "-R: a master key on a smart card is not there; keep NAME.masterkey on a medium of its own, and bring it "
-            "for 'swrepo server resign'"
-        )
     if args.union == "aufs":
         raise UsageError("-f aufs: kernels have no aufs any more; transactions use overlayfs")
     if args.s3 and not args.stratum0:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from swrepo.cli.arguments import add_repository_argument
+from swrepo.cli.arguments import add_repositories_argument
 
 EXAMPLE = "cvmfs_server mount -a"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_repository_argument(parser)
+    add_repositories_argument(parser)
     parser.add_argument("-a", dest="all", action="store_true", help="of all repositories that are worked on that way")
 
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> None:
     from swrepo.cli import server_side, transactions
 
     server = server_side.layout()
-    names = server_side.published(server) if args.all else [server_side.which(server, args.repository)]
+    names = server_side.published(server) if args.all else server_side.several(server, args.repositories)
     for name in names:
         union = transactions.union_of(server.repository(name))
         if not union.is_used:

@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from swrepo.cli import server_side
+    from swrepo.cli.cards import smart_card
     from swrepo.publish.keyring import WHITELIST_DAYS
     from swrepo.publish.renewal import Renewer
 
@@ -44,12 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if days <= args.within:
         raise UsageError(f"--within {args.within}: a whitelist of {days} days would be renewed each time")
     server = server_side.layout()
-    renewer = Renewer(days, Path(args.master) if args.master else None)
-    names = (
-        server_side.published(server)
-        if args.all
-        else [server_side.which(server, name) for name in args.repositories or [None]]
-    )
+    renewer = Renewer(args.days, Path(args.master) if args.master else None, smart_card(server))
+    names = server_side.published(server) if args.all else server_side.several(server, args.repositories)
     records = [_renewed(server.repository(name), renewer, args.within) for name in names]
     if args.json:
         write_json(records)

@@ -39,13 +39,14 @@ def run(args: argparse.Namespace) -> None:
     if args.manifest and (args.days is not None or args.whitelist or args.master):
         raise UsageError("-p signs the manifest, which has no end and needs no master key: leave -d, -w and -k away")
     from swrepo.cli import server_side
+    from swrepo.cli.cards import smart_card
     from swrepo.publish.keyring import WHITELIST_DAYS
     from swrepo.publish.renewal import Renewer
 
     days = WHITELIST_DAYS if args.days is None else args.days
     _check_days(days, force=args.force)
     server = server_side.layout()
-    renewer = Renewer(days, Path(args.master) if args.master else None)
+    renewer = Renewer(args.days, Path(args.master) if args.master else None, smart_card(server))
     if args.whitelist:
         if len(args.repositories) != 1:
             raise UsageError("-w needs the name of the whitelist's repository")
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         ends = renewer.whitelist_file(Path(args.whitelist), fqrn, server.repository(fqrn).keys)
         print(f"{args.whitelist}: valid until {ends:%Y-%m-%d %H:%M} UTC")
         return
-    for fqrn in [server_side.which(server, name) for name in args.repositories or [None]]:
+    for fqrn in server_side.several(server, args.repositories):
         places = server.repository(fqrn)
         if args.manifest:
             print(f"{fqrn}: revision {renewer.manifest(places).revision} is signed again")

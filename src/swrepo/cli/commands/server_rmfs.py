@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
     from swrepo.publish.removal import remove_repository
 
     server = server_side.layout()
-    for fqrn in [server_side.which(server, name) for name in args.repositories]:
+    for fqrn in server_side.several(server, args.repositories):
         what = "configuration" if args.preserve else "storage, keys and all"
         if not args.force and not confirm(f"Remove the repository {fqrn}, {what}"):
             note(f"{fqrn}: left as it is")

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         for option in ("separate", "no_logrotate", "skip_initial", "group"):
             if getattr(args, option):
                 raise UsageError(f"-{option[0]} has a meaning with -a only")
-        names = [server_side.which(server, name) for name in args.repositories or [None]]
+        names = server_side.several(server, args.repositories)
         records, code = [], 0
         for name in names:
             try:

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     from swrepo.publish.hooks import Hook, hooks_around
 
     server = server_side.layout()
-    fqrn = server_side.which(server, args.repository)
+    fqrn = server_side.which(server, args.repository and args.repository.partition("/")[0])
     request = None if args.template is None else CloneRequest.parse(os.fsencode(args.template))
     with hooks_around(server, Hook.TRANSACTION_BEFORE, Hook.TRANSACTION_AFTER, fqrn):
         entries = transactions.begin(server, fqrn, wait=args.wait, request=request)

@@ -34,7 +34,19 @@ ROWS = (
         "yes",
         "Name the version in `repositories.json`; in `/etc/cvmfs/server.local`.",
     ),
-    not_yet("CVMFS_MASTERKEYCARD_PIN", "text", "", "The PIN of a smart card with the master key."),
+    Parameter(
+        "CVMFS_MASTERKEYCARD_PIN",
+        "text",
+        "123456",
+        "The PIN of a smart card with the master key; in the environment or in `/etc/cvmfs/server.local`.",
+    ),
+    Parameter(
+        "SWREPO_MASTERKEYCARD_MODULE",
+        "file",
+        "",
+        "The PKCS#11 library for the card, in the same places.",
+        otherwise="OpenSC's own",
+    ),
 )
 
 TRANSACTIONS = (
