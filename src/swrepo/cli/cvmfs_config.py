@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.linux import require_linux
 from swrepo.errors import PermissionRefused, UsageError
+from swrepo.system.loading import loaded
 from swrepo.system.user import is_root
 
 PROGRAM = "cvmfs_config"
@@ -49,8 +50,7 @@ _NOT_BUILT = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words), PROGRAM)
+    return as_program(_run, PROGRAM, argv)
 
 
 def _run(words: Sequence[str]) -> int:
@@ -68,6 +68,7 @@ def _run(words: Sequence[str]) -> int:
     if name in _OF_ROOT and not is_root() and PREFIX_VARIABLE not in places.environment:
         raise PermissionRefused(f"{PROGRAM} {name}: root privileges required")
     module = importlib.import_module(f"swrepo.cli.administration.{command.module}")
+    loaded()
     function = cast("Callable[[Sequence[str], object], int]", getattr(module, command.function))
     return function(rest, places)
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.main import Parser, new_parser
 from swrepo.errors import SwrepoError, UsageError
+from swrepo.system.loading import loaded
 
 PROGRAM = "cvmfs_fsck"
 EXAMPLE = """cvmfs_fsck /var/lib/cvmfs/shared
@@ -26,8 +27,7 @@ check could not be made, 16 wrong options."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words), PROGRAM)
+    return as_program(_run, PROGRAM, argv)
 
 
 def parser() -> Parser:
@@ -49,6 +49,7 @@ def _run(words: list[str]) -> int:
     except UsageError as failure:
         print(failure, file=sys.stderr)
         return USAGE
+    loaded()
     root = Path(args.cache)
     if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
         print(f"{PROGRAM}: {root} is no directory that this user can read", file=sys.stderr)

@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.main import COMMANDS, Entry, dispatch
 from swrepo.errors import Busy, InTransaction, NotInTransaction, TemplateRefused, UsageError
 
@@ -36,9 +36,7 @@ def commands() -> dict[str, Entry]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    code = guarded(lambda: _run(words), PROGRAM)
-    return _CODES.get(code, code)
+    return as_program(_run, PROGRAM, argv, _CODES)
 
 
 def _run(words: list[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.main import Entry, dispatch
 
 PROGRAM = "cvmfs_swissknife"
@@ -17,8 +17,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: dispatch(PROGRAM, COMMANDS, words), PROGRAM)
+    return as_program(lambda words: dispatch(PROGRAM, COMMANDS, words), PROGRAM, argv)
 
 
 if __name__ == "__main__":

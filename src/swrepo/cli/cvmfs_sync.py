@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.main import load, run_command
 
 PROGRAM = "cvmfs-sync"
@@ -13,8 +13,7 @@ PROGRAM = "cvmfs-sync"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: run_command(PROGRAM, load("server_sync"), words), PROGRAM)
+    return as_program(lambda words: run_command(PROGRAM, load("server_sync"), words), PROGRAM, argv)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.linux import require_linux
 from swrepo.errors import MountFailed, SwrepoError, UsageError
+from swrepo.system.loading import loaded
 
 PROGRAM = "cvmfs_talk"
 _ERROR = "error: "
@@ -17,8 +18,7 @@ _ERROR = "error: "
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words), PROGRAM)
+    return as_program(_run, PROGRAM, argv)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(words: Sequence[str]) -> int:
     args = parser().parse_args(words)
+    loaded()
     if not args.words:
         raise UsageError(f"{PROGRAM} needs a command, such as: {PROGRAM} -i NAME help")
     require_linux(PROGRAM)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
+from types import MappingProxyType
 
 from swrepo.errors import SwrepoError
+from swrepo.system.leaving import leave
+from swrepo.system.loading import begin_loading
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -15,6 +18,23 @@ UNEXPECTED = 70
 """An error in swrepo itself (EX_SOFTWARE)."""
 
 DEBUG_VARIABLE = "SWREPO_DEBUG"
+
+_NO_OTHERS: Mapping[int, int] = MappingProxyType({})
+
+
+def as_program(
+    run: Callable[[list[str]], int], program: str, argv: Sequence[str] | None, codes: Mapping[int, int] = _NO_OTHERS
+) -> int:
+    """Run a command line; its exit code, or the one that `codes` has in its place.
+
+    `argv`: None is that of this process, which ends here. `run` says when all of the program is `loaded`.
+    """
+    if argv is not None:
+        code = guarded(lambda: run(list(argv)), program)
+        return codes.get(code, code)
+    begin_loading()
+    code = guarded(lambda: run(sys.argv[1:]), program)
+    return leave(codes.get(code, code))
 
 
 def guarded(body: Callable[[], int], program: str) -> int:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
 from swrepo import __version__
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.errors import UsageError
-from swrepo.system.loading import begin_loading, loaded
+from swrepo.system.loading import loaded
 
 PROGRAM = "swrepo"
 
@@ -191,10 +191,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        begin_loading()
-    return guarded(lambda: dispatch(PROGRAM, COMMANDS, words), PROGRAM)
+    return as_program(lambda words: dispatch(PROGRAM, COMMANDS, words), PROGRAM, argv)
 
 
 def run_command(program: str, module: CommandModule, words: Sequence[str]) -> int:

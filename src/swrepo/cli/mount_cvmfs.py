@@ -6,10 +6,9 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.linux import require_linux
 from swrepo.cli.main import Parser
-from swrepo.system.loading import begin_loading
 
 PROGRAM = "mount.cvmfs"
 EXAMPLE = "mount -t cvmfs dair.cvmfs.server /mnt"
@@ -17,10 +16,7 @@ EXAMPLE = "mount -t cvmfs dair.cvmfs.server /mnt"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        begin_loading()
-    return guarded(lambda: _run(words), PROGRAM)
+    return as_program(_run, PROGRAM, argv)
 
 
 def _run(words: list[str]) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from swrepo.cli.exits import guarded
+from swrepo.cli.exits import as_program
 from swrepo.cli.linux import require_linux
 from swrepo.cli.main import Parser, new_parser
 from swrepo.cli.places import Places, current
 from swrepo.errors import MountFailed, NotFound, SwrepoError, TrustError
+from swrepo.system.loading import loaded
 
 PROGRAM = "PointToCVMFS"
 EXAMPLE = """PointToCVMFS server.example.org
@@ -28,8 +29,7 @@ it shows the newest revisions at once."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words), PROGRAM)
+    return as_program(_run, PROGRAM, argv)
 
 
 def _run(words: Sequence[str]) -> int:
@@ -37,6 +37,7 @@ def _run(words: Sequence[str]) -> int:
     require_linux(PROGRAM)
     from swrepo.cli import pointing
 
+    loaded()
     places = current()
     url = pointing.server_url(args.host)
     names = pointing.offered(url)
