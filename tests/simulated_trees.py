@@ -39,7 +39,7 @@ class Node:
 class File(Node):
     """A regular file. `chunk_size` cuts it into pieces; files of one directory that share a `link` are hard links.
 
-    The content of an `external` one is nowhere in the repository.
+    The content of an `external` one is nowhere in the repository. One that `starts_bundle` is flagged so.
     """
 
     content: bytes = b""
@@ -47,6 +47,7 @@ class File(Node):
     chunk_size: int | None = None
     link: str | None = None
     external: bool = False
+    starts_bundle: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ class TreeBuilder:
         plain = plain._replace(mode=stat.S_IFREG | node.mode, size=len(node.content))
         if node.external:
             flags |= int(Flag.EXTERNAL)
+        if node.starts_bundle:
+            flags |= int(Flag.BUNDLE_TRIGGER)
         if node.chunk_size is not None:
             return plain._replace(flags=flags | int(Flag.CHUNKED))
         return plain._replace(flags=flags, digest=self._stored(node, node.content, Kind.FILE).digest)

@@ -95,7 +95,7 @@ def main() -> int:
         learned=LearnedOptions(
             given.get("profiles", True),
             Path(given["profiles_directory"]) if "profiles_directory" in given else None,
-            given.get("bundles", False),
+            given.get("bundles", True),
         ),
         clock=lambda: time_by(clock),
     )

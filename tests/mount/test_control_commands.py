@@ -112,6 +112,7 @@ def test_counters_have_the_originals_names(live: Faulty) -> None:
     assert int(rows["cvmfs.n_fs_lookup"]) >= 1
     assert int(rows["download.sz_transferred_bytes"]) > 0
     assert int(rows["fetch.n_downloads"]) >= 1
+    assert int(rows["ahead.n_fetched"]) == int(rows["ahead.n_used"]) + int(rows["ahead.n_wasted"])
 
 
 def test_errors_are_counted_until_somebody_resets_them(site: Site, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_status_and_stat_tell_of_repositories_in_use(all_mounted):
     assert int(row["MEM(K)"]) > 1000
     in_words = all_mounted.run("cvmfs_config", "stat", "-v", FQRN)
     assert "File Catalog Revision: 2 (expires in 4 minutes)" in in_words
+    assert re.search(r"^Fetched Ahead: \d+ objects, \d+ of them used, \d+ not yet$", in_words, re.MULTILINE)
     assert all_mounted.run("cvmfs_config", "stat", "other.example.org", code=1) == "other.example.org not mounted\n"
 
 

@@ -23,6 +23,7 @@ from swrepo.format.opening import Opening
 from swrepo.format.profile import Profile, ProfileFile
 from swrepo.publish import profiles as making
 from swrepo.publish.profiles import PackLimits
+from swrepo.repository.profiles import MOST_STARTED
 from swrepo.repository.revision import Revision
 from tests.mount.mounted import Mount, mounted, wait_until
 from tests.mount.test_reading import Server, server  # noqa: F401 - a fixture
@@ -154,6 +155,8 @@ def test_opening_the_trigger_fetches_all_that_is_listed_and_what_is_read_then_wa
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
             assert os.pread(file.fileno(), 8, 3 * PIECE) == b"00000003"
         assert len(server.requests) == before
+        shown = json.loads(mount.ask("status"))["ahead"]
+        assert (shown["fetched"], shown["wasted"]) == (COUNT, 1), "the status has it: one chunk is left"
     objects = objects_of(server)
     assert len(objects) == len(set(objects)), "each travels once"
     assert len(objects) < 25, "where there are more than 55 objects"
@@ -300,6 +303,18 @@ def test_a_hostile_profile_costs_time_at_most(
         assert ahead(mount)["learned started"] == 1
 
 
+def test_one_file_starts_so_many_profiles_and_no_more(
+    served: Served,
+    server: Server,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    links = {profile.TRIGGERS + b"/p%d@0" % number: Symlink(target=b"../../bin/prog") for number in range(500)}
+    served.publish({**tree(), **links}, NESTED)
+    with mounted(tmp_path, **named_only(served, server, tmp_path)) as mount:
+        assert read(mount, b"/bin/prog") == CONTENT[b"/bin/prog"]
+        assert ahead(mount)["learned started"] == MOST_STARTED
+
+
 def test_a_profile_of_the_node_needs_nothing_of_the_publisher(
     served: Served,
     server: Server,  # noqa: F811
@@ -328,15 +343,16 @@ def bundle(*paths: bytes) -> File:
     return File(content=json.dumps({**document, "dependencies": [path.decode() for path in paths]}).encode())
 
 
-def test_bundles_of_the_original_are_fetched_where_it_is_asked_for(
+def test_bundles_of_the_original_are_fetched_unless_it_is_told_not_to(
     served: Served,
     server: Server,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     listed = [*SMALL[:10], *INNER, CHUNKED, b"/no/such"]
-    served.publish({**tree(), b"/other/.cvmfsbundle-no0": bundle(*listed)}, NESTED)
+    started = File(content=CONTENT[OTHERS[0]], starts_bundle=True)
+    served.publish({**tree(), OTHERS[0]: started, b"/other/.cvmfsbundle-no0": bundle(*listed)}, NESTED)
     request = named_only(served, server, tmp_path)
-    with mounted(tmp_path / "with", bundles=True, **request) as mount:
+    with mounted(tmp_path / "with", **request) as mount:
         read(mount, OTHERS[1])
         assert ahead(mount)["learned started"] == 0
         read(mount, OTHERS[0])
@@ -344,7 +360,7 @@ def test_bundles_of_the_original_are_fetched_where_it_is_asked_for(
         assert found["ahead bundle fetched"] == 10 + len(INNER) + 6, "the file of many chunks is fetched whole"
         assert os.getxattr(mount.point / "other/no0", "user.bundle_trigger") == b"1"
         assert os.getxattr(mount.point / "other/no1", "user.bundle_trigger") == b"0"
-    with mounted(tmp_path / "without", **request) as mount:
+    with mounted(tmp_path / "without", bundles=False, **request) as mount:
         read(mount, OTHERS[0])
         assert ahead(mount)["learned started"] == 0
 

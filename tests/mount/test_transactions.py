@@ -39,8 +39,13 @@ class Server:
         self.run("publish", FQRN)
 
     def run(self, *words, code=0):
+        return self._run(PROGRAMS / "cvmfs_server", *words, code=code)
+
+    def profile(self, *words, code=0):
+        return self._run(PROGRAMS / "swrepo", "profile", *words, code=code)
+
+    def _run(self, *command, code):
         environment = {**os.environ, "SWREPO_PREFIX": str(self.prefix)}
-        command = [PROGRAMS / "cvmfs_server", *words]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd="/")
         assert ran.returncode == code, ran.stdout + ran.stderr
         return ran.stdout + ran.stderr
@@ -72,7 +77,7 @@ def contents(top):
             elif stat.S_ISLNK(status.st_mode):
                 found[shown] = f"-> {os.readlink(path)}"
             else:
-                with open(path, encoding="utf-8") as file:
+                with open(path, encoding="utf-8", errors="backslashreplace") as file:
                     found[shown] = f"{status.st_mode & 0o7777:o} {file.read()}"
     return found
 
@@ -154,6 +159,28 @@ def test_outside_of_a_transaction_the_tree_cannot_be_written(server):
         (server.tree / "x").write_text("x")
     assert caught.value.errno == errno.EROFS
     assert "in no transaction" in server.run("publish", FQRN, code=errno.EINVAL)
+
+
+def test_a_profile_has_a_transaction_of_its_own_where_none_is_open(server):
+    server.run("transaction", FQRN)
+    (server.tree / "later").write_text("later\n")
+    server.run("publish", FQRN)
+    (server.prefix / "trace").write_text(f'{{"repository": "{FQRN}", "path": "/kept"}}\n')
+    words = ["add", FQRN, "mine", "--from", str(server.prefix / "trace")]
+    assert f"swrepo server transaction {FQRN}" in server.profile(*words, "--no-publish", code=31)
+    server.profile(*words)
+    shown = server.served()
+    assert shown[".swrepo/triggers/mine@0"] == "-> ../../kept"
+    assert contents(server.tree) == shown, "the view shows the new revision"
+    assert not server.places.in_transaction.exists()
+
+    server.run("transaction", FQRN)
+    (server.tree / "unfinished").write_text("unfinished\n")
+    server.profile("remove", FQRN, "mine")
+    assert ".swrepo/triggers/mine@0" not in server.served()
+    assert (server.tree / "unfinished").exists(), "a transaction of somebody else goes on"
+    server.run("publish", FQRN)
+    assert "unfinished" in server.served()
 
 
 def test_a_second_transaction_is_refused_with_the_code_of_the_original(server):

@@ -217,6 +217,22 @@ def test_what_came_before_the_trigger_is_no_part_of_the_profile() -> None:
         making.from_first(files, [b"/nowhere"])
 
 
+@pytest.mark.parametrize(
+    ("named", "opened"),
+    [
+        (b"/np/__init__.py", b"/np/__pycache__/__init__.cpython-311.pyc"),
+        (b"/np/core.py", b"/np/core.py"),
+        (b"/np/other.py", b"/np/other.py"),
+        (b"/np/.py", b"/np/.py"),
+        (b"/bin/prog", b"/bin/prog"),
+    ],
+)
+def test_a_module_is_opened_as_what_python_compiled_of_it(named: bytes, opened: bytes) -> None:
+    compiled = b"/np/__pycache__/__init__.cpython-311.pyc", b"/np/__pycache__/core.cpython-311.pyc"
+    files, _ = making.merged([trace(*compiled, b"/np/__pycache__/otherwise.cpython-311.pyc", b"/np/core.py")], 1)
+    assert making.as_opened(named, files) == opened
+
+
 def test_small_objects_are_packed_and_come_out_of_the_packs_alone(
     simulator: RepositorySimulator, tmp_path: Path
 ) -> None:

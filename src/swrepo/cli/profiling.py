@@ -10,21 +10,16 @@ from typing import Any, NamedTuple
 from swrepo.cache.disk import DiskCache
 from swrepo.cli.describe import printable
 from swrepo.cli.output import size_text
-from swrepo.cli.progress import Progress
 from swrepo.cli.published import state
-from swrepo.cli.publishing import collect_automatically
 from swrepo.errors import FormatError, NotFound, SwrepoError, UsageError
 from swrepo.format import opening, profile
 from swrepo.format.opening import Opening
 from swrepo.format.paths import normalise
-from swrepo.format.profile import Profile
+from swrepo.format.profile import Profile, ProfileFile
 from swrepo.objects.store import Documents
-from swrepo.publish.changed import Touched
-from swrepo.publish.hooks import Hook, hooks_around
-from swrepo.publish.layout import RepositoryPlaces, ServerLayout
-from swrepo.publish.outcome import Outcome
+from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.profiles import as_opened
 from swrepo.publish.storage import reading
-from swrepo.publish.transaction import Publisher
 from swrepo.repository import profiles
 from swrepo.repository.links import MOUNTPOINTS, resolve
 from swrepo.repository.revision import Revision
@@ -63,16 +58,6 @@ def published(places: RepositoryPlaces) -> Iterator[Published]:
         yield Published(revision, stored)
 
 
-def publish(server: ServerLayout, fqrn: str) -> Outcome:
-    """Publish the profiles that are in the work tree, and nothing else of it."""
-    touched = Touched(frozenset({b"/" + profile.HOME}))
-    around = hooks_around(server, Hook.PUBLISH_BEFORE, Hook.PUBLISH_AFTER, fqrn)
-    with around, Progress("publishing", "files") as progress:
-        outcome = Publisher(server, progress).publish(fqrn, touched=touched)
-    collect_automatically(server, fqrn, quiet=True)
-    return outcome
-
-
 def traces(files: Sequence[str], fqrn: str) -> list[list[Opening]]:
     """What was opened of the repository, by trace. UsageError where a trace has nothing of it."""
     found = []
@@ -91,25 +76,35 @@ def traces(files: Sequence[str], fqrn: str) -> list[list[Opening]]:
 
 
 def triggers(
-    named: Sequence[str], found: Sequence[Sequence[Opening]], fqrn: str, revision: Revision | None
+    named: Sequence[str],
+    files: Sequence[ProfileFile],
+    found: Sequence[Sequence[Opening]],
+    fqrn: str,
+    revision: Revision | None,
 ) -> list[bytes]:
-    """The files that are to start a profile: those that were named, links followed, or the first of the first trace."""
-    if not named:
-        return [next(one.path for one in found[0] if not one.is_catalog)]
+    """The files that are to start a profile of `files`: those that were named, or the first of them in a trace."""
+    if named:
+        return [as_opened(_named(text, fqrn, revision), files) for text in named]
+    kept = {file.path for file in files}
+    for one in found[0]:
+        if not one.is_catalog and one.path in kept:
+            return [one.path]
+    raise UsageError("the traces have too little in common; --share says how many of them have to open a file")
+
+
+def _named(text: str, fqrn: str, revision: Revision | None) -> bytes:
+    """The path in the repository of a file that somebody named, links followed. Without a revision: as it is."""
     top = MOUNTPOINTS + fqrn.encode()
-    paths = []
-    for text in named:
-        path = normalise(text)
-        if path == top or path.startswith(top + b"/"):
-            path = path[len(top) :]
-        if revision is not None:
-            path, entry = resolve(revision, path, {}, top)
-            if not entry.is_regular:
-                raise UsageError(f"{text} is no file; a profile starts when a file is opened")
-        if b"$(" in path:
-            raise UsageError(f"{text}: a link to this path would be read as one with a variable")
-        paths.append(path)
-    return paths
+    path = normalise(text)
+    if path == top or path.startswith(top + b"/"):
+        path = path[len(top) :]
+    if revision is not None:
+        path, entry = resolve(revision, path, {}, top)
+        if not entry.is_regular:
+            raise UsageError(f"{text} is no file; a profile starts when a file is opened")
+    if b"$(" in path:
+        raise UsageError(f"{text}: a link to this path would be read as one with a variable")
+    return path
 
 
 def freshness(revision: Revision, name: str, found: Profile) -> Freshness:

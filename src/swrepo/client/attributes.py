@@ -23,7 +23,6 @@ from swrepo.net.remote import RemoteRepository
 from swrepo.net.routes import ProxyGroups
 from swrepo.objects.store import DOCUMENT_LIMIT, Want
 from swrepo.repository.content import wanted_objects
-from swrepo.repository.profiles import bundle_of
 from swrepo.repository.revision import Revision
 
 _BLOCK = 1 << 20
@@ -207,9 +206,8 @@ def _external_url(subject: Subject) -> str | None:
 
 
 def _bundle_trigger(subject: Subject) -> str:
-    """Whether a bundle of CernVM-FS 2.14 lies beside the file; publishers before 2.14 did not flag that."""
-    is_flagged = bool(subject.entry.flags & Flag.BUNDLE_TRIGGER)
-    return str(int(is_flagged or subject.revision.find(bundle_of(subject.path())) is not None))
+    """Whether a bundle of CernVM-FS 2.14 lies beside the file, as its publisher says; those before 2.14 say nothing."""
+    return str(int(bool(subject.entry.flags & Flag.BUNDLE_TRIGGER)))
 
 
 ENTRY: Mapping[str, Attribute] = {

@@ -85,7 +85,7 @@ class ClientParameters:
     strict_mount: bool = False
     profiles: bool = True
     profiles_directory: str | None = None
-    bundles: bool = False
+    bundles: bool = True
     variables: Mapping[str, str] | None = None
 
     @property
@@ -137,7 +137,7 @@ def interpret(settings: Mapping[str, Setting]) -> ClientParameters:
         default_domain=values.text("CVMFS_DEFAULT_DOMAIN") or "",
         profiles=values.switch("CVMFS_PROFILES", default=True),
         profiles_directory=values.text("CVMFS_PROFILES_DIR"),
-        bundles=values.switch("CVMFS_PREFETCH_FILEBUNDLES", default=False),
+        bundles=values.switch("CVMFS_PREFETCH_FILEBUNDLES", default=True),
         strict_mount=values.switch("CVMFS_STRICT_MOUNT", default=False),
         variables={name: setting.value for name, setting in settings.items()},
     )

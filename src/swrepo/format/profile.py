@@ -2,7 +2,7 @@
 
 An ordinary file of a repository, `/.swrepo/profiles/NAME/profile.json`, signed with it like any other; beside it lie
 its packs, `pack.0`, `pack.1` and so on (format.pack). Symbolic links in `/.swrepo/triggers` lead to the files whose
-opening starts it. The same JSON, without packs, can be a file of a node or a site. See docs/adr/0009.
+opening starts it. The same JSON, without packs, can be a file of a node or a site. See docs/adr/0011.
 
     {"profile": 1, "triggers": ["/bin/prog"], "packs": 1, "catalogs": [["/lib", "<digest>", 65536]],
      "files": [["/bin/prog", "<digest>", 4096, 0],

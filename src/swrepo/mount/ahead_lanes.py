@@ -59,6 +59,9 @@ _PRIORITIES = (
 )
 """Which is fetched first of what waits."""
 
+_GUESSES = (Origin.WALK, Origin.NEIGHBOURS)
+"""What nobody named, and nobody has begun to read."""
+
 
 class Item(NamedTuple):
     """An object to be fetched, what fetches it, and for whom."""
@@ -193,7 +196,7 @@ class Lanes:
 
     def _drop_without_room(self) -> None:
         """Guesses are not worth what would have to go from the cache for them; it is looked before each batch."""
-        guesses = self._small[Origin.NEIGHBOURS], self._large[Origin.NEIGHBOURS]
+        guesses = [lane[origin] for lane in (self._small, self._large) for origin in _GUESSES]
         if any(guesses) and not self.has_room():
             with self._lock:
                 given_up = [item for queue in guesses for item in queue]

@@ -45,6 +45,13 @@ class AheadCounters:
     def wasted_bytes(self) -> int:
         return self.fetched_bytes - self.used_bytes
 
+    def items(self) -> list[tuple[str, int]]:
+        """All of them by name, those that follow from others too."""
+        return [(name, getattr(self, name)) for name in _NAMES]
+
+
+_NAMES = ("fetched", "used", "wasted", "fetched_bytes", "used_bytes", "wasted_bytes")
+
 
 class Ledger:
     """Safe from any thread; `_lock` guards all of it, nothing is acquired under it."""

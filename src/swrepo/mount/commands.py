@@ -64,7 +64,8 @@ def _of_the_mount(mounted: Mounted) -> dict[str, Command]:
     started = time.monotonic()
 
     def status(_rest: str) -> str:
-        return report(mounted.request.mountpoint, mounted.accesses, mounted.session.requests(), started)
+        ahead = mounted.adapter.ahead.ledger.total
+        return report(mounted.request.mountpoint, mounted.accesses, mounted.session.requests(), started, ahead)
 
     return {
         "status": status,
@@ -107,9 +108,6 @@ def _chroot(refreshers: list[Refresher], text: str) -> str:
     return refreshers[0].show(ObjectId.parse(text, Kind.CATALOG))
 
 
-_AHEAD = ("fetched", "used", "wasted", "fetched_bytes", "used_bytes", "wasted_bytes")
-
-
 def _counters(mounted: Mounted) -> str:
     """A line `name value` for each counter."""
     lines = [f"requests {name} {count}" for name, count in sorted(mounted.session.requests().items())]
@@ -119,7 +117,7 @@ def _counters(mounted: Mounted) -> str:
         ("ahead", ledger.total),
         *((f"ahead {name}", one) for name, one in ledger.counters().items()),
     ):
-        lines += [f"{prefix} {name.replace('_', ' ')} {getattr(ahead, name)}" for name in _AHEAD]
+        lines += [f"{prefix} {name.replace('_', ' ')} {value}" for name, value in ahead.items()]
     if (learned := mounted.learned) is not None:
         lines += [f"learned started {learned.started}", f"learned packs {learned.packs.fetched}"]
         lines += [f"learned pack bytes {learned.packs.fetched_bytes}", f"learned profiles here {learned.local.count}"]

@@ -53,7 +53,13 @@ def counters(mounted: Mounted) -> dict[str, int]:
 def _counters(mounted: Mounted) -> list[tuple[str, int, str]]:
     requests, process = mounted.session.requests(), mounted.process
     accesses = list(mounted.accesses.values())
+    ahead = mounted.adapter.ahead.ledger.total
     return [
+        ("ahead.n_fetched", ahead.fetched, "objects that were fetched before anybody asked for them"),
+        ("ahead.n_used", ahead.used, "those among them that somebody then wanted"),
+        ("ahead.n_wasted", ahead.wasted, "those that nobody has wanted so far"),
+        ("ahead.sz_fetched_bytes", ahead.fetched_bytes, "their plain bytes"),
+        ("ahead.sz_wasted_bytes", ahead.wasted_bytes, "plain bytes that nobody has wanted so far"),
         ("cvmfs.n_fs_dir_open", process.listings(), "requests for listings"),
         ("cvmfs.n_fs_forget", requests.get("FORGET", 0) + requests.get("BATCH_FORGET", 0), "requests that forget"),
         ("cvmfs.n_fs_lookup", requests.get("LOOKUP", 0), "look-ups"),

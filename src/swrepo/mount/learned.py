@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swrepo.errors import SwrepoError
+from swrepo.format.dirent import Flag
 from swrepo.format.paths import basename
 from swrepo.format.profile import Profile
 from swrepo.mount.learned_local import LocalProfiles
@@ -27,6 +28,8 @@ AGAIN_AFTER = 600.0
 _REMEMBERED = 10_000
 """Starts of which it is known when they were."""
 
+_BUNDLE_TRIGGER = int(Flag.BUNDLE_TRIGGER)
+
 _LARGEST_SHARE = 2
 """A profile may fill one in so many parts of a cache that has a limit."""
 
@@ -40,7 +43,7 @@ class LearnedOptions:
 
     profiles: bool = True
     directory: Path | None = None
-    bundles: bool = False
+    bundles: bool = True
     most: int = 4 << 30
 
 
@@ -88,11 +91,12 @@ class Triggers:
         """What opening this file starts now."""
         options = self._options
         name = content.entry.name
-        if not options.profiles and not options.bundles and options.directory is None:
+        has_bundle = options.bundles and bool(content.entry.flags & _BUNDLE_TRIGGER)
+        if not has_bundle and not options.profiles and options.directory is None:
             return []
         with self._vfs.lock:
             tables = [self._table(volume) for volume in self._vfs.volumes.values()]
-            if not options.bundles and not any(name in table.names for table in tables):
+            if not has_bundle and not any(name in table.names for table in tables):
                 return []
             try:
                 node_ = self._vfs.described(node)
@@ -101,17 +105,10 @@ class Triggers:
                 path = node_.path()
             except SwrepoError:  # the file is not in this revision any more
                 return []
-            found = [*self._table(node_.volume).starts.get(path, ()), *self._bundle(node_.volume, path)]
+            found = list(self._table(node_.volume).starts.get(path, ()))
+            if has_bundle:
+                found.append(_bundle(node_.volume, path))
         return [start for start in found if self._is_due(start)]
-
-    def _bundle(self, volume: Volume, path: bytes) -> Iterator[Start]:
-        if self._options.bundles:
-            revision = volume.revision
-            where = profiles.bundle_of(path)
-            catalog = revision.tree.find_loaded(where.rpartition(b"/")[0])
-            if catalog is not None and catalog.lookup(where) is not None:
-                name = where.decode("utf-8", "replace")
-                yield Start(volume, revision, name, lambda: profiles.load_bundle(revision, path), is_bundle=True)
 
     def _is_due(self, start: Start) -> bool:
         key = start.volume.name, start.name, start.revision.root.text
@@ -129,7 +126,9 @@ class Triggers:
         if table is None or table.revision is not volume.revision or table.version != version:
             starts: dict[bytes, tuple[Start, ...]] = {}
             for path, start in self._starts(volume):
-                starts[path] = (*starts.get(path, ()), start)
+                others = starts.get(path, ())
+                if len(others) < 2 * profiles.MOST_STARTED:  # of the repository, and as many of the node
+                    starts[path] = (*others, start)
             names = frozenset(basename(path) for path in starts)
             table = self._tables[volume.name] = _Table(volume.revision, version, names, starts)
         return table
@@ -157,3 +156,9 @@ class Triggers:
 
 def _loader(revision: Revision, name: str) -> Callable[[], Profile]:
     return lambda: profiles.load(revision, name)
+
+
+def _bundle(volume: Volume, path: bytes) -> Start:
+    revision = volume.revision
+    name = profiles.bundle_of(path).decode("utf-8", "replace")
+    return Start(volume, revision, name, lambda: profiles.load_bundle(revision, path), is_bundle=True)

@@ -11,12 +11,19 @@ from typing import Any
 
 from swrepo import __version__
 from swrepo.client.access import Access
+from swrepo.mount.ahead_ledger import AheadCounters
 from swrepo.net.remote import RemoteRepository
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-def report(mountpoint: str, accesses: Mapping[str, Access], requests: Mapping[str, int], started: float) -> str:
+def report(
+    mountpoint: str,
+    accesses: Mapping[str, Access],
+    requests: Mapping[str, int],
+    started: float,
+    ahead: AheadCounters,
+) -> str:
     """One document: the process, and each repository in use. `started`: when, on the monotonic clock."""
     return json.dumps(
         {
@@ -28,6 +35,7 @@ def report(mountpoint: str, accesses: Mapping[str, Access], requests: Mapping[st
             "descriptors": len(os.listdir("/proc/self/fd")),
             "descriptor_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             "requests": dict(requests),
+            "ahead": dict(ahead.items()),
             "repositories": [_repository(name, access) for name, access in accesses.items()],
         }
     )

@@ -17,7 +17,7 @@ from swrepo.errors import NotFound, UsageError
 from swrepo.format import pack, profile
 from swrepo.format.object_id import ObjectId
 from swrepo.format.opening import Opening
-from swrepo.format.paths import parent
+from swrepo.format.paths import basename, join, parent
 from swrepo.format.profile import NotedCatalog, NotedChunk, Profile, ProfileFile
 from swrepo.objects import codec
 from swrepo.objects.directory import writing
@@ -30,7 +30,7 @@ _MODE_FILE, _MODE_DIRECTORY = 0o644, 0o755
 
 @dataclass(frozen=True, slots=True)
 class PackLimits:
-    """Which objects are packed, by their stored bytes, and how many bytes make a pack. See docs/adr/0009."""
+    """Which objects are packed, by their stored bytes, and how many bytes make a pack. See docs/adr/0011."""
 
     largest: int = 128 << 10
     pack: int = 1 << 20
@@ -73,6 +73,20 @@ def merged(traces: Sequence[Iterable[Opening]], share: float) -> tuple[list[Prof
     chosen = [(sum(found) / len(found), path) for path, found in places.items() if len(found) >= enough]
     files = [ProfileFile(path, chunks=_used_chunks(offsets.get(path, Counter()), enough)) for _, path in sorted(chosen)]
     return files, tuple(sorted(path for path, count in catalogs.items() if count >= enough))
+
+
+def as_opened(trigger: bytes, files: Iterable[ProfileFile]) -> bytes:
+    """The file whose opening tells that this one is used: of a module of Python, what was compiled of it.
+
+    Python opens only that, where it is newer than the module.
+    """
+    paths = {file.path for file in files}
+    stem, dot, suffix = basename(trigger).rpartition(b".")
+    if trigger in paths or not dot or suffix != b"py":
+        return trigger
+    beginning = join(join(parent(trigger), b"__pycache__"), stem + b".")
+    compiled = sorted(path for path in paths if path.startswith(beginning) and path.endswith(b".pyc"))
+    return compiled[0] if compiled else trigger
 
 
 def from_first(files: Sequence[ProfileFile], triggers: Sequence[bytes]) -> list[ProfileFile]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from swrepo.errors import NotFound, PublishError
 from swrepo.format.object_id import ObjectId
-from swrepo.format.paths import ROOT, parent, path_key
+from swrepo.format.paths import ROOT, join, parent, path_key
+from swrepo.format.profile import HOME
 from swrepo.publish import claims, settled
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults
@@ -31,6 +32,8 @@ from swrepo.repository.revision import Revision
 
 if TYPE_CHECKING:
     from swrepo.publish.changed import Touched
+
+_PROFILES = join(ROOT, HOME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def survey(
         known.now_ns = start_ns
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
         grafts = Grafts(tree, last.chunks, faults, settings.external, settings.compression, storage.store.has)
-        stays = frozenset[bytes]() if is_merged else claims.with_ways(claims.read(repository.places.claims))
+        stays = frozenset[bytes]() if is_merged else _not_of_the_source(repository.places, source)
         scan = TreeDiff(tree, last, settings.rules, known, faults, places, grafts, stays)
         reader = FileReader(
             storage.source, storage.store, settings.encoder, settings.chunks, settings.packing, settings.external, tree
@@ -125,6 +128,15 @@ def survey(
                 yield Survey(changes, revision, scan, faults, staged, source, start_ns, places, limits, is_partial)
         finally:
             staged.close()
+
+
+def _not_of_the_source(places: RepositoryPlaces, source: Path) -> frozenset[bytes]:
+    """What the directory may lack without that it is removed: what came from archives, and profiles.
+
+    Profiles are made in the work tree; in it, what lacks was removed.
+    """
+    from_archives = claims.with_ways(claims.read(places.claims))
+    return from_archives if source == places.worktree else from_archives | {_PROFILES}
 
 
 def _chosen(scan: TreeDiff, touched: Touched | None) -> Iterable[Change]:

@@ -21,6 +21,9 @@ from swrepo.repository.revision import Revision
 
 _MOST_TRIGGERS = 10_000
 
+MOST_STARTED = 32
+"""Profiles that one file starts; what would be more of them is passed over."""
+
 
 class Resolved(NamedTuple):
     """What a file of a profile is in a revision. `is_fresh`: the same object that the profile noted, or chunks."""
@@ -38,7 +41,9 @@ def triggers(revision: Revision) -> dict[bytes, tuple[str, ...]]:
         name = name_of_link(link.name)
         path = _target(link)
         if name is not None and path is not None:
-            found[path] = (*found.get(path, ()), name)
+            others = found.get(path, ())
+            if len(others) < MOST_STARTED and name not in others:
+                found[path] = (*others, name)
     return found
 
 

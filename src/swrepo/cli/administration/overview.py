@@ -12,7 +12,7 @@ from swrepo.cli.administration.live import LiveMount
 from swrepo.cli.diagnosis.mounts import silent
 from swrepo.cli.output import size_text, write_json, write_table
 
-_MOUNT_HEADINGS = ("MOUNTED ON", "STATE", "PID", "UP", "MEMORY", "IN USE")
+_MOUNT_HEADINGS = ("MOUNTED ON", "STATE", "PID", "UP", "MEMORY", "IN USE", "FETCHED AHEAD")
 _HEADINGS = ("REPOSITORY", "REVISION", "PUBLISHED", "SIGNED FOR", "CACHE", "HITS", "FETCHED", "ERRORS", "FROM")
 _DAY = 86400
 _SOON = 3 * _DAY
@@ -62,10 +62,18 @@ def _document(mount: LiveMount) -> dict[str, Any]:
 def _mount_row(mount: LiveMount) -> tuple[str, ...]:
     state = mount.state
     if state is None:
-        return mount.mountpoint, "does not answer", str(mount.pid or "-"), "-", "-", "-"
+        return mount.mountpoint, "does not answer", str(mount.pid or "-"), "-", "-", "-", "-"
     count = len(state["repositories"])
     up, memory = _duration(state["uptime"]), size_text(state["memory"])
-    return mount.mountpoint, "answers", str(state["pid"]), up, memory, str(count)
+    return mount.mountpoint, "answers", str(state["pid"]), up, memory, str(count), _ahead(state.get("ahead"))
+
+
+def _ahead(counters: dict[str, int] | None) -> str:
+    """What came before anybody asked, and how much of it was of use; mounts of an earlier version do not say."""
+    if not counters or not counters["fetched"]:
+        return "-"
+    used, fetched = counters["used_bytes"], counters["fetched_bytes"]
+    return f"{size_text(fetched)}, {100 * used / fetched if fetched else 100:.0f} % used"
 
 
 def _repository_row(_directory: str, repository: dict[str, Any]) -> tuple[str, ...]:

@@ -154,3 +154,5 @@ def _figures(mount: LiveMount, repository: dict[str, Any], *, in_words: bool) ->
     print(f"Connection: {figures['host']} through proxy {figures['proxy']} ({line})")
     print(f"Usage: {figures['opened']} open() calls (hitrate {figures['hitrate']}%), 0 opendir() calls")
     print(f"Transfer Statistics: {figures['received']}k read, avg. speed: {figures['speed']}k/s")
+    if ahead := state.get("ahead"):
+        print(f"Fetched Ahead: {ahead['fetched']} objects, {ahead['used']} of them used, {ahead['wasted']} not yet")

@@ -23,7 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("profile", metavar="PROFILE", help="what the profile is to be called")
     help_from = "traces that 'swrepo trace' wrote"
     parser.add_argument("--from", dest="traces", nargs="+", required=True, metavar="TRACE", help=help_from)
-    help_trigger = "the file whose opening starts it (repeatable; default: the first that the first trace has)"
+    help_trigger = (
+        "the file whose opening starts it (repeatable; default: the first in the first trace); of a module.py, what "
+        "Python compiled of it"
+    )
     parser.add_argument("--trigger", action="append", default=[], metavar="PATH", help=help_trigger)
     help_share = "leave out what fewer of the traces open, as a share of them (default: 0.5)"
     parser.add_argument("--share", type=float, default=0.5, metavar="SHARE", help=help_share)
@@ -50,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
     if args.into is not None:
         _write_for_a_node(args)
         return
+    from swrepo.cli import profile_publication as publication
     from swrepo.cli import server_side
 
     server = server_side.layout()
@@ -58,15 +62,20 @@ def run(args: argparse.Namespace) -> None:
     traces = profiling.traces(args.traces, fqrn)
     limits = making.PackLimits(0 if args.no_pack else args.largest * _KIB, args.pack * _KIB)
     with profiling.published(places) as (revision, stored):
-        triggers = profiling.triggers(args.trigger, traces, fqrn, revision)
         files, catalogs = making.merged(traces, args.share)
+        triggers = profiling.triggers(args.trigger, files, traces, fqrn, revision)
         made = making.make(revision, stored, triggers, making.from_first(files, triggers), catalogs, limits)
     for path, reason in made.left_out.items():
         note(f"left out {path.decode('utf-8', 'backslashreplace')}: {reason}")
-    making.write(places.worktree, args.profile, made)
+
+    def write(worktree: Path) -> None:
+        making.write(worktree, args.profile, made)
+
     revision_number = None
-    if not args.no_publish:
-        revision_number = profiling.publish(server, fqrn).revision
+    if args.no_publish:
+        publication.written(server, fqrn, write)
+    else:
+        revision_number = publication.published(server, fqrn, write).revision
     _tell(args, profiling.sentence(made.profile, made.packs), len(made.profile.files), len(made.packs), revision_number)
 
 
@@ -76,8 +85,8 @@ def _write_for_a_node(args: argparse.Namespace) -> None:
     from swrepo.publish import profiles as making
 
     traces = profiling.traces(args.traces, args.repository)
-    triggers = profiling.triggers(args.trigger, traces, args.repository, None)
     files, catalogs = making.merged(traces, args.share)
+    triggers = profiling.triggers(args.trigger, files, traces, args.repository, None)
     made = making.without_objects(triggers, making.from_first(files, triggers), catalogs)
     path = Path(args.into) / args.repository / f"{args.profile}.json"
     try:

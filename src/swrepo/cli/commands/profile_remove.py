@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 EXAMPLE = "swrepo profile remove dair.cvmfs.server numpy"
 
@@ -14,14 +15,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from swrepo.cli import profiling, server_side
+    from swrepo.cli import profile_publication as publication
+    from swrepo.cli import server_side
     from swrepo.publish import profiles
 
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
-    profiles.remove(server.repository(fqrn).worktree, args.profile)
+
+    def remove(worktree: Path) -> None:
+        profiles.remove(worktree, args.profile)
+
     if args.no_publish:
+        publication.written(server, fqrn, remove)
         print(f"{args.profile}: is gone with the next publication")
         return
-    outcome = profiling.publish(server, fqrn)
+    outcome = publication.published(server, fqrn, remove)
     print(f"{fqrn}: published revision {outcome.revision} without the profile {args.profile}")

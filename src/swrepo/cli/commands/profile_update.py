@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 EXAMPLE = "swrepo profile update dair.cvmfs.server"
-
-_KIB = 1024
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from swrepo.cli import profile_publication as publication
     from swrepo.cli import profiling, server_side
     from swrepo.publish import profiles as making
     from swrepo.repository import profiles
@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     server = server_side.layout()
     fqrn = server_side.which(server, args.repository)
     places = server.repository(fqrn)
+    anew: dict[str, making.Made] = {}
     with profiling.published(places) as (revision, stored):
         for name in args.profiles or profiles.names(revision):
             found = profiling.load(revision, name)
@@ -30,8 +31,15 @@ def run(args: argparse.Namespace) -> None:
             made = making.make(
                 revision, stored, found.triggers, found.files, (one.path for one in found.catalogs), limits
             )
-            making.write(places.worktree, name, made)
+            anew[name] = made
             print(f"{name}: {profiling.sentence(made.profile, made.packs)}")
-    if not args.no_publish:
-        outcome = profiling.publish(server, fqrn)
+
+    def write(worktree: Path) -> None:
+        for name, made in anew.items():
+            making.write(worktree, name, made)
+
+    if args.no_publish:
+        publication.written(server, fqrn, write)
+    else:
+        outcome = publication.published(server, fqrn, write)
         print(f"{fqrn}: revision {outcome.revision} is the newest")

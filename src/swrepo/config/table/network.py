@@ -216,7 +216,8 @@ ROWS = (
     Parameter(
         "CVMFS_PREFETCH_FILEBUNDLES",
         "switch",
-        "no",
-        "The same for `.cvmfsbundle-NAME`, the file bundles of CernVM-FS 2.14: fetch them when `NAME` is opened.",
+        "yes",
+        "The same for `.cvmfsbundle-NAME`, the file bundles of CernVM-FS 2.14: fetch them when `NAME` is opened. "
+        "(There it is `no` unless it is set.)",
     ),
 )
