@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -142,10 +142,19 @@ class Clock:
 class Server:
     """A server below a directory of its own, with one repository and a clock that the test moves."""
 
-    def __init__(self, prefix: Path, options: CreateOptions | None = None, fqrn: str = "sw.example.org") -> None:
+    def __init__(
+        self,
+        prefix: Path,
+        options: CreateOptions | None = None,
+        fqrn: str = "sw.example.org",
+        now_ns: Callable[[], int] | None = None,
+    ) -> None:
+        """`now_ns`: the real time, where real commands work on it too."""
         self.layout = ServerLayout(prefix)
         self.fqrn = fqrn
         self.clock = Clock()
+        if now_ns is not None:
+            self.clock.ns = now_ns()
         self.places = create_repository(self.layout, fqrn, options or fast_options(), self.clock.nanoseconds)
         self.tree = self.places.worktree
 
@@ -180,11 +189,11 @@ class Server:
     def tags(self) -> dict[str, Tag]:
         return {tag.name: tag for tag in list_tags(self.layout, self.fqrn)}
 
-    def check(self) -> dict[bytes, CatalogFile]:
-        """The repository is whole and shows the work tree. Its catalogs, by mountpoint."""
+    def check(self, tree: Path | None = None) -> dict[bytes, CatalogFile]:
+        """The repository is whole and shows `tree` (the work tree). Its catalogs, by mountpoint."""
         manifest = self.manifest()
         with self.revision(manifest) as revision:
-            check_equal(revision, self.tree)
+            check_equal(revision, tree or self.tree)
             catalogs = check_catalogs(revision)
         check_documents(self.places, manifest)
         return catalogs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from swrepo.cli.output import note
@@ -42,7 +42,8 @@ def recorded(
     except _NOT_BEGUN:
         raise
     except BaseException:
-        _record(places, PUBLICATIONS, recorder.tally.row(None), started)
+        with suppress(SwrepoError):  # what is told is why the publication failed; often it is the same
+            _keep(places, PUBLICATIONS, recorder.tally.row(None), started)
         raise
     values = recorder.tally.row(recorder.outcome)
     _record(places, PUBLICATIONS, values, started)
@@ -58,7 +59,11 @@ def record_collection(places: RepositoryPlaces, values: Mapping[str, int], start
 
 def _record(places: RepositoryPlaces, table: str, values: Mapping[str, int], started: datetime) -> None:
     try:
-        record(places, table, values, started, datetime.now(UTC))
-        upload(places, reading(places))
+        _keep(places, table, values, started)
     except SwrepoError as error:
         note(f"{places.fqrn}: {error}")
+
+
+def _keep(places: RepositoryPlaces, table: str, values: Mapping[str, int], started: datetime) -> None:
+    record(places, table, values, started, datetime.now(UTC))
+    upload(places, reading(places))
