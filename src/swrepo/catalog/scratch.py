@@ -6,25 +6,29 @@ A crash leaves rubbish under a scratch name. What comes out holds no free page, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from swrepo.errors import FormatError, PermissionRefused
+from swrepo.errors import CacheFull, FormatError, PermissionRefused, SwrepoError, Unreachable
 
 PAGE_SIZE = 1024
 """Bytes. The original's, and the best of those tried: catalogs are mostly small, and small pages compress as well."""
 
 _CACHE_KIB = 32 << 10
+_PRIMARY = 0xFF
+"""Of an error's code: what is above tells more."""
 _PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = MEMORY")
 
 
 class Scratch:
     """A database that is written by one thread at a time. `what` names it in messages.
 
-    FormatError where SQLite refuses something, PermissionRefused where the file cannot be made.
+    FormatError where SQLite refuses something, CacheFull where there is no room, Unreachable where the disk fails,
+    PermissionRefused where the file cannot be made.
     """
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
@@ -34,6 +38,8 @@ class Scratch:
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_room(what, self.path) from error
             raise PermissionRefused(f"cannot create {self.path} for {what}: {error.strerror}") from error
         self.connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self.connection.text_factory = bytes
@@ -84,5 +90,21 @@ class Scratch:
         """The border to SQLite."""
         try:
             yield
-        except (sqlite3.Error, OverflowError) as error:
+        except OverflowError as error:
             raise FormatError(f"cannot write {self.what} to {self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise write_error(self.what, self.path, error) from error
+
+
+def write_error(what: str, path: str, error: sqlite3.Error) -> SwrepoError:
+    """What it means that SQLite cannot write to a file of ours."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & _PRIMARY
+    if code == sqlite3.SQLITE_FULL:
+        return _no_room(what, path)
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return Unreachable(f"cannot write {what} to {path}", (str(error),))
+    return FormatError(f"cannot write {what} to {path}: {error}")
+
+
+def _no_room(what: str, path: str) -> CacheFull:
+    return CacheFull(f"no room to write {what} to {path}; free some and run it again, nothing is damaged")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from swrepo.catalog.scratch import write_error
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent, Flag
 from swrepo.format.object_id import ObjectId
@@ -124,7 +127,9 @@ def gathered(
         known = KnownContents(repository.places.known_contents, settings.ways_of_storing)
         stack.callback(known.close)
         revision = stack.enter_context(Revision(base.root, repository.objects, base.size))
-        tree = LayeredTree(repository.places.scratch / "archive.db")
+        file = repository.places.scratch / "archive.db"
+        stack.enter_context(_in(file))
+        tree = LayeredTree(file)
         stack.callback(tree.close)
         last, warehouse = Published(revision), Warehouse.of(settings, storage.store, known)
         with Porter(warehouse, threads) as porter, _kept(storage.store):
@@ -147,6 +152,15 @@ def gathered(
         yield Gathered(
             limits.files(layered), layered, revision, faults, places, limits, frozenset(claimed), gone, grafts
         )
+
+
+@contextmanager
+def _in(file: Path) -> Iterator[None]:
+    """The border to SQLite, which holds what archives bring."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise write_error("the table of what the archives hold", str(file), error) from error
 
 
 @contextmanager

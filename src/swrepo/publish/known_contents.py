@@ -13,13 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from swrepo.format.object_id import Kind
-from swrepo.publish import expendable
 from swrepo.publish.encoder import Encoder
+from swrepo.publish.expendable import Expendable, checksum
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS contents (plain BLOB PRIMARY KEY, digest BLOB) WITHOUT ROWID;
+CREATE TABLE settings (signature TEXT PRIMARY KEY);
+CREATE TABLE contents (plain BLOB PRIMARY KEY, digest BLOB, checksum INTEGER) WITHOUT ROWID;
 """
+_LAYOUT = "2:"
+"""Begins the signature of tables that look like these."""
 _COMMIT_EVERY = 500
 _MOST = 4_000_000
 """Rows (some 100 bytes each) beyond which it begins anew."""
@@ -30,7 +32,7 @@ class KnownContents:
 
     def __init__(self, path: Path, signature: str) -> None:
         self._lock = threading.Lock()
-        self._database = expendable.opened(path, partial(_prepare, signature))
+        self._database = Expendable(path, partial(_prepare, _LAYOUT + signature))
         self._uncommitted = 0
 
     @staticmethod
@@ -43,13 +45,14 @@ class KnownContents:
     def find(self, key: bytes) -> bytes | None:
         """The digest of the object that has it, if that was ever stored: it may be gone by now."""
         with self._lock:
-            row = self._database.execute("SELECT digest FROM contents WHERE plain = ?", (key,)).fetchone()
-        return None if row is None else bytes(row[0])
+            rows = self._database.rows("SELECT digest, checksum FROM contents WHERE plain = ?", (key,))
+        return next((digest for digest, known in rows if checksum((key, digest)) == known), None)
 
     def add(self, key: bytes, digest: bytes) -> None:
         """Remember what the store has taken."""
         with self._lock:
-            self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?)", (key, digest))
+            row = (key, digest, checksum((key, digest)))
+            self._database.write("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", [row])
             self._uncommitted += 1
             if self._uncommitted >= _COMMIT_EVERY:
                 self._commit()
@@ -65,10 +68,11 @@ class KnownContents:
 
 
 def _prepare(signature: str, database: sqlite3.Connection) -> None:
-    database.executescript(_SCHEMA)
+    database.execute("CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY)")
     is_ours = database.execute("SELECT signature FROM settings").fetchall() == [(signature,)]
     if not is_ours or database.execute("SELECT count(*) FROM contents").fetchone()[0] > _MOST:
-        database.execute("DELETE FROM contents")
-        database.execute("DELETE FROM settings")
+        for table in ("contents", "settings"):
+            database.execute(f"DROP TABLE IF EXISTS {table}")
+        database.executescript(_SCHEMA)
         database.execute("INSERT INTO settings VALUES (?)", (signature,))
         database.commit()

@@ -15,23 +15,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swrepo.format.dirent import Chunk
-from swrepo.publish import expendable
 from swrepo.publish.changes import Identity
+from swrepo.publish.expendable import Expendable, checksum
 from swrepo.publish.settled import CLOCK_GRAIN_NS
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS contents (
+CREATE TABLE settings (signature TEXT PRIMARY KEY);
+CREATE TABLE contents (
     device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-    digest BLOB, chunks BLOB, flags INTEGER,
+    digest BLOB, chunks BLOB, flags INTEGER, checksum INTEGER,
     PRIMARY KEY (device, inode)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pieces (
+CREATE TABLE pieces (
     device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-    offset INTEGER, length INTEGER, digest BLOB,
+    offset INTEGER, length INTEGER, digest BLOB, checksum INTEGER,
     PRIMARY KEY (device, inode, offset)) WITHOUT ROWID;
 """
-_ADD = "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD_PIECE = "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_LAYOUT = "2:"
+"""Begins the signature of tables that look like these."""
+_ADD = "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PIECE = "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _THIS = "WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ?"
 _CHUNK = struct.Struct("<QQ20s")
 _COMMIT_EVERY = 2000
@@ -51,13 +53,12 @@ class Staged:
     """The table of stored contents in the file `path`, for one way of storing (`signature`). For one thread."""
 
     def __init__(self, path: Path, signature: str, clock_ns: Callable[[], int]) -> None:
-        self._path = path
         self._clock_ns = clock_ns
-        self._database = expendable.opened(path, partial(_prepare, signature))
+        self._database = Expendable(path, partial(_prepare, _LAYOUT + signature))
         self._rows: list[tuple[object, ...]] = []
         self._pieces: list[tuple[object, ...]] = []
         self._is_discarded = False
-        self._is_empty = self._database.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
+        self._is_empty = not self._database.rows("SELECT 1 FROM contents LIMIT 1")
 
     def now_ns(self) -> int:
         """The time before which a file must have come to rest for its content to be kept here."""
@@ -67,33 +68,37 @@ class Staged:
         """The content of the file, if it is known."""
         if self._is_empty:
             return None
-        row = self._database.execute(
-            f"SELECT digest, chunks, flags FROM contents {_THIS}",  # noqa: S608
-            _signed(identity),
-        ).fetchone()
-        if row is None:
-            return None
-        return Content(row[0], tuple(Chunk(*fields) for fields in _CHUNK.iter_unpack(row[1])), row[2])
+        key = _signed(identity)
+        for *content, known in self._database.rows(
+            f"SELECT digest, chunks, flags, checksum FROM contents {_THIS}",  # noqa: S608
+            key,
+        ):
+            if checksum((*key, *content)) == known:
+                digest, chunks, flags = content
+                return Content(digest, tuple(Chunk(*fields) for fields in _CHUNK.iter_unpack(chunks)), flags)
+        return None
 
     def add(self, identity: Identity, content: Content, read_at_ns: int) -> None:
         """Keep the content of a file that was read after `read_at_ns`."""
         if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
             return  # it may have been written to once more without any trace in its times
         chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks) if content.chunks else b""
-        self._rows.append((*_signed(identity), content.digest, chunks, content.flags))
+        row = (*_signed(identity), content.digest, chunks, content.flags)
+        self._rows.append((*row, checksum(row)))
         if len(self._rows) >= _COMMIT_EVERY or content.chunks:
             self.commit()
 
     def begun(self, identity: Identity) -> tuple[Chunk, ...]:
         """The chunks of the file that are noted, from its beginning without a gap."""
-        rows = self._database.execute(
-            f"SELECT offset, length, digest FROM pieces {_THIS} ORDER BY offset",  # noqa: S608
-            _signed(identity),
+        key = _signed(identity)
+        rows = self._database.rows(
+            f"SELECT offset, length, digest, checksum FROM pieces {_THIS} ORDER BY offset",  # noqa: S608
+            key,
         )
         found: list[Chunk] = []
         end = 0
-        for offset, length, digest in rows:
-            if offset != end:
+        for offset, length, digest, known in rows:
+            if offset != end or checksum((*key, offset, length, digest)) != known:
                 break
             found.append(Chunk(offset, length, digest))
             end += length
@@ -103,14 +108,15 @@ class Staged:
         """Keep a chunk of a file that is being read since `read_at_ns`."""
         if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
             return
-        self._pieces.append((*_signed(identity), chunk.offset, chunk.size, chunk.digest))
+        row = (*_signed(identity), chunk.offset, chunk.size, chunk.digest)
+        self._pieces.append((*row, checksum(row)))
         if len(self._pieces) >= _COMMIT_PIECES_EVERY:
             self.commit()
 
     def commit(self) -> None:
         """Let a successor find what was added."""
-        self._database.executemany(_ADD, self._rows)
-        self._database.executemany(_ADD_PIECE, self._pieces)
+        self._database.write(_ADD, self._rows)
+        self._database.write(_ADD_PIECE, self._pieces)
         self._database.commit()
         self._rows.clear()
         self._pieces.clear()
@@ -124,16 +130,15 @@ class Staged:
     def discard(self) -> None:
         """Close and forget everything: it is published now."""
         self._is_discarded = True
-        self._database.close()
-        expendable.remove(self._path)
+        self._database.remove()
 
 
 def _prepare(signature: str, database: sqlite3.Connection) -> None:
-    database.executescript(_SCHEMA)
+    database.execute("CREATE TABLE IF NOT EXISTS settings (signature TEXT PRIMARY KEY)")
     if database.execute("SELECT signature FROM settings").fetchall() != [(signature,)]:
-        database.execute("DELETE FROM contents")
-        database.execute("DELETE FROM pieces")
-        database.execute("DELETE FROM settings")
+        for table in ("contents", "pieces", "settings"):
+            database.execute(f"DROP TABLE IF EXISTS {table}")
+        database.executescript(_SCHEMA)
         database.execute("INSERT INTO settings VALUES (?)", (signature,))
         database.commit()
 

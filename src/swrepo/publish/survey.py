@@ -114,6 +114,8 @@ def survey(
         known = Settled()
         if not is_partial:
             known = settled.load(repository.places.scan_record, base.root, source, settings.rules.signature)
+        if known.start_ns > start_ns:
+            known = Settled()  # the clock has been set back since: that record's times mean nothing
         known.now_ns = start_ns
         places = CatalogPlaces(settings.encoder, storage.store, rules_in(tree, faults), is_merged=is_merged)
         grafts = Grafts(tree, last.chunks, faults, settings.external, settings.compression, storage.store.has)
