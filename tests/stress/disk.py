@@ -88,6 +88,16 @@ class Disk:
         return Path(os.readlink(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")).name
 
 
+@contextmanager
+def disk_in(directory: Path, dice: random.Random) -> Iterator[Disk]:
+    """One below a directory, for the length of the block."""
+    found = Disk(directory, dice)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
 _PARAMETERS = Path("/sys/fs/ext4")
 
 

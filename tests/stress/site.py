@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swrepo.format.object_id import ObjectId
@@ -27,7 +27,7 @@ class Site:
 
     def __init__(self, prefix: Path, dice: random.Random, files: int) -> None:
         self.prefix = prefix
-        self.server = Server(prefix, fast_options(), now_ns=time.time_ns)
+        self.server = Server(prefix, fast_options(garbage_collectable=True), now_ns=time.time_ns)
         self.fqrn = self.server.fqrn
         self.tree = prefix / "tree"
         self.files = files
@@ -66,10 +66,11 @@ class Site:
         """In which our commands work on this server."""
         return {"PATH": os.environ["PATH"], "SWREPO_PREFIX": str(self.prefix), "LC_ALL": "C.UTF-8"}
 
-    def run(self, command: Sequence[str]) -> str:
+    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
         """Run a command that must succeed; what it said."""
+        given = environment or self.environment
         ended = subprocess.run(
-            command, env=self.environment, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            command, env=given, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         assert ended.returncode == 0, f"{command}: {ended.returncode}: {ended.stdout}{ended.stderr}"
         return ended.stdout

@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stress.disk import Disk
-from tests.stress.site import Site
 
 _OTHER_CLOCK = Path(__file__).with_name("other_clock.py")
 _DAY = 86_400
@@ -34,12 +33,14 @@ class Ended:
 class Running:
     """A command under way, in a process group of its own. `seconds` is how long such a one takes undisturbed."""
 
-    def __init__(self, site: Site, command: Sequence[str], seconds: float, dice: random.Random) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], seconds: float, dice: random.Random
+    ) -> None:
         self._seconds = seconds
         self._dice = dice
         self._process = subprocess.Popen(
             command,
-            env=site.environment,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,8 +111,8 @@ def _is_there(group: int) -> bool:
 class Striker:
     """Knows all strikes. `seconds` is how long the command takes where nothing happens to it."""
 
-    def __init__(self, site: Site, disk: Disk, dice: random.Random, seconds: float) -> None:
-        self._site = site
+    def __init__(self, environment: Mapping[str, str], disk: Disk, dice: random.Random, seconds: float) -> None:
+        self._environment = environment
         self._disk = disk
         self._dice = dice
         self.seconds = seconds
@@ -204,4 +205,4 @@ class Striker:
             return running.end()
 
     def _start(self, command: Sequence[str]) -> Running:
-        return Running(self._site, command, self.seconds, self._dice)
+        return Running(command, self._environment, self.seconds, self._dice)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.stress.disk import Disk
+from tests.stress.disk import disk_in
 from tests.stress.site import Site, site_on
 from tests.stress.strikes import Ended, Striker
 
@@ -28,15 +26,6 @@ pytestmark = [
     pytest.mark.timeout(3600 if IS_LONG else 120),
     pytest.mark.skipif(os.geteuid() != 0, reason="mounts disks"),
 ]
-
-
-@contextmanager
-def disk(directory: Path, dice: random.Random) -> Iterator[Disk]:
-    found = Disk(directory, dice)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def assert_says_what_it_is(ended: Ended, kind: str) -> None:
@@ -66,13 +55,13 @@ def strike(site: Site, striker: Striker, kind: str) -> str:
 def test_a_command_may_be_interrupted_at_any_moment_in_any_way(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     seen: Counter[tuple[str, str]] = Counter()
-    with disk(tmp_path, dice) as found:
-        site = site_on(found, dice, files=400)
-        striker = Striker(site, found, dice, 1.0)
+    with disk_in(tmp_path, dice) as disk:
+        site = site_on(disk, dice, files=400)
+        striker = Striker(site.environment, disk, dice, 1.0)
         kinds = list(striker.kinds)
         for attempt in range(ATTEMPTS):
             site.change(dice.randint(70, 300))
-            found.sync()  # the tree is its owner's: only the repository is at stake
+            disk.sync()  # the tree is its owner's: only the repository is at stake
             if attempt % len(kinds) == 0:
                 dice.shuffle(kinds)
             kind = kinds[attempt % len(kinds)]

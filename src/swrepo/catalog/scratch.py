@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,7 +44,7 @@ class Scratch:
         self.connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self.connection.text_factory = bytes
         for pragma in (*_PRAGMAS, f"page_size = {PAGE_SIZE}", f"cache_size = -{_CACHE_KIB}"):
-            self.connection.execute(f"PRAGMA {pragma}")
+            self.execute(f"PRAGMA {pragma}")
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         """Run a statement; how many rows it changed."""
@@ -65,6 +65,11 @@ class Scratch:
         """The rows of the answer one by one; nothing else may be done here until all have been taken."""
         with self._guarded():
             yield from self.connection.execute(sql)
+
+    def fill(self, copy: Callable[[sqlite3.Connection], object]) -> None:
+        """Have all pages of another database copied into this one, which is empty."""
+        with self._guarded():
+            copy(self.connection)
 
     def set_property(self, name: str, value: str | bytes) -> None:
         """Set a row of the table `properties`."""

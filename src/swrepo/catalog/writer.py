@@ -261,7 +261,7 @@ class CatalogWriter:
             self.set_property(schema.KEY_ROOT_PREFIX, self.root_prefix)
 
     def _copy_pages(self, source: CatalogFile) -> None:
-        source.copy_to(self._file.connection)
+        self._file.fill(source.copy_to)
         self._file.execute("BEGIN")
         self._is_indexed = True
 
