@@ -16,6 +16,8 @@ from pathlib import Path
 from swrepo.system import mounts
 
 _SIZE = 256 << 20
+_NOTES = 64 << 10
+"""Bytes that the file system may need to tell where a large file lies."""
 _NEVER = 300
 """Seconds after which the journal would be written unasked."""
 
@@ -62,11 +64,11 @@ class Disk:
 
     @contextmanager
     def full(self, free: int) -> Iterator[None]:
-        """No more than `free` bytes can be written in the block."""
+        """No more than about `free` bytes can be written in the block."""
         filler = self.point / "filler"
         room = os.statvfs(self.point)
         with filler.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(room.f_bavail * room.f_frsize - free, 1))
+            os.posix_fallocate(file.fileno(), 0, max(room.f_bavail * room.f_frsize - free - _NOTES, 1))
         try:
             yield
         finally:
