@@ -11,6 +11,8 @@ from collections import OrderedDict
 
 UNIT = 64 << 10
 REWARD = 0.3
+_SUPPOSED, _RIGHT = 160.0, 0.8
+_LEAST_DOUBT = 0.25
 
 
 def cost(size: int) -> float:
@@ -77,3 +79,21 @@ class Trust:
         self._left.move_to_end(sort)
         if len(self._left) > self._most:
             self._left.popitem(last=False)
+
+
+class Odds:
+    """How often a sort of guesses was right, by what they are worth: what pays for one is what it will likely waste.
+
+    It begins as if `_SUPPOSED` had been guessed, four fifths of them right, as measured. For one thread at a time.
+    """
+
+    __slots__ = ("guessed", "right")
+
+    def __init__(self) -> None:
+        self.guessed = self.right = 0.0
+
+    @property
+    def doubt(self) -> float:
+        """The part of a guess that is paid: between a quarter and all."""
+        share = (_RIGHT * _SUPPOSED + self.right) / (_SUPPOSED + max(0.0, self.guessed))
+        return min(1.0, max(_LEAST_DOUBT, 1.0 - share))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from swrepo.catalog.nested import NestedRef
 from swrepo.catalog.reader import CatalogFile
 from swrepo.errors import SwrepoError
 from swrepo.format.dirent import Dirent
-from swrepo.format.paths import join
+from swrepo.format.paths import basename, join, parent
 from swrepo.mount.ahead_places import Directory, File, package_of
 from swrepo.objects.store import BringsAhead, LocalObjects, Want
 from swrepo.repository.content import wanted_objects
@@ -20,6 +21,9 @@ from swrepo.vfs.volume import Volume
 
 _ENTRIES = 512
 """Entries of one directory that are looked at, so that it takes a few milliseconds."""
+
+_LISTED, _REMEMBERED = 1024, 4096
+"""Entries of a directory that is looked at as a whole where names are looked for; directories that are remembered."""
 
 _COMPILED = b"__pycache__"
 
@@ -71,6 +75,15 @@ class Around:
                 return next(iter(self._files(catalog, directory, [entry])), None)
         return None
 
+    def catalog(self, directory: bytes) -> CatalogFile | None:
+        """The catalog that has what is in it, if that is loaded."""
+        return self._revision.tree.find_loaded(directory)
+
+    def described(self, directory: bytes, entry: Dirent) -> File | None:
+        """A file that is in that directory; None of anything else."""
+        catalog = self.catalog(directory)
+        return None if catalog is None else next(iter(self._files(catalog, directory, [entry])), None)
+
     @staticmethod
     def _files(catalog: CatalogFile, directory: bytes, entries: list[Dirent]) -> list[File]:
         found: list[File] = []
@@ -79,6 +92,83 @@ class Around:
                 chunks = catalog.chunks(join(directory, entry.name)) if entry.is_chunked else ()
                 found.append(File(entry.name, wanted_objects(entry, chunks), entry.size))
         return found
+
+
+class Listed:
+    """See ahead_named.Tree: what was looked for once is remembered. With the lock."""
+
+    def __init__(self, around: Around) -> None:
+        self._around = around
+        self._directories: dict[bytes, _Listing | None] = {}
+        self._modules: dict[bytes, set[bytes]] = {}
+
+    def file(self, directory: bytes, name: bytes) -> File | None:
+        """See Tree."""
+        for place in (directory, join(directory, _COMPILED)):
+            listing = self._listing(place)
+            if listing is None:
+                return self._around.file(directory, name)
+            entry = listing.entries.get(name)
+            if entry is not None:
+                return self._around.described(place, entry)
+        return None
+
+    def may_have(self, directory: bytes, module: bytes) -> bool:
+        """See Tree."""
+        try:
+            return module in self._modules[directory]
+        except KeyError:
+            pass
+        listings = [self._listing(place) for place in (directory, join(directory, _COMPILED))]
+        found = {name for listing in listings if listing is not None for name in (*listing.stems, *listing.directories)}
+        if directory in self._directories and None not in listings:
+            self._modules[directory] = found
+        return module in found
+
+    def module(self, directory: bytes, name: bytes, endings: Collection[bytes]) -> File | None:
+        """See Tree."""
+        for place in (join(directory, _COMPILED), directory):
+            listing = self._listing(place)
+            if listing is not None:
+                for candidate in listing.stems.get(name, ()):
+                    if candidate[len(name) :] in endings:
+                        return self._around.described(place, listing.entries[candidate])
+        return None
+
+    def _listing(self, directory: bytes) -> _Listing | None:
+        """The files of a directory; None of one that is too long, which is remembered, too."""
+        try:
+            return self._directories[directory]
+        except KeyError:
+            pass
+        above = self._listing(parent(directory)) if directory else None
+        if above is not None and basename(directory) not in above.directories:
+            return _NOTHING
+        catalog = self._around.catalog(directory)
+        if catalog is None:
+            return _NOTHING
+        entries = catalog.listing(directory, 0, _LISTED)
+        if len(self._directories) >= _REMEMBERED:
+            self._directories.clear()
+            self._modules.clear()
+        found = self._directories[directory] = _Listing(entries) if len(entries) < _LISTED else None
+        return found
+
+
+class _Listing:
+    """The files of a directory, by their names, and by these up to the first dot; and which directories are in it."""
+
+    __slots__ = ("directories", "entries", "stems")
+
+    def __init__(self, entries: Sequence[Dirent]) -> None:
+        self.directories = {entry.name for entry in entries if entry.is_directory}
+        self.entries = {entry.name: entry for entry in entries if entry.is_regular}
+        self.stems: dict[bytes, list[bytes]] = {}
+        for name in self.entries:
+            self.stems.setdefault(name.partition(b".")[0], []).append(name)
+
+
+_NOTHING = _Listing(())
 
 
 def opened(vfs: Vfs, number: int) -> Opened | None:

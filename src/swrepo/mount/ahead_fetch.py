@@ -21,8 +21,10 @@ from swrepo.mount.ahead_catalogs import CatalogsAhead
 from swrepo.mount.ahead_chunks import ChunksAhead
 from swrepo.mount.ahead_lanes import Lanes
 from swrepo.mount.ahead_ledger import Ledger, Origin
+from swrepo.mount.ahead_names import NamesAhead
 from swrepo.mount.ahead_neighbours import Neighbours
 from swrepo.mount.ahead_recent import Recent
+from swrepo.mount.ahead_shown import Shown
 from swrepo.mount.ahead_walk import walk_from
 from swrepo.mount.reads import Reads
 from swrepo.objects.store import BringsAhead, Want
@@ -42,6 +44,9 @@ From a server on the same machine a guess costs as much as it saves; over a long
 FAR_FIRST, _FAR_MOST = 160.0, 1024.0
 """What may be fetched in vain at first over a long link: about 10 MiB, which pack to four."""
 
+_FROM_OPENED = (Origin.NAMED, Origin.NEIGHBOURS)
+"""Guesses from what is opened, that lead to further ones when they are used."""
+
 _LOOKED_AT = 256
 """Files that were opened last, whose neighbours are not looked for again when the kernel reads on."""
 
@@ -60,7 +65,7 @@ class ReadingAhead:
         self._lanes = Lanes(pool, session, reads, self.ledger)
         self._account = Account(FIRST_CREDIT, MOST_CREDIT)
         self._policy = Ahead(lambda number: walk_from(vfs, number), self._account)
-        self._shown: dict[tuple[str, int], _Shown] = {}
+        self._shown: dict[tuple[str, int], Shown] = {}
         self._catalogs_seen: set[CatalogFile] = set()
         self._was_apart = self._is_far = False
         self._looked_at: Recent[int] = Recent(_LOOKED_AT)
@@ -68,6 +73,9 @@ class ReadingAhead:
         self._numbers: dict[ObjectId, int] = {}
         self._news: deque[Want | None] = deque()
         self._announced: dict[ObjectId, _Announced] = {}
+        self._names = NamesAhead(vfs, pool, self._of, self._fetch_named, self._distance_of)
+        reads.on_came = self._names.came
+        self._lanes.on_came = lambda want: self._names.came(want.id)
         self._lanes.on_catalog = self._catalog_came
         self._lanes.on_here = self._news.append
         self._lanes.on_stop = lambda _reason: self._news.append(None)
@@ -89,6 +97,13 @@ class ReadingAhead:
         if self.is_on:
             self._lanes.fetch(wants, objects, origin)
 
+    def _distance_of(self, name: str) -> float:
+        return self.distance(name)  # which may be set later
+
+    def _fetch_named(self, wants: Sequence[Want], objects: BringsAhead) -> None:
+        if self.guesses:
+            self.fetch(wants, objects, Origin.NAMED)
+
     def bring(self, wants: Sequence[Want], objects: BringsAhead) -> bool:
         """Fetch these for the background fill, in the thread that calls; False where they cannot be kept."""
         return self.is_on and self._lanes.bring(wants, objects, Origin.FILL)
@@ -100,9 +115,10 @@ class ReadingAhead:
     def is_used(self, number: int, content: Content, offset: int = 0, size: int | None = None) -> None:
         """Somebody reads these bytes, or opens the file: count it for those who guessed that, and guess further."""
         if self.ledger.is_waiting:
-            used = [want for want in content.wants(offset, size) if self.ledger.opened(want.id) is Origin.NEIGHBOURS]
-            if used:
-                self._look_around(number, used, was_guessed=True)
+            for want in content.wants(offset, size):
+                origin = self.ledger.opened(want.id)
+                if origin in _FROM_OPENED:
+                    self._look_around(number, [want], was_guessed=origin)
 
     def opened(self, number: int, missing: Want | None) -> None:
         """A file was opened that lacks an object, or that `expects` says is of interest."""
@@ -135,6 +151,8 @@ class ReadingAhead:
                 if catalog not in self._catalogs_seen and self._is_apart(volume):
                     self._below(volume, catalog)
             self._catalogs_seen = {catalog for _, catalog in found}
+            for volume in {id(volume): volume for volume, _ in found}.values():
+                self._names.look_again(volume)
 
     def _below(self, volume: Volume, catalog: CatalogFile) -> None:
         catalogs = self._of(volume).catalogs
@@ -165,13 +183,13 @@ class ReadingAhead:
         except Exception:
             log.exception("following a chain of catalogs failed")
 
-    def _of(self, volume: Volume) -> _Shown:
+    def _of(self, volume: Volume) -> Shown:
         """The policies for the revision that a repository shows; those of an earlier one are forgotten."""
         key = volume.name, volume.epoch
         found = self._shown.get(key)
         if found is None:
             self._shown = {other: shown for other, shown in self._shown.items() if other[0] != volume.name}
-            found = self._shown[key] = _Shown(Neighbours(self._account), CatalogsAhead(self._account))
+            found = self._shown[key] = Shown(Neighbours(self._account), CatalogsAhead(self._account))
         return found
 
     def _is_apart(self, volume: Volume) -> bool:
@@ -185,7 +203,7 @@ class ReadingAhead:
         self._is_far |= distance >= _FAR
         return True
 
-    def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: bool = False) -> None:
+    def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: Origin | None = None) -> None:
         """Some objects of a file are wanted: fetch what is near, where the link is long."""
         try:
             with self._vfs.lock:
@@ -194,8 +212,11 @@ class ReadingAhead:
                 if found is None:
                     return
                 patience = self.distance(found.volume.name)
-                neighbours = self._of(found.volume).neighbours
-                wants = neighbours.opened(*found.file, patience, was_guessed=was_guessed)
+                shown = self._of(found.volume)
+                self._names.opened(found, wanted[0], is_here=was_guessed is not None)
+                if was_guessed is Origin.NAMED:  # what is wanted next is named as well
+                    return
+                wants = shown.neighbours.opened(*found.file, patience, was_guessed=was_guessed is not None)
         except SwrepoError as error:
             self._give_up(number, error)
             return
@@ -254,10 +275,3 @@ class _Announced(NamedTuple):
     volume: Volume
     epoch: int
     path: bytes
-
-
-class _Shown(NamedTuple):
-    """The policies for one revision of a repository."""
-
-    neighbours: Neighbours
-    catalogs: CatalogsAhead

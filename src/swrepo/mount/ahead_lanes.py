@@ -53,6 +53,7 @@ _PRIORITIES = (
     Origin.PROFILE,
     Origin.BUNDLE,
     Origin.CHUNKS,
+    Origin.NAMED,
     Origin.WALK,
     Origin.NEIGHBOURS,
     Origin.FILL,
@@ -103,6 +104,7 @@ class Lanes:
         self.has_room: Callable[[], bool] = lambda: True
         self.on_catalog: Callable[[Want], object] = lambda _want: None
         self.on_here: Callable[[Want], object] = lambda _want: None
+        self.on_came: Callable[[Want], object] = lambda _want: None
         self.on_stop: Callable[[str], object] = lambda _reason: None
 
     def fetch(self, wants: Sequence[Want], objects: BringsAhead, origin: Origin) -> None:
@@ -240,6 +242,7 @@ class Lanes:
                 self._ledger.arrived(want.id)
                 self._errors = 0
             self._reads.arrived(self._session, [want])
+            self.on_came(want)
             if want.id.kind is Kind.CATALOG:  # as a task of its own: what is claimed here must wait for no lock
                 self._submit(partial(self.on_catalog, want))
 

@@ -18,6 +18,7 @@ class Origin(StrEnum):
     """Who guessed that an object will be wanted."""
 
     WALK = "walk"
+    NAMED = "named"
     NEIGHBOURS = "neighbours"
     CHUNKS = "chunks"
     CATALOGS = "catalogs"

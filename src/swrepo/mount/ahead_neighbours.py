@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import join, parent
-from swrepo.mount.ahead_account import UNIT, Account, Trust
+from swrepo.mount.ahead_account import UNIT, Account, Odds, Trust
 from swrepo.mount.ahead_beginnings import Beginning, Beginnings
 from swrepo.mount.ahead_places import File, Front, Place, Surroundings, kind
 from swrepo.mount.ahead_recent import Recent
@@ -33,6 +33,12 @@ FIRST_OF_A_KIND, _FOR_RIGHT = 64.0, 6.0
 """Files of one kind, 4 MiB of them, are guessed before any proved to be right; then for each that did so many times its
 size. So guessing ends where fewer than one in six is right."""
 
+_FIRST_NAMED = 160.0
+"""The same of files that others name, which are right more often than not."""
+
+_PUT_OFF = 512
+"""Files that are named and too dear at the moment, which are looked at again."""
+
 _UNPROVEN = 64
 """Files of a collection that are fetched before one in `_ONE_IN` proved to be right."""
 
@@ -45,6 +51,9 @@ _SMALL = 64 << 10
 _REMEMBERED = 4096
 """Places that are remembered; 16 times that of the objects that were paid for."""
 
+_NAMED = b"named "
+"""Before the kind of a file that another one names: whether such guesses are right says nothing of others."""
+
 _UNLIMITED = 1 << 62
 _BYTES_PER_SECOND = 40e6
 """Plain bytes that an ordinary link brings in a second, three times over: larger files are worth no guess."""
@@ -56,13 +65,14 @@ def price(size: int) -> float:
 
 
 class _Paid(NamedTuple):
-    """What an object cost that nobody wanted yet, and the kind of its file."""
+    """What an object cost that nobody wanted yet, and the kind of its file; what it is worth, if another names it."""
 
     price: float
     kind: bytes
+    worth: float
 
 
-_NOTHING = _Paid(0.0, b"")
+_NOTHING = _Paid(0.0, b"", 0.0)
 
 
 class Neighbours:
@@ -72,6 +82,9 @@ class Neighbours:
         self._account = account
         self._places: OrderedDict[bytes, Place] = OrderedDict()
         self._trust = Trust(FIRST_OF_A_KIND, _FOR_RIGHT)
+        self._odds = Odds()
+        self._put_off: list[File] = []
+        self._trust_in_names = Trust(_FIRST_NAMED, _FOR_RIGHT)
         self._paid: OrderedDict[ObjectId, _Paid] = OrderedDict()
         self._kinds: Counter[bytes] = Counter()
         self._beginnings = Beginnings()
@@ -82,7 +95,8 @@ class Neighbours:
         if self._wanted.add(want.id):
             paid = self._paid.pop(want.id, _NOTHING)
             self._account.earn(paid.price, price(want.size or 0))
-            self._trust.earn(paid.kind, paid.price)
+            self._odds.right += paid.worth
+            self._trust_in(paid.kind).earn(paid.kind, paid.price)
 
     def opened(
         self, package: bytes, name: bytes, around: Surroundings, patience: float, *, was_guessed: bool
@@ -112,16 +126,32 @@ class Neighbours:
         chosen += self._of_directories(place, around, largest)
         return chosen
 
+    def named(self, files: list[File], patience: float) -> list[Want]:
+        """Files that an opened one names, or one that is fetched: what of them, and of earlier ones, to fetch now."""
+        front = Front([file for file in files + self._put_off if not self._is_settled(file)])
+        chosen = self._take(front, len(front.files), int(patience * _BYTES_PER_SECOND), sort=_NAMED)
+        self._put_off = front.files[:_PUT_OFF]
+        return chosen
+
+    def _is_settled(self, file: File) -> bool:
+        """Whether all of it is here, or on its way."""
+        return all(want.id in self._paid or want.id in self._wanted for want in file.wants)
+
     def was_here(self, object_id: ObjectId) -> None:
         """What was chosen was here already, or could not be had: that cost nothing."""
         paid = self._paid.pop(object_id, _NOTHING)
         self._account.refund(paid.price)
-        self._trust.refund(paid.kind, paid.price)
+        self._odds.guessed -= paid.worth
+        self._trust_in(paid.kind).refund(paid.kind, paid.price)
 
     def stop(self) -> None:
         """Forget all: there is another revision, or fetching fails."""
         self._places.clear()
+        self._put_off.clear()
         self._paid.clear()
+
+    def _trust_in(self, sort: bytes) -> Trust:
+        return self._trust_in_names if sort.startswith(_NAMED) else self._trust
 
     def _count(self, of_kind: bytes) -> None:
         self._kinds[of_kind] += 1
@@ -190,23 +220,26 @@ class Neighbours:
                     chosen += self._of_front(libraries.front(of_kind), 8 * largest, None)
         return chosen
 
-    def _take(self, front: Front, count: int, largest: int, room: int = _UNLIMITED) -> list[Want]:
+    def _take(self, front: Front, count: int, largest: int, room: int = _UNLIMITED, sort: bytes = b"") -> list[Want]:
         """Pay for the next files of a front, up to `room` plain bytes; those that are too large or too dear stay."""
         chosen: list[Want] = []
 
         def pay(file: File) -> bool:
             nonlocal room
-            cost, of_kind = price(file.size), kind(file.name)
+            worth = price(file.size) if sort else 0.0
+            cost = worth * self._odds.doubt if sort else price(file.size)
+            of_kind = sort + kind(file.name)
             if file.size > min(largest, room) or not self._account.can_pay(cost):
                 return False
-            if not self._trust.can_pay(of_kind, cost):
+            if not self._trust_in(of_kind).can_pay(of_kind, cost):
                 return False
             room -= file.size
             for want in file.wants:
                 if want.id not in self._paid and want.id not in self._wanted:  # else it is here, or on its way
-                    paid = self._paid[want.id] = _Paid(cost / len(file.wants), of_kind)
+                    paid = self._paid[want.id] = _Paid(cost / len(file.wants), of_kind, worth / len(file.wants))
                     self._account.pay(paid.price)
-                    self._trust.pay(of_kind, paid.price)
+                    self._trust_in(of_kind).pay(of_kind, paid.price)
+                    self._odds.guessed += paid.worth
                     chosen.append(want)
             return True
 

@@ -25,6 +25,10 @@ class Recent(Generic[T]):
             self._items.popitem(last=False)
         return True
 
+    def drop(self, item: T) -> None:
+        """Forget it."""
+        self._items.pop(item, None)
+
     def __contains__(self, item: T) -> bool:
         return item in self._items
 

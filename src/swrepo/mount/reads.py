@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ class Reads:
         deadlines.on_expiry = self._note_expiry
         self._failures = Failures()
         self.direct = Direct()
+        self.on_came: Callable[[ObjectId], object] = lambda _object_id: None
+        """Told of objects that somebody waited for, after the answer. It must not raise."""
         self._lock = threading.Lock()
         self._waiting: dict[ObjectId, tuple[Activity, list[Read]]] = {}
 
@@ -70,6 +73,7 @@ class Reads:
                 _, waiting = self._waiting.pop(want.id)
             for other in waiting[1:]:
                 self._retry(session, other)
+            self.on_came(want.id)
 
         def failed() -> None:
             self._submit(session, want.id, read, record)
@@ -130,6 +134,8 @@ class Reads:
                 session.answer(read.request, FailedBefore(f"object {key}: {outcome}"))
             else:
                 self._retry(session, read)
+        if not isinstance(outcome, Exception):
+            self.on_came(key)
 
     def _note_expiry(self, request: Request) -> None:
         with self._lock:
