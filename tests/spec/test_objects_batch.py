@@ -12,6 +12,7 @@ from swrepo.errors import CacheFull, CorruptObject
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.batch import ObjectBatch
 from swrepo.objects.directory import DirectoryObjects
+from swrepo.objects.naming import name_all
 
 
 @pytest.fixture
@@ -138,3 +139,64 @@ def test_bytes_of_another_name_are_not_stored(directory):
     batch.flush()
     assert list(directory.list()) == []
     assert list((directory.root / "data/txn").iterdir()) == []
+
+
+class Elsewhere:
+    """A Namer that does its work when it is waited for."""
+
+    def __init__(self, directory):
+        self.root = directory.root
+        self.begun = []
+        self.fails = False
+
+    def begin(self, batch):
+        assert not self.begun
+        self.begun.append(dict(batch))
+
+    def finish(self):
+        batch = self.begun.pop()
+        if self.fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        name_all(self.root, batch)
+
+
+def test_another_one_gives_names_while_more_is_put(directory):
+    batch, namer = ObjectBatch(directory.root, directory), Elsewhere(directory)
+    batch.delegate(namer)
+    put(batch, b"one")
+    batch.begin_flush()
+    assert list(directory.list()) == []
+    put(batch, b"one", b"two")
+    assert batch.has(ObjectId.of(b"one"))
+    assert batch.stored_objects == 2
+    batch.begin_flush()  # one batch at a time
+    assert set(directory.list()) == {ObjectId.of(b"one")}
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one"), ObjectId.of(b"two")}
+    batch.begin_flush()
+    assert namer.begun == []  # nothing waits
+
+
+def test_what_another_one_could_not_name_is_an_error_of_whoever_asks_next_and_is_not_lost(directory):
+    batch, namer = ObjectBatch(directory.root, directory), Elsewhere(directory)
+    batch.delegate(namer)
+    put(batch, b"one")
+    batch.begin_flush()
+    namer.fails = True
+    put(batch, b"two")
+    with pytest.raises(CacheFull, match="No space left"):
+        batch.flush()
+    assert list(directory.list()) == []
+    batch.delegate(None)
+    batch.flush()
+    assert set(directory.list()) == {ObjectId.of(b"one"), ObjectId.of(b"two")}
+
+
+def test_what_is_being_named_elsewhere_is_waited_for_before_it_is_deleted(directory):
+    batch = ObjectBatch(directory.root, directory)
+    batch.delegate(Elsewhere(directory))
+    put(batch, b"one")
+    batch.begin_flush()
+    batch.delete(ObjectId.of(b"one"))
+    batch.flush()
+    assert list(directory.list()) == []

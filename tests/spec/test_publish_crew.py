@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from swrepo.errors import PublishError
+from swrepo.format.object_id import Algorithm, ObjectId
 from swrepo.objects.batch import ObjectBatch
 from swrepo.objects.directory import DirectoryObjects
 from swrepo.publish import crew as crews
@@ -93,10 +94,33 @@ def test_what_the_store_raises_the_publisher_raises(processes, storage, tmp_path
 
 def test_a_process_that_dies_is_an_error_and_no_file_is_missing_in_silence(storage, batch, tmp_path):
     crew = crews.Processes(FileReader(storage, batch, Encoder()), batch, 1)
-    os.kill(crew._workers[0].pid, signal.SIGKILL)
+    os.kill(crew._workers[0].process.pid, signal.SIGKILL)
     with pytest.raises(PublishError, match="ended unexpectedly"):
         crew.give(tasks(tmp_path, b"one")).result()
     crew.close()
+
+
+def test_names_are_given_by_a_process_and_flush_waits_for_it(processes, storage, batch, tmp_path):
+    job = processes.give(tasks(tmp_path, b"one", b"two"))
+    names = {outcome.content.digest for outcome in job.result()}
+    processes.no_more()
+    assert all(batch.has(ObjectId(Algorithm.SHA1, name)) for name in names)
+    batch.flush()
+    assert {found.digest for found in storage.list()} == names
+    assert list((storage.root / "data/txn").iterdir()) == []
+
+
+def test_a_process_that_dies_while_it_gives_names_is_an_error_and_nothing_is_lost(storage, batch, tmp_path):
+    crew = crews.Processes(FileReader(storage, batch, Encoder()), batch, 1)
+    job = crew.give(tasks(tmp_path, b"one"))
+    name = job.result()[0].content.digest
+    os.kill(crew._namer.process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, crew._namer.process.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(PublishError, match="ended unexpectedly"):
+        crew.no_more()
+    crew.close()
+    batch.flush()
+    assert [found.digest for found in storage.list()] == [name]
 
 
 ALONE = """

@@ -2,7 +2,7 @@
 
 One fsync for each small object costs a publisher most of its time (measured: 3.3 ms for each of 3,000 objects, against
 0.06 ms in a batch). So objects are written to `data/txn` first; a flush makes all of them durable with one `syncfs`,
-and only then gives them their names. The invariant stays: what carries an object's name is complete on the disk.
+and only then gives them their names (objects.naming). Where there is a process for it, whoever puts does not wait.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.directory import write_error, writing
 from swrepo.objects.files import write_object
+from swrepo.objects.naming import Namer, Sync, name_all
 from swrepo.objects.outbox import Outbox, Written
 from swrepo.objects.store import ObjectStore
-from swrepo.system.atomic import sync_directory
 from swrepo.system.filesystem import sync_filesystem
 
 _TXN = "data/txn"
@@ -37,9 +37,10 @@ class ObjectBatch:
     that was killed left in `data/txn`.
     """
 
-    def __init__(self, root: Path, store: ObjectStore, sync: Callable[[Path], bool] = sync_filesystem) -> None:
-        """`sync` makes all of a file system durable, or says that it cannot: then each file is synced by itself."""
+    def __init__(self, root: Path, store: ObjectStore, sync: Sync = sync_filesystem) -> None:
         self._sync = sync
+        self._namer: Namer | None = None  # guarded by _flushing
+        self._is_naming = False  # guarded by _flushing: whether the namer has what is under way
         # Strings: for each small object, Path objects would take as long as the file system.
         self._root = os.fspath(root)
         self._border = root
@@ -70,8 +71,12 @@ class ObjectBatch:
             size = write_object(temporary, object_id, stored)
         except OSError as error:
             raise write_error(self._border, error) from error
-        if self._enter(Written(path, temporary, size)):
-            self.flush()
+        if self._enter([(path, temporary, size)]):
+            self.begin_flush()
+
+    def name(self, batch: Mapping[str, str]) -> None:
+        """What a Namer does with a batch, wherever it does it."""
+        name_all(self._border, batch, self._sync)
 
     def outbox(self) -> Outbox:
         """What another process writes with. What it hands over it gives to `take`, in this process."""
@@ -79,17 +84,24 @@ class ObjectBatch:
 
     def take(self, written: Iterable[Written], found: Iterable[ObjectId]) -> None:
         """Name with the next flush what was written to an outbox; `found` are objects that were there already."""
-        is_full = False
-        for item in written:
-            is_full |= self._enter(item)
         for object_id in found:
             self._store.has(object_id)  # its name has to be durable too
-        if is_full:
-            self.flush()
+        if self._enter(written):
+            self.begin_flush()
+
+    def delegate(self, namer: Namer | None) -> None:
+        """Have names given by `namer`; None: by whoever flushes, once the last namer has done its part."""
+        with self._flushing, writing(self._border):
+            try:
+                self._join()
+            finally:
+                self._namer = namer
 
     def delete(self, object_id: ObjectId) -> None:
-        with self._flushing, self._lock:
-            temporary = self._pending.pop(object_id.path, None)
+        with self._flushing, writing(self._border):
+            self._join()
+            with self._lock:
+                temporary = self._pending.pop(object_id.path, None)
         if temporary is not None:
             os.unlink(temporary)
         self._store.delete(object_id)
@@ -101,20 +113,52 @@ class ObjectBatch:
     def flush(self) -> None:
         """Make everything that was put durable under its name."""
         with self._flushing, writing(self._border):
+            self._join()
+            self._flush()
+
+    def begin_flush(self) -> None:
+        """Do so soon: now, where there is nobody else who does it."""
+        with self._flushing, writing(self._border):
+            self._join()
+            if self._namer is None:
+                self._flush()
+            elif batch := self._taken():
+                self._is_naming = True
+                self._namer.begin(batch)
+
+    def _flush(self) -> None:
+        batch = self._taken()
+        with self._ending(batch):
+            if batch:
+                self.name(batch)
+            self._places.clear()
+
+    def _join(self) -> None:
+        """Wait for what the namer has begun."""
+        if self._namer is not None and self._is_naming:
+            self._is_naming = False
+            with self._ending(self._under_way):
+                self._namer.finish()
+
+    def _taken(self) -> dict[str, str]:
+        """What waits, which is under way from now on."""
+        with self._lock:
+            batch = self._under_way = self._pending
+            self._pending, self._pending_bytes = {}, 0
+        return batch
+
+    @contextmanager
+    def _ending(self, batch: dict[str, str]) -> Iterator[None]:
+        """At the end nothing is under way; what got no name waits again."""
+        try:
+            yield
+        except BaseException:
             with self._lock:
-                batch = self._under_way = self._pending
-                self._pending, self._pending_bytes = {}, 0
-            try:
-                if batch:
-                    self._name_all(batch)
-                self._places.clear()
-            except BaseException:
-                with self._lock:
-                    self._pending = batch | self._pending
-                raise
-            finally:
-                with self._lock:
-                    self._under_way = {}
+                self._pending = batch | self._pending
+            raise
+        finally:
+            with self._lock:
+                self._under_way = {}
 
     def _has(self, object_id: ObjectId, path: str) -> bool:
         with self._lock:
@@ -124,30 +168,22 @@ class ObjectBatch:
         # it has its name before it waits no more.
         return os.path.exists(f"{self._root}/{path}") and self._store.has(object_id)
 
-    def _enter(self, item: Written) -> bool:
-        """Have it wait for the next flush; whether that is due."""
+    def _enter(self, written: Iterable[Written]) -> bool:
+        """Have them wait for the next flush; whether that is due."""
+        superfluous = []
         with self._lock:
-            taken = item.path in self._under_way or item.path in self._pending
-            if not taken:
-                self._pending[item.path] = item.temporary
-                self._pending_bytes += item.size
+            for path, temporary, size in written:
+                if path in self._under_way or path in self._pending:
+                    superfluous.append(temporary)
+                    continue
+                self._pending[path] = temporary
+                self._pending_bytes += size
                 self.stored_objects += 1
-                self.stored_bytes += item.size
+                self.stored_bytes += size
             is_full = len(self._pending) >= _MAX_PENDING or self._pending_bytes >= _MAX_PENDING_BYTES
-        if taken:  # somebody else wrote the same content meanwhile
-            os.unlink(item.temporary)
+        for temporary in superfluous:  # somebody else wrote the same content meanwhile
+            os.unlink(temporary)
         return is_full
-
-    def _name_all(self, batch: dict[str, str]) -> None:
-        if not self._sync(self._border):
-            for temporary in batch.values():
-                _sync_file(temporary)
-        # A crash from here on leaves some objects named, all of them complete.
-        for path, temporary in batch.items():
-            _name(temporary, f"{self._root}/{path}")
-        if not self._sync(self._border):
-            for directory in {os.path.dirname(path) for path in batch}:
-                sync_directory(self._border / directory)
 
     def _remove_leftovers(self) -> None:
         txn = f"{self._root}/{_TXN}"
@@ -187,19 +223,3 @@ class _Places:
         for place in list(self._known):
             with suppress(OSError):
                 os.rmdir(place)
-
-
-def _name(temporary: str, target: str) -> None:
-    try:
-        os.rename(temporary, target)
-    except FileNotFoundError:  # data/XX is made on demand by some tools
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        os.rename(temporary, target)
-
-
-def _sync_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

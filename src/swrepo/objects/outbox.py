@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.directory import write_error
@@ -16,12 +16,11 @@ _MOST_KNOWN = 20_000
 """Objects whose writing is remembered: one more copy of an older one costs a moment and nothing else."""
 
 
-class Written(NamedTuple):
-    """An object that waits for its name: its path in the storage, the file that holds it, its size in bytes."""
+Written = tuple[str, str, int]
+"""An object that waits for its name: its path in the storage, the file that holds it, its size in bytes.
 
-    path: str
-    temporary: str
-    size: int
+No class, for such tuples travel between processes in a fifth of the time.
+"""
 
 
 class Outbox:
@@ -49,7 +48,7 @@ class Outbox:
             size = write_object(temporary, object_id, stored)
         except OSError as error:
             raise write_error(Path(self._root), error) from error
-        self._written.append(Written(path, temporary, size))
+        self._written.append((path, temporary, size))
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known.add(path)

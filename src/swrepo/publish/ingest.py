@@ -123,6 +123,8 @@ class Ingest:
         self._progress.expect_no_more()
         while queue:
             yield from self._finish(queue.popleft())
+        if self._crew is not None:
+            self._crew.no_more()
 
     def _begin(self, change: Change) -> _Waiting:
         """Start to read the content, if there is any to read."""

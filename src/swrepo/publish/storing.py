@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from swrepo.publish.comparison import Previous
 from swrepo.publish.pieces import Journal, NoJournal
 from swrepo.publish.reader import FileReader, Stored, Submit, at_once
 from swrepo.publish.source_file import UnstableFileError
+from swrepo.publish.staged import Content
 
 _NO_JOURNAL = NoJournal()
 
@@ -23,6 +25,9 @@ class Task(NamedTuple):
 
 
 Outcome = Stored | OSError | UnstableFileError
+
+Packed = list[tuple[bytes | None, int] | Outcome]
+"""Outcomes for another process: digest and flags of a whole object from a file that is as it was found."""
 
 
 def store_batch(reader: FileReader, tasks: Sequence[Task]) -> list[Outcome]:
@@ -39,3 +44,41 @@ def store_one(reader: FileReader, task: Task, submit: Submit = at_once, journal:
     if stored.status is not None and Identity.of(stored.status) == task.identity:
         return Stored(stored.content, None)
     return stored
+
+
+# Named tuples take five times as long as plain ones between processes, so what is usual travels as plain ones.
+
+
+def pack_tasks(tasks: Sequence[Task]) -> bytes:
+    """For another process."""
+    plain = [(path, tuple(identity), previous) for path, identity, previous in tasks]
+    return pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
+
+
+def unpack_tasks(packed: bytes) -> list[Task]:
+    """See `pack_tasks`."""
+    plain = pickle.loads(packed)  # noqa: S301 - of a process of our own
+    return [Task(path, tuple.__new__(Identity, identity), previous) for path, identity, previous in plain]
+
+
+def pack_outcomes(outcomes: Sequence[Outcome]) -> Packed:
+    """For another process."""
+    packed: Packed = []
+    for outcome in outcomes:
+        if isinstance(outcome, Stored) and outcome.status is None and not outcome.content.chunks:
+            packed.append((outcome.content.digest, outcome.content.flags))
+        else:
+            packed.append(outcome)
+    return packed
+
+
+def unpack_outcomes(packed: Packed) -> list[Outcome]:
+    """See `pack_outcomes`."""
+    outcomes: list[Outcome] = []
+    for item in packed:
+        if isinstance(item, Stored | OSError | UnstableFileError):
+            outcomes.append(item)
+        else:
+            digest, flags = item
+            outcomes.append(Stored(Content(digest, (), flags), None))
+    return outcomes
