@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from swrepo.catalog.counters import Counters
 from swrepo.catalog.nested import NestedRef
 from swrepo.catalog.reader import CatalogFile
+from swrepo.catalog.scratch import PAGE_SIZE
 from swrepo.catalog.transplant import merge, split
 from swrepo.catalog.writer import CatalogWriter
 from swrepo.errors import FormatError, PathNotFound, PermissionRefused
@@ -213,6 +215,39 @@ def test_an_old_catalog_is_brought_to_the_newest_schema_when_it_is_edited(
     assert mine == theirs._replace(flags=3)
     assert new.nested() == old.nested()
     assert new.counters().own == Counters(dir=1, nested=1, xattr=int(revision >= 2))
+
+
+def test_copies_of_copies_hold_no_free_page_and_grow_by_what_is_added_only(tmp_path: Path) -> None:
+    names = [b"/file-%05d" % number for number in range(400)]
+    catalog = open_catalog(tmp_path / "0", {name: file() for name in names})
+    for turn in range(1, 30):
+        writer = CatalogWriter.edit(catalog, tmp_path / str(turn))
+        gone, *names = names
+        writer.remove(gone)
+        names.append(b"/other-%05d" % turn)
+        writer.add(names[-1], file())
+        writer.replace(names[turn], file(b"changed" * turn))
+        size = writer.finish({})
+        catalog.close()
+        catalog = CatalogFile.open(tmp_path / str(turn), b"")
+        with closing(sqlite3.connect(tmp_path / str(turn))) as database:
+            assert database.execute("PRAGMA freelist_count").fetchone() == (0,)
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            database.execute("VACUUM")
+        assert size <= (tmp_path / str(turn)).stat().st_size * 1.02
+    assert sorted(b"/" + entry.name for entry in catalog.listing(b"")) == sorted(names)
+
+
+def test_pages_of_another_size_become_ours_when_a_catalog_is_edited(tmp_path: Path) -> None:
+    open_catalog(tmp_path / "old", {b"/a": file()}).close()
+    with closing(sqlite3.connect(tmp_path / "old")) as database:
+        database.execute("PRAGMA page_size = 4096")
+        database.execute("VACUUM")
+    writer = CatalogWriter.edit(CatalogFile.open(tmp_path / "old", b""), tmp_path / "new")
+    writer.replace(b"/a", file(b"more"))
+    writer.finish({})
+    with closing(sqlite3.connect(tmp_path / "new")) as database:
+        assert database.execute("PRAGMA page_size").fetchone() == (PAGE_SIZE,)
 
 
 def test_a_planted_catalog_is_not_edited(tmp_path: Path) -> None:

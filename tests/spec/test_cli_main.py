@@ -50,6 +50,21 @@ def test_asking_for_help_or_version_loads_nothing_heavy(words):
     assert not modules_after(*words) & HEAVY
 
 
+UNNEEDED = frozenset("tempfile shutil html subprocess asyncio multiprocessing logging pycurl rich ssl Crypto".split())  # noqa: SIM905
+
+
+def test_a_small_publication_loads_nothing_that_it_does_not_need(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWREPO_PREFIX", str(tmp_path / "server"))
+    assert main(["server", "mkfs", "sw.example.org"]) == 0
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for content in ("first", "second"):
+        (tree / "file").write_text(content)
+        loaded = modules_after("publish", str(tree), "sw.example.org")
+        assert "swrepo.publish.transaction" in loaded
+        assert not loaded & UNNEEDED
+
+
 @pytest.mark.parametrize(
     ("words", "entry"), list(every_command()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )

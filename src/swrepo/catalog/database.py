@@ -260,8 +260,13 @@ def _path_of(descriptor: int) -> tuple[Path, Path | None]:
     with contextlib.suppress(OSError):
         # SQLite follows the link to the file's name, so the file must still have that name.
         name = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if os.path.samestat(name.stat(), os.fstat(descriptor)):
-            return name, None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(name.stat(), os.fstat(descriptor)):
+                return name, None
+        linked = name.with_name(f"swrepo-{os.urandom(8).hex()}.db")
+        # Possible for files that never had a name (O_TMPFILE). The directory's descriptor has the link followed.
+        os.link(f"/proc/self/fd/{descriptor}", linked, src_dir_fd=descriptor)
+        return linked, linked
     import shutil
     import tempfile
 

@@ -45,6 +45,7 @@ class Scratch:
         self.connection.text_factory = bytes
         for pragma in (*_PRAGMAS, f"page_size = {PAGE_SIZE}", f"cache_size = -{_CACHE_KIB}"):
             self.execute(f"PRAGMA {pragma}")
+        self._packed_pages = 0
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         """Run a statement; how many rows it changed."""
@@ -70,6 +71,7 @@ class Scratch:
         """Have all pages of another database copied into this one, which is empty."""
         with self._guarded():
             copy(self.connection)
+        self._packed_pages = self._pragma("page_count")
 
     def set_property(self, name: str, value: str | bytes) -> None:
         """Set a row of the table `properties`."""
@@ -80,7 +82,8 @@ class Scratch:
         """Commit what was begun, pack the pages, close; the file's size in bytes."""
         if self.connection.in_transaction:
             self.execute("COMMIT")
-        self.execute("VACUUM")  # index pages were filled in random order
+        if not self._is_packed():
+            self.execute("VACUUM")  # index pages were filled in random order
         self.connection.close()
         return os.stat(self.path).st_size
 
@@ -89,6 +92,14 @@ class Scratch:
         self.connection.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
+
+    def _is_packed(self) -> bool:
+        """Whether this is a copy whose changes found room in its pages: such copies of copies never grow."""
+        asked = ("page_count", "freelist_count", "page_size")
+        return list(map(self._pragma, asked)) == [self._packed_pages, 0, PAGE_SIZE]
+
+    def _pragma(self, name: str) -> int:
+        return int(self.fetch(f"PRAGMA {name}")[0][0])
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

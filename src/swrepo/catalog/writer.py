@@ -238,12 +238,15 @@ class CatalogWriter:
         """Set a property (`schema.KEY_...`)."""
         self._file.set_property(name, value)
 
-    def finish(self, properties: Mapping[str, str]) -> int:
-        """Set the properties, write the counters, close the file; its size in bytes. Nothing may be called after it."""
+    def finish(self, properties: Mapping[str, str], own: Counters | None = None) -> int:
+        """Set the properties, write the counters, close the file; its size in bytes. Nothing may be called after it.
+
+        `own`: the counters of this catalog, where they were asked for after its last change.
+        """
         for name, value in properties.items():
             self._file.set_property(name, value)
         self._index()
-        statistics = Statistics(self.own, self.subtree)
+        statistics = Statistics(self.own if own is None else own, self.subtree)
         self._file.execute_many("INSERT OR REPLACE INTO statistics VALUES (?, ?)", statistics.rows())
         return self._file.finish()
 

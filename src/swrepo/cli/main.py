@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn, Protocol, cast
 
 from swrepo import __version__
@@ -182,8 +183,17 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+_SEEN = argparse.RawDescriptionHelpFormatter
+_UNSEEN = partial(_SEEN, width=80)
+"""For looking at options, which argparse formats to see whether it could: a terminal's width takes loading to know."""
+
+
 class Parser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print and leave."""
+
+    def format_help(self) -> str:
+        self.formatter_class = _SEEN
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}; try '{self.prog} --help'")
@@ -214,7 +224,7 @@ def new_parser(program: str, description: str, example: str, *, dash_h: bool = T
         add_help=dash_h,
         description=description,
         epilog=f"example:\n{_indented(example)}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_UNSEEN,
         allow_abbrev=False,
     )
     if not dash_h:

@@ -18,7 +18,6 @@ from swrepo.errors import NotFound, UsageError
 from swrepo.publish.changes import Difference
 from swrepo.publish.layout import ServerLayout
 from swrepo.publish.outcome import Outcome
-from swrepo.publish.replica_settings import is_replica
 
 if TYPE_CHECKING:
     from swrepo.upkeep.rewriting import Rewritten
@@ -86,6 +85,8 @@ def several(server: ServerLayout, names: Sequence[str]) -> list[str]:
 
 def published(server: ServerLayout) -> list[str]:
     """The repositories that are published here, and no copies."""
+    from swrepo.publish.replica_settings import is_replica
+
     return [name for name in server.repositories() if not is_replica(server.repository(name))]
 
 

@@ -268,7 +268,8 @@ class CatalogEditor:
                 schema.KEY_LAST_MODIFIED: str(self._now),
                 schema.KEY_PREVIOUS_REVISION: level.old_id.text if level.old_id is not None else _NO_REVISION,
                 **properties,
-            }
+            },
+            statistics.own,
         )
         self.written += 1
         self._totals[level.mountpoint] = statistics.total

@@ -137,7 +137,9 @@ def _read_key(path: Path) -> bytes:
 def _empty(scratch: Path) -> None:
     """Make the directory, without what a killed process left in it."""
     if scratch.exists():
-        import shutil  # here: it is there after a crash only
+        if not os.listdir(scratch):
+            return
+        import shutil  # here: something is there after a crash only
 
         shutil.rmtree(scratch)
     make_directory(scratch, 0o700)

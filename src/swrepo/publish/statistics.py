@@ -18,7 +18,7 @@ from swrepo.config.values import Values
 from swrepo.errors import NotFound, PublishError, UsageError
 from swrepo.format.wellknown import STATISTICS, STATISTICS_PAGE
 from swrepo.objects.store import WritableDocuments
-from swrepo.publish import settings, statistics_page
+from swrepo.publish import settings
 from swrepo.publish.changes import Difference, Verb
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.outcome import Outcome
@@ -123,6 +123,8 @@ def upload(places: RepositoryPlaces, documents: WritableDocuments) -> None:
             documents.write(STATISTICS, data)
         if values.switch("CVMFS_UPLOAD_STATS_PLOTS", default=False):
             tables = [list(_named(rows(places, table))) for table in (PUBLICATIONS, COLLECTIONS)]
+            from swrepo.publish import statistics_page  # here: few repositories have one
+
             documents.write(STATISTICS_PAGE, statistics_page.page(places.fqrn, *tables))
     except sqlite3.Error as error:
         raise PublishError(f"the statistics database of {places.fqrn} cannot be read: {error}") from error
