@@ -13,7 +13,7 @@ from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId
 from swrepo.net.faults import TransferFailed
 from swrepo.net.http import HttpClient, Timeouts
-from swrepo.net.lines import MOST, Line, Peer
+from swrepo.net.lines import IDLE, MOST, Line, Lines, Peer
 from swrepo.net.remote import RemoteRepository
 from swrepo.net.routes import DIRECT, ProxyGroups, Routes
 from swrepo.objects import codec
@@ -143,6 +143,62 @@ def test_what_takes_too_long_is_ended_and_others_are_not_begun(client: HttpClien
     assert caught.value.timed_out
     assert repository.traffic.failed == 1
     assert repository.begin(WANTS[1]) is None
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def opened_beside() -> None:
+    for thread in [thread for thread in threading.enumerate() if thread.name == "line"]:
+        thread.join()
+
+
+def test_lines_are_opened_together_before_anything_is_asked_for(client: HttpClient, server: FaultServer) -> None:
+    repository = remote(client, server)
+    repository.make_ready(4)
+    opened_beside()
+    comings = [repository.begin(want) for want in WANTS[:4]]
+    assert [arrived(coming) for coming in comings] == PLAINS[:4]
+    assert server.connections == 4
+
+
+def test_through_a_proxy_lines_are_opened_to_the_proxy(client: HttpClient) -> None:
+    with FaultServer({f"http://software.example.org/x{PATH}": STORED[0]}) as proxy:
+        repository = RemoteRepository(Routes(["http://software.example.org/x"], ((proxy.url,),)), client)
+        repository.make_ready(2)
+        opened_beside()
+        assert arrived(repository.begin(WANT)) == PLAIN
+
+
+def test_after_a_pause_as_many_lines_are_opened_as_there_were(server: FaultServer) -> None:
+    clock, peer = Clock(), Peer(*server.address)
+    lines = Lines(lambda _host: (), user_agent="test", clock=clock)
+    for _ in range(3):
+        lines.open(peer)
+    clock.now += IDLE + 1
+    assert lines.take(peer) is None
+    opened_beside()
+    again = [lines.take(peer) for _ in range(3)]
+    assert None not in again
+    lines.close()
+    for line in again:
+        assert line is not None
+        lines.drop(line)
+
+
+def test_connections_of_batches_are_kept_whoever_runs_the_next(client: HttpClient, server: FaultServer) -> None:
+    repository = remote(client, server)
+    for want, plain in zip(WANTS[:5], PLAINS, strict=False):
+        got: dict[Want, bytes] = {}
+        thread = threading.Thread(target=repository.fetch_many, args=([want], got.__setitem__))
+        thread.start()
+        thread.join()
+        assert got == {want: plain}
+    assert server.connections == 1
 
 
 def test_a_line_that_the_server_closed_is_not_used(client: HttpClient, server: FaultServer) -> None:

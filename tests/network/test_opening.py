@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,15 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repository = repository
         self.rounds: dict[str, threading.Barrier] = {}
+        self.connections = 0
         repository.on_request = self._wait
+
+    def process_request(self, *connected: Any) -> None:
+        self.connections += 1
+        super().process_request(*connected)
+
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away meanwhile is no error."""
 
     def expect_together(self, *paths: str) -> None:
         barrier = threading.Barrier(len(paths))
@@ -41,12 +50,14 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         try:
             data = self.server.repository.served(self.path.removeprefix("/"))
         except ObjectNotFound:
             self.send_error(404)
+            self.close_connection = True
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
@@ -72,11 +83,13 @@ def server(repository: RepositorySimulator) -> Iterator[Server]:
         server.shutdown()
 
 
-def opened(server: Server, tmp_path: Path) -> Access:
+def opened(server: Server, tmp_path: Path, early: int = 0) -> Access:
     public = tmp_path / "key.pub"
     public.write_bytes(key(MASTER).public_key.pem)
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    return Access(AccessRequest((url,), (public,), tmp_path / "cache", server.repository.fqrn, clock=lambda: NOW))
+    return Access(
+        AccessRequest((url,), (public,), tmp_path / "cache", server.repository.fqrn, clock=lambda: NOW, early=early)
+    )
 
 
 def test_the_first_opening_takes_two_round_trips(server, repository, tmp_path) -> None:
@@ -106,3 +119,27 @@ def test_looking_for_a_new_revision_that_there_is_none_of_takes_one(server, repo
         server.expect_together(MANIFEST, WHITELIST)
         assert access.newer() is None
     assert sorted(repository.requests) == [MANIFEST, WHITELIST]
+
+
+def test_the_first_file_takes_one_round_trip_more_and_no_connection(server, repository, tmp_path) -> None:
+    with opened(server, tmp_path) as access:
+        connections = server.connections
+        repository.requests.clear()
+        assert access.revision.content(b"/f").pread(0, 6) == b"a file"
+    assert len(repository.requests) == 1
+    assert server.connections == connections == 2
+
+
+def test_connections_for_small_files_are_opened_meanwhile_and_nothing_more_is_asked_for(
+    server, repository, tmp_path
+) -> None:
+    server.expect_together(MANIFEST, WHITELIST)
+    with opened(server, tmp_path, early=3) as access:
+        for thread in [thread for thread in threading.enumerate() if thread.name == "line"]:
+            thread.join()
+        want = access.revision.content(b"/f").wants()[0]
+        assert len(repository.requests) == 4
+        coming = access.cache.begin(want)  # over a line: without one there is none
+        assert coming is not None
+        coming.cancel()
+    assert server.connections == 2 + 3

@@ -190,6 +190,8 @@ class Access:
             return DirectoryObjects(directory_of(directories[0]))
         chain = Chain(request.urls, request.proxies, request.timeouts, request.max_retries)
         self.connection = Connection(chain, request.network, self._surroundings("swrepo.proxies"))
+        if request.early:
+            self.connection.repository.make_ready(request.early)
         return self.connection.repository
 
     def _external_files(self) -> RemoteRepository | None:

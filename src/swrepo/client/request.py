@@ -36,7 +36,8 @@ class AccessRequest:
     without `follow` it stays the one that is found first.
     `variables`: what variant symlinks see; `origins`: where those of them that are parameters were set. `cache`: a
     directory for notes and, unless `caches` says otherwise, for objects; these may take `quota` bytes, None for no
-    limit. Without `remember`, what was trusted is not noted at once but by `Access.remember`.
+    limit. Without `remember`, what was trusted is not noted at once but by `Access.remember`. `early`: connections for
+    small files that are opened while the repository is.
     """
 
     urls: tuple[str, ...]
@@ -58,6 +59,7 @@ class AccessRequest:
     quota: int | None = None
     caches: CachePlan | None = None
     remember: bool = True
+    early: int = 0
 
 
 def directory_of(url: str) -> Path:

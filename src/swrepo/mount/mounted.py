@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from swrepo.client.access import Access
 from swrepo.client.repositories import Repositories
+from swrepo.client.request import AccessRequest
 from swrepo.errors import MountFailed
 from swrepo.fuse import mount as mounting
 from swrepo.fuse.inflight import InFlight
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 _LEFT = 0.1
 """Part of the cache that the background fill and guesses leave free."""
 
+_EARLY = 4
+"""Connections for small files that are opened to the server, or proxy, while a repository is opened."""
+
 _NAMES_HOLD = 10.0
 """Seconds after which it is looked again which repositories are configured."""
 
@@ -64,7 +68,8 @@ class Mounted:
         if request.repository is None:
             if request.resolve is None:
                 raise MountFailed("nothing to mount: neither a repository nor a way to find repositories was given")
-            self.repositories = Repositories(request.resolve)
+            resolve = request.resolve
+            self.repositories = Repositories(lambda name: self._early(resolve(name)))
             self.vfs.mount_many(self.repositories, request.listed)
             if handover.connection is None:
                 for name in request.names:
@@ -212,10 +217,14 @@ class Mounted:
     def _mount(self) -> int:
         request = self.request
         if request.repository is not None:
-            self._access = Access(request.repository)
+            self._access = Access(self._early(request.repository))
             self.vfs.mount_root(self._access.revision, self._access.variables)
         options = MountOptions(self.fqrn or "cvmfs", request.allow_other, request.suid, request.dev)
         return mounting.mount(request.mountpoint, options)
+
+    def _early(self, repository: AccessRequest) -> AccessRequest:
+        """Have connections opened early, if anything is to be had before it is asked for."""
+        return replace(repository, early=_EARLY if self.request.prefetch else 0)
 
     def _resume(self, connection: Connection) -> int:
         self.vfs.resume(lambda record: self._open_again(record, connection.fqrn))
@@ -226,5 +235,5 @@ class Mounted:
         if self.repositories is not None:
             return self.repositories.open(record.name, record.root)
         assert self.request.repository is not None  # noqa: S101 - it is one or the other
-        self._access = Access(replace(self.request.repository, fqrn=fqrn), record.root)
+        self._access = Access(self._early(replace(self.request.repository, fqrn=fqrn)), record.root)
         return self._access.revision, self._access.variables

@@ -120,8 +120,9 @@ class HttpClient:
         self._lock = threading.Lock()
         self._thread: NetworkThread | None = None
         self._closed = False
-        self._batches = threading.local()
-        self._of_parents: list[NetworkThread | threading.local] = []
+        self._batches: list[Batch] = []
+        """Those that nobody uses at the moment."""
+        self._of_parents: list[NetworkThread | list[Batch]] = []
         if hasattr(os, "register_at_fork"):  # a system that cannot fork has no children to care for
             os.register_at_fork(after_in_child=_weak_call(self))
 
@@ -160,12 +161,22 @@ class HttpClient:
             return None
         return line
 
+    def make_ready(self, server: str, proxy: str | None, count: int) -> None:
+        """Open so many of `lines` in the background, all at once; none where libcurl does all."""
+        target = None if self._headers is not None else self.lines.target(server, proxy)
+        if target is not None:
+            self.lines.open_soon(target.peer, count)
+
     def run(self, targets: Sequence[tuple[str, str | None]]) -> Iterator[tuple[int, Transfer]]:
         """GETs of (URL, proxy) by the thread that calls, a few at a time: see `Batch.run`."""
-        batch = getattr(self._batches, "of_thread", None)
-        if batch is None:
-            batch = self._batches.of_thread = Batch(self._options, max(1, self._connections // _BATCHES))
-        return batch.run([self._request(url, proxy, keep_head=False) for url, proxy in targets])
+        try:
+            batch = self._batches.pop()  # the one that was used last, whoever did: its connections stand
+        except IndexError:
+            batch = Batch(self._options, max(1, self._connections // _BATCHES))
+        try:
+            yield from batch.run([self._request(url, proxy, keep_head=False) for url, proxy in targets])
+        finally:
+            self._batches.append(batch)
 
     @property
     def timeouts(self) -> Timeouts:
@@ -238,7 +249,7 @@ class HttpClient:
         """
         self._lock = threading.Lock()
         self._of_parents.append(self._batches)
-        self._batches = threading.local()
+        self._batches = []
         self.lines.forget()
         if self._thread is not None:
             self._of_parents.append(self._thread)

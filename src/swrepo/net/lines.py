@@ -26,7 +26,7 @@ IDLE = 15.0
 MOST = 32
 """Lines to one server or proxy."""
 
-_AT_A_TIME = 4
+_AT_A_TIME = 8
 """Lines to one peer that are being opened."""
 
 _PAUSE = 5.0
@@ -152,19 +152,21 @@ class Lines:
 
     def take(self, peer: Peer) -> Line | None:
         """A line that is free; None where there is none: then one is opened, for the next who asks. Give it back."""
-        with self._lock:
-            idle = self._idle.get(peer)
-            line = idle.pop() if idle else None
-            if line is not None:
-                self._lent.add(line)
-        if line is None:
-            self.open_soon(peer)
-            return None
-        age = self._clock() - line.idle_since
-        if age > IDLE or (age > 1.0 and not line.is_sound):
-            self.drop(line)
-            return self.take(peer)
-        return line
+        lost = 0
+        while True:
+            with self._lock:
+                idle = self._idle.get(peer)
+                line = idle.pop() if idle else None
+                if line is not None:
+                    self._lent.add(line)
+            age = 0.0 if line is None else self._clock() - line.idle_since
+            if line is not None and (age > IDLE or (age > 1.0 and not line.is_sound)):
+                self.drop(line)
+                lost += 1
+                continue
+            if lost or line is None:  # who begins to read again will want as many as before
+                self.open_soon(peer, min(max(1, lost), _AT_A_TIME))
+            return line
 
     def give_back(self, line: Line) -> None:
         """All that was asked for on it has come."""
@@ -187,17 +189,17 @@ class Lines:
         for one in (line, *left):
             one.close()
 
-    def open_soon(self, peer: Peer) -> None:
-        """Open a line in the background, unless there are enough, or that has just failed."""
+    def open_soon(self, peer: Peer, count: int = 1) -> None:
+        """Open lines in the background, unless there are enough, or that has just failed."""
         with self._lock:
             under_way = self._opening.get(peer, 0)
             known = len(self._idle.get(peer, ())) + sum(line.peer == peer for line in self._lent)
-            if self._is_closed or under_way >= _AT_A_TIME or known + under_way >= self._most:
+            count = min(count, _AT_A_TIME - under_way, self._most - known - under_way)
+            if self._is_closed or count <= 0 or self._clock() < self._not_before.get(peer, 0.0):
                 return
-            if self._clock() < self._not_before.get(peer, 0.0):
-                return
-            self._opening[peer] = under_way + 1
-        threading.Thread(target=self.open, args=(peer,), name="line", daemon=True).start()
+            self._opening[peer] = under_way + count
+        for _ in range(count):
+            threading.Thread(target=self.open, args=(peer,), name="line", daemon=True).start()
 
     def close(self) -> None:
         """End all; who waits for an answer finds that the connection has ended."""

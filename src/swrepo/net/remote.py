@@ -96,6 +96,12 @@ class RemoteRepository:
         self._traffic = TrafficCount()
         self._quick = Quick(routes, client, self._traffic, clock)
 
+    def make_ready(self, count: int) -> None:
+        """Open so many connections for small objects, over the route of the moment; returns at once."""
+        route = self.routes.current()
+        if route.address is None:
+            self._client.make_ready(route.server, route.proxy, count)
+
     def begin(self, want: Want) -> Coming | None:
         """See BeginsFetching."""
         if self._upkeep is not None:
