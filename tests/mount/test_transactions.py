@@ -12,6 +12,8 @@ import pytest
 
 from swrepo.fuse.mount import mounted_at, umount
 from swrepo.publish.layout import ServerLayout
+from swrepo.publish.overlay import touched
+from swrepo.publish.transaction import Publisher
 from tests.mount.mounted import require_fuse
 from tests.mount.programs import PROGRAMS
 
@@ -310,3 +312,26 @@ def test_an_aborted_template_leaves_nothing_and_one_that_cannot_be_opens_no_tran
     server.run("abort", "-f", FQRN)
     server.run("transaction", FQRN)
     assert contents(server.tree) == server.served() == before
+
+
+def test_after_a_crash_at_the_end_of_a_publication_the_new_revision_is_shown(server):
+    server.run("transaction", FQRN)
+    (server.tree / "kept").write_text("new\n")
+    changes = touched(os.fsencode(server.places.spool / "scratch/current"))
+    Publisher(ServerLayout(server.prefix)).publish(FQRN, server.tree, touched=changes)
+    server.places.in_transaction.unlink()  # and then it was killed
+    server.run("mount", FQRN)
+    assert (server.tree / "kept").read_text() == "new\n"
+
+
+def test_a_transaction_starts_from_what_was_published_of_another_directory(server, tmp_path):
+    server.run("transaction", FQRN)
+    server.run("abort", "-f", FQRN)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "kept").write_text("other\n")
+    Publisher(ServerLayout(server.prefix)).publish(FQRN, other)
+    server.run("transaction", FQRN)
+    assert contents(server.tree) == contents(other)
+    server.run("abort", "-f", FQRN)
+    assert contents(server.tree) == contents(other)

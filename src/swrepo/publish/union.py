@@ -20,7 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from swrepo.errors import Busy, InTransaction, MountFailed, NotInTransaction, PermissionRefused
+from swrepo.errors import Busy, InTransaction, MountFailed, NotInTransaction, PermissionRefused, SwrepoError
+from swrepo.format import envelope, manifest
+from swrepo.format.wellknown import MANIFEST
 from swrepo.fuse.mount import mounted_at, umount
 from swrepo.publish import checkout, template
 from swrepo.publish.layout import RepositoryPlaces
@@ -33,6 +35,8 @@ _OVERLAY = "overlay"
 _OURS = "fuse.swrepo"
 _PROC = Path("/proc")
 _SHOWN = 5
+_SHOWN_ROOT = "user.root_hash"
+"""The magic attribute of our mounts that tells which root catalog they show."""
 
 MountLower = Callable[[RepositoryPlaces, Path], None]
 """Mounts the repository's last revision on a directory, by a process of its own: it must load no private key."""
@@ -76,7 +80,7 @@ class Union:
         """Open a transaction, on the last revision or on `start`. InTransaction where one is open."""
         self.check_free()
         self._check_root()
-        if start is not None or self.places.template.exists():  # one that a crash left
+        if start is not None or not self._shows_newest():  # a crash left it, or somebody published another directory
             self._let_go_of_lower()
         self._clear()
         if start is not None:
@@ -97,6 +101,9 @@ class Union:
         """Mount what belongs there now: the open transaction, else the last revision. Can be called at any time."""
         self._check_root()
         make_directory(self.lower)
+        if not self.is_open and not self._shows_newest():
+            self._hide(lazy=True)
+            self._let_go_of_lower()
         if mounted_at(str(self.lower)) is None:
             self.mount_lower(self.places, self.lower)
         here = mounted_at(str(self.places.worktree))
@@ -151,6 +158,19 @@ class Union:
         self._hide(lazy=True)
         self._let_go_of_lower()
         self.show()
+
+    def _shows_newest(self) -> bool:
+        """Whether what is mounted below is what a transaction starts from; a crash may have left an older one."""
+        try:
+            start = checkout.read(self.places)
+            raw = (self.places.storage / MANIFEST).read_bytes()
+            wanted = manifest.parse(envelope.split(raw).body).root_catalog if start is None else start.root
+        except (OSError, SwrepoError):
+            return True  # whoever mounts it says what is wrong
+        try:
+            return os.getxattr(self.lower, _SHOWN_ROOT) == str(wanted).encode()
+        except OSError:
+            return False  # nothing is mounted, or nobody answers any more
 
     def _let_go_of_lower(self) -> None:
         """It is mounted anew, at the revision that belongs there then."""
