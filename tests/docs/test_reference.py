@@ -9,7 +9,8 @@ from swrepo.cli.exits import guarded
 from swrepo.cli.reference import commands, documents, error_classes
 from swrepo.client.attributes import ENTRY, REPOSITORY
 from swrepo.config.parameter import Standing
-from swrepo.config.table import TABLE, find, server
+from swrepo.config.table import server
+from swrepo.config.table.client import TABLE, find
 from swrepo.mount import cache_commands, network_commands, watch_commands
 from swrepo.mount import commands as control_commands
 from swrepo.mount.attributes import PROCESS

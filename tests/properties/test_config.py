@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from swrepo.config.assignments import parse, quote
 from swrepo.config.files import Setting
 from swrepo.config.parameters import ClientParameters, interpret
-from swrepo.config.table import TABLE
+from swrepo.config.table.client import TABLE
 from swrepo.errors import ConfigError
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True)

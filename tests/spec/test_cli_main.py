@@ -51,6 +51,7 @@ def test_asking_for_help_or_version_loads_nothing_heavy(words):
 
 
 UNNEEDED = frozenset("tempfile shutil html subprocess asyncio multiprocessing logging pycurl rich ssl Crypto".split())  # noqa: SIM905
+UNNEEDED |= {"swrepo.config.table.client", "swrepo.publish.replica_settings", "swrepo.publish.statistics_page"}
 
 
 def test_a_small_publication_loads_nothing_that_it_does_not_need(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from swrepo.config.files import Setting, files_for, load
 from swrepo.config.parameter import Standing
 from swrepo.config.parameters import complete_name, interpret, warnings
-from swrepo.config.table import TABLE, find
+from swrepo.config.table.client import TABLE, find
 from swrepo.errors import ConfigError
 
 FQRN = "atlas.example.org"

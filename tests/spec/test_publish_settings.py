@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from swrepo.config.table import TABLE, server
+from swrepo.config.table import server
+from swrepo.config.table.client import TABLE
 from swrepo.errors import ConfigError, PublishError
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import ObjectId

@@ -17,7 +17,8 @@ from swrepo import errors
 from swrepo.cli import exits
 from swrepo.cli.main import COMMANDS, PROGRAM, Entry, main
 from swrepo.config.parameter import Parameter, Standing
-from swrepo.config.table import SECTIONS, server
+from swrepo.config.table import server
+from swrepo.config.table.client import SECTIONS
 
 _NOTE = "<!-- Made from the program by `make docs`; edit there. -->\n"
 

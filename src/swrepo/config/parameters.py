@@ -13,7 +13,7 @@ from swrepo.config.caches import DEFAULT_QUOTA_LIMIT, CacheInstance, PosixCache,
 from swrepo.config.files import Setting
 from swrepo.config.network import NetworkParameters, network_parameters
 from swrepo.config.parameter import Standing
-from swrepo.config.table import TABLE, find, nearest
+from swrepo.config.table.client import TABLE, find, nearest
 from swrepo.config.values import Values
 from swrepo.config.watching import LOG_FORMATS, WatchingParameters, watching_parameters, word
 from swrepo.errors import ConfigError

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -167,8 +168,7 @@ class HistoryWriter:
         for branch in source.branches():
             if branch.name != DEFAULT_BRANCH:
                 writer.add_branch(branch)
-        for tag in sorted(source.tags(), key=lambda tag: (tag.revision, tag.timestamp)):
-            writer.add(tag)
+        writer._insert(sorted(source.tags(), key=lambda tag: (tag.revision, tag.timestamp)))
         return writer
 
     def tags(self) -> tuple[Tag, ...]:
@@ -192,19 +192,27 @@ class HistoryWriter:
 
     def add(self, tag: Tag) -> None:
         """Add a tag, or let its name stand for another revision."""
-        if not self._file.fetch("SELECT 1 FROM branches WHERE branch = CAST(? AS TEXT)", (_raw(tag.branch),)):
-            raise NotFound(f"the tag {tag.name} belongs to the branch {tag.branch!r}, which does not exist")
-        self._file.execute(
+        self._insert([tag])
+
+    def _insert(self, tags: Sequence[Tag]) -> None:
+        known = self.branches()
+        for tag in tags:
+            if tag.branch not in known:
+                raise NotFound(f"the tag {tag.name} belongs to the branch {tag.branch!r}, which does not exist")
+        self._file.execute_many(
             "INSERT OR REPLACE INTO tags (name, hash, revision, timestamp, channel, description, size, branch) "
             "VALUES (CAST(? AS TEXT), ?, ?, ?, 0, CAST(? AS TEXT), ?, CAST(? AS TEXT))",
             (
-                _raw(tag.name),
-                tag.root.text,
-                tag.revision,
-                tag.timestamp,
-                _raw(tag.description),
-                tag.size or 0,
-                _raw(tag.branch),
+                (
+                    _raw(tag.name),
+                    tag.root.text,
+                    tag.revision,
+                    tag.timestamp,
+                    _raw(tag.description),
+                    tag.size or 0,
+                    _raw(tag.branch),
+                )
+                for tag in tags
             ),
         )
 

@@ -7,6 +7,7 @@ manifest (line Y). Source: format.md 8.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 from swrepo.catalog.database import Database
@@ -82,17 +83,19 @@ class ReflogWriter:
     def edit(cls, source: ReflogFile, path: str | os.PathLike[str]) -> Self:
         """A copy of `source` in a new file."""
         writer = cls(path, source.fqrn)
-        for reference in source.references():
-            writer.add(*reference)
+        writer._insert(source.references())
         return writer
 
     def add(self, object_id: ObjectId, timestamp: int) -> None:
         """Note an object; one that is there keeps the time at which it was noted."""
         if object_id.kind not in _TYPES:
             raise FormatError(f"{object_id} is not of a kind that a reference log holds")
-        self._file.execute(
+        self._insert([Reference(object_id, timestamp)])
+
+    def _insert(self, references: Iterable[Reference]) -> None:
+        self._file.execute_many(
             "INSERT OR IGNORE INTO refs (hash, type, timestamp) VALUES (?, ?, ?)",
-            (object_id.text, _TYPES[object_id.kind], timestamp),
+            ((object_id.text, _TYPES[object_id.kind], timestamp) for object_id, timestamp in references),
         )
 
     def remove(self, object_id: ObjectId) -> None:

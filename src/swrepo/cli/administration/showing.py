@@ -12,7 +12,7 @@ from swrepo.cli.places import Places
 from swrepo.cli.selection import SHARED_CACHE
 from swrepo.config.files import Setting
 from swrepo.config.parameters import interpret
-from swrepo.config.table import TABLE
+from swrepo.config.table.client import TABLE
 from swrepo.errors import UsageError
 from swrepo.format.wellknown import MANIFEST
 

@@ -13,7 +13,8 @@ from swrepo.cli.places import current
 from swrepo.config.assignments import quote
 from swrepo.config.files import Setting
 from swrepo.config.parameter import Parameter, Standing
-from swrepo.config.table import find, nearest, server
+from swrepo.config.table import server
+from swrepo.config.table.client import find, nearest
 from swrepo.errors import NotFound, UsageError
 
 EXAMPLE = """swrepo config explain CVMFS_HTTP_PROXY
