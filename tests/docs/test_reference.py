@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from swrepo.cli import cvmfs_server
 from swrepo.cli.exits import guarded
+from swrepo.cli.main import load, parser_of
 from swrepo.cli.reference import commands, documents, error_classes
 from swrepo.client.attributes import ENTRY, REPOSITORY
 from swrepo.config.parameter import Standing
@@ -49,9 +51,66 @@ def test_every_parameter_of_the_original_for_clients_is_honoured_or_has_its_sent
     assert len(names) > 70
     without = {name for name in names if find(name) is None}
     assert without == set()
-    unbuilt = {name for name in names if (row := find(name)) is not None and row.standing is Standing.NOT_YET}
-    assert unbuilt == set()
     assert all(row.reason for row in TABLE if row.standing is not Standing.HONOURED)
+
+
+@pytest.mark.skipif(not FEATURES.exists(), reason="the table of the original's features is not here")
+def test_every_parameter_of_the_original_for_servers_is_honoured_or_has_its_sentence():
+    text = FEATURES.read_text("utf-8").partition("## 6.")[2].partition("## 8.")[0]
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("| C |"))
+    names = set(re.findall(r"(CVMFS_[A-Z0-9_]*[A-Z0-9])(?![A-Z0-9_*{\[/])", lines))
+    assert len(names) > 25
+    assert {name for name in names if server.find(name) is None} == set()
+    assert all(row.reason for row in server.TABLE if row.standing is not Standing.HONOURED)
+
+
+OPTIONS = {
+    "mkfs": "w u o m f s g G a z v Z k p R V X x",
+    "add-replica": "u o w a z n s p g P",
+    "import": "w o u l s f c k g r p t R x m",
+    "publish": "p n v a m X N Z F f",
+    "gc": "r t l L f d a",
+    "rmfs": "p f",
+    "abort": "f",
+    "rollback": "t f",
+    "resign": "w d f p",
+    "masterkeycard": "a k r f s d c",
+    "list-catalogs": "s e h x",
+    "diff": "m h s d",
+    "info": "",
+    "tag": "a m h r f i x b l",
+    "checkout": "t b",
+    "check": "c i t s r a",
+    "transaction": "t T",
+    "enter": "",
+    "snapshot": "t a s n i g",
+    "mount": "a",
+    "migrate": "",
+    "catalog-chown": "u g",
+    "eliminate-hardlinks": "f",
+    "eliminate-bulk-hashes": "f",
+    "fix-stats": "f",
+    "fix-permissions": "",
+    "alterfs": "m",
+    "skeleton": "o",
+    "list": "",
+    "list-tags": "",
+    "lstags": "",
+    "update-geodb": "l",
+    "update-info": "p e",
+    "update-repoinfo": "f",
+    "ingest": "t b d c u g k",
+    "print-stats": "o t s",
+    "merge-stats": "o",
+}
+"""Of cvmfs_server: what the original's usage text names, and its scripts take."""
+
+
+def test_every_command_and_option_letter_of_the_original_server_is_taken():
+    for name, letters in OPTIONS.items():
+        parser = parser_of(f"cvmfs_server {name}", load(cvmfs_server.commands()[name].module))
+        taken = {option for action in parser._actions for option in action.option_strings}
+        assert {f"-{letter}" for letter in letters.split()} - taken == set(), name
 
 
 def test_every_error_class_gives_the_code_that_is_documented():

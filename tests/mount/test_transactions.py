@@ -335,3 +335,13 @@ def test_a_transaction_starts_from_what_was_published_of_another_directory(serve
     assert contents(server.tree) == contents(other)
     server.run("abort", "-f", FQRN)
     assert contents(server.tree) == contents(other)
+
+
+def test_a_repository_is_removed_with_its_view_and_what_an_open_transaction_changed(server):
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    assert "is removed" in server.run("rmfs", "-f", FQRN)
+    assert mounted_at(str(server.tree)) is None
+    assert not server.places.spool.exists()
+    assert not server.places.storage.exists()
+    assert (server.tree / "kept").exists()  # what was there before the first transaction is still somebody's

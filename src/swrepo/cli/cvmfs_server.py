@@ -21,7 +21,6 @@ _CODES = {
 """Exit codes that scripts of CernVM-FS's users ask for."""
 
 _INSTEAD = {
-    "update-geodb": "servers here have no Geo API; clients measure which server is near",
     "health-check": "'swrepo doctor' says what is wrong on this machine, and what mends it",
     "serve": "'swrepo serve' serves the repositories of this server",
 }

@@ -163,6 +163,7 @@ COMMANDS: dict[str, Entry] = {
             "gc": Entry("remove what no kept revision reaches", "server_gc"),
             "add-replica": Entry("have a copy of another server's repository here", "server_add_replica"),
             "snapshot": Entry("bring replicas up to date", "server_snapshot"),
+            "update-geodb": Entry("fetch the database of where addresses are", "server_update_geodb"),
             "alterfs": Entry("allow or forbid replicas", "server_alterfs"),
             "notify": Entry("announce a repository's newest revision, or hear of it", "server_notify"),
             "skeleton": Entry("make the directories of a repository's storage", "server_skeleton"),

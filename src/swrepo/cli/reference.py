@@ -139,7 +139,7 @@ def _parameter_row(row: Parameter) -> str:
     meaning = row.meaning
     if row.standing is not Standing.HONOURED:
         meaning += f" **{row.standing.value[0].upper()}{row.standing.value[1:]}**"
-        meaning += "." if row.standing is Standing.NOT_YET else f": {row.reason}."
+        meaning += f": {row.reason}."
     return f"| `{name}` | {row.kind} | {default} | {meaning} |".replace("`|`", "`\\|`")
 
 

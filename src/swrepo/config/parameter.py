@@ -17,8 +17,6 @@ class Standing(Enum):
     """Known and without effect, because what it tunes does not exist here or needs no tuning."""
     REFUSED = "refused"
     """An error, because going on without it would be wrong."""
-    NOT_YET = "not yet"
-    """Without effect so far; a warning says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,3 @@ def accepted(name: str, kind: str, default: str, meaning: str, reason: str) -> P
 def refused(name: str, kind: str, default: str, meaning: str, reason: str) -> Parameter:
     """A row that is an error when it asks for something."""
     return Parameter(name, kind, default, meaning, standing=Standing.REFUSED, reason=reason)
-
-
-def not_yet(name: str, kind: str, default: str, meaning: str) -> Parameter:
-    """A row whose machinery is still to come."""
-    return Parameter(name, kind, default, meaning, standing=Standing.NOT_YET, reason="not built yet")

@@ -19,10 +19,14 @@ class Offer(NamedTuple):
     url: str
 
 
-def encode(offers: Iterable[Offer], version: str | None, replicas: Iterable[Offer] = ()) -> bytes:
-    """The document for `offers`, published there, and copies. `version` is that of what serves; None: untold."""
+def encode(offers: Iterable[Offer], version: str | None, replicas: Iterable[Offer] = (), geo_update: str = "") -> bytes:
+    """The document for `offers`, published there, and copies. `version` is that of what serves; None: untold.
+
+    `geo_update`: of when the server's database of places is; empty where it has none.
+    """
     document = {
         "schema": SCHEMA,
+        **({"last_geodb_update": geo_update} if geo_update else {}),
         **({} if version is None else {"cvmfs_version": version}),
         "repositories": _entries(offers),
         "replicas": _entries(replicas),

@@ -180,6 +180,11 @@ class ServerLayout:
         return self.prefix / "srv/cvmfs"
 
     @property
+    def geo_database(self) -> Path:
+        """Where the original's servers look for which addresses are where."""
+        return self.prefix / "var/lib/cvmfs-server/geo/GeoLite2-City.mmdb"
+
+    @property
     def local(self) -> Path:
         """What the administrator set for all of the server."""
         return self.prefix / "etc/cvmfs/server.local"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from swrepo import __version__
@@ -26,8 +27,19 @@ def update_list(layout: ServerLayout) -> list[str]:
     copies = {name: copied for name in names if (copied := _copied(layout, name))}
     offers = [Offer(name, URL_PREFIX + name) for name in names if name not in copies]
     replicas = [Offer(copied, URL_PREFIX + name) for name, copied in copies.items()]
-    _write(layout.served / REPOSITORIES_INFO, servermeta.encode(offers, _version(layout), replicas))
+    _write(
+        layout.served / REPOSITORIES_INFO, servermeta.encode(offers, _version(layout), replicas, _geo_update(layout))
+    )
     return names
+
+
+def _geo_update(layout: ServerLayout) -> str:
+    """As `date --utc` prints it, which the original does."""
+    try:
+        changed = layout.geo_database.stat().st_mtime
+    except OSError:
+        return ""
+    return datetime.fromtimestamp(changed, UTC).strftime("%a %b %e %H:%M:%S UTC %Y")
 
 
 def read_meta(layout: ServerLayout) -> bytes:

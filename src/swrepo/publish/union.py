@@ -141,13 +141,19 @@ class Union:
         users = self._users()
         if users and not force:
             raise Busy(f"{self.places.worktree} is in use ({users}); let them end, or force it (-f)")
+        users = self.remove()
+        self.show()
+        return users
+
+    def remove(self) -> str:
+        """Take the view away, with what was changed in an open transaction; who still uses it, in words, or nothing."""
+        self._check_root()
+        users = self._users()
         self._hide(lazy=True)
-        self.places.in_transaction.unlink(
-            missing_ok=True
-        )  # a crash after this leaves a scratch directory that the next one clears
+        # A crash after this leaves a scratch directory that the next transaction clears.
+        self.places.in_transaction.unlink(missing_ok=True)
         self._clear()
         self._let_go_of_lower()
-        self.show()
         return users
 
     def renew(self) -> None:

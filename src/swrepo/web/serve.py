@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swrepo.web.files import ServedDirectories
+from swrepo.web.geo import GeoAnswers
 from swrepo.web.listening import answer_until, listen, run, url_of
+from swrepo.web.places import Database
 from swrepo.web.site import AccessLog, Site
 
 
@@ -23,22 +25,28 @@ def serve_directory(
     port: int = 8000,
     processes: int = 1,
     access_log: AccessLog | None = None,
+    geo: Path | None = None,
     ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let responses under way end.
 
+    `geo`: a database of places, for the Geo API; it may come later.
     `ready` is called with the URL below which the repositories lie, once requests are answered; port 0 takes a free
     one. Only the main thread may call this. Raises Busy (port taken), PermissionRefused, UsageError.
     """
     with ServedDirectories(roots) as directories:
         sockets = listen(bind, port, processes)
         children: list[int] = []
+
+        def site() -> Site:
+            return Site(directories, access_log, None if geo is None else _answers(geo))
+
         parent = os.pipe()
         try:
             while len(sockets) > 1:
-                children.append(_fork(sockets, parent, Site(directories, access_log)))
+                children.append(_fork(sockets, parent, site()))
                 sockets.pop().close()  # or connections would queue up on it if the child died
-            asyncio.run(run(sockets[0], Site(directories, access_log), lambda: ready(url_of(sockets[0]))))
+            asyncio.run(run(sockets[0], site(), lambda: ready(url_of(sockets[0]))))
         finally:
             _end(children)
             for listener in sockets:
@@ -48,14 +56,14 @@ def serve_directory(
 
 
 @contextmanager
-def serving(roots: Sequence[Path], *, access_log: AccessLog | None = None) -> Iterator[str]:
+def serving(roots: Sequence[Path], *, access_log: AccessLog | None = None, geo: Path | None = None) -> Iterator[str]:
     """The same in a thread of this process, on a free loopback port, as long as the `with` lasts; gives the URL."""
     with ServedDirectories(roots) as directories:
         listener = listen("127.0.0.1", 0, 1)[0]
         started = threading.Event()
         loop = asyncio.new_event_loop()
         until = loop.create_future()
-        site = Site(directories, access_log)
+        site = Site(directories, access_log, None if geo is None else _answers(geo))
 
         def work() -> None:
             try:
@@ -73,6 +81,10 @@ def serving(roots: Sequence[Path], *, access_log: AccessLog | None = None) -> It
             thread.join()
             loop.close()
             listener.close()
+
+
+def _answers(database: Path) -> GeoAnswers:
+    return GeoAnswers(Database(database))
 
 
 def _fork(sockets: Sequence[socket.socket], parent: tuple[int, int], site: Site) -> int:

@@ -11,8 +11,9 @@ from aiohttp import web
 from swrepo import __version__
 from swrepo.format import servermeta
 from swrepo.format.wellknown import URL_PREFIX
-from swrepo.web import announcing
+from swrepo.web import announcing, geo
 from swrepo.web.files import OpenFile, ServedDirectories
+from swrepo.web.geo import GeoAnswers
 from swrepo.web.ranges import Slice, Unsatisfiable, parse_range
 from swrepo.web.resources import Resource, resolve
 
@@ -29,8 +30,11 @@ _METHODS = ("GET", "HEAD")
 class Site:
     """Handler for aiohttp's low-level server; used by one event loop."""
 
-    def __init__(self, directories: ServedDirectories, access_log: AccessLog | None = None) -> None:
+    def __init__(
+        self, directories: ServedDirectories, access_log: AccessLog | None = None, geo: GeoAnswers | None = None
+    ) -> None:
         self._directories = directories
+        self._geo = geo
         self._announcing = announcing.Announcing(directories)
         self._log = access_log
 
@@ -53,7 +57,7 @@ class Site:
             return await self._announcing.answer(request, {"Server": _SERVER}) or _error(404)
         resource = resolve(request.raw_path)
         if resource is None:
-            return _error(404)
+            return await self._distances(request)
         file = self._directories.open(resource.parts)
         if file is not None:
             try:
@@ -63,6 +67,18 @@ class Site:
         if resource.is_repository_list:
             return web.Response(body=self._repository_list(), headers=_headers(resource))
         return _error(404)
+
+    async def _distances(self, request: web.BaseRequest) -> web.Response:
+        """An order of servers, where that is what is asked for. Proxies keep it for an hour, a refusal five minutes."""
+        question = geo.asked(request.raw_path)
+        if question is None or self._geo is None or not self._geo.atlas.is_there:
+            return _error(404)
+        try:
+            text, status, seconds = await self._geo.order(question, request.remote, request.headers), 200, 3600
+        except geo.Refused as reason:
+            text, status, seconds = f"Bad Request: {reason}\n", 400, 300
+        headers = {"Cache-Control": f"max-age={seconds}", "Server": _SERVER}
+        return web.Response(text=text, status=status, headers=headers)
 
     def _repository_list(self) -> bytes:
         offers = (servermeta.Offer(name, URL_PREFIX + name) for name in self._directories.repositories())

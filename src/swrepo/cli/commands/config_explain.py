@@ -80,8 +80,7 @@ def _name(typed: str, found: Collection[str]) -> str:
 def _lines(row: Parameter | None, history: list[Setting], fqrn: str | None) -> list[str]:
     lines = [row.meaning if row is not None else "A variable of your own: configuration files and symlinks see it."]
     if row is not None and row.standing is not Standing.HONOURED:
-        why = "" if row.standing is Standing.NOT_YET else f": {row.reason}"
-        lines.append(f"Here: {row.standing.value}{why}.")
+        lines.append(f"Here: {row.standing.value}: {row.reason}.")
     if row is not None:
         lines.append(f"Default: {_default(row)}.")
     if not history:

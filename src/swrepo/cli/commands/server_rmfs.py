@@ -7,8 +7,12 @@ again: back them up first ('keys backup').
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from swrepo.cli.output import note
+
+if TYPE_CHECKING:
+    from swrepo.publish.layout import ServerLayout
 
 EXAMPLE = """
 swrepo server rmfs -p dair.cvmfs.server
@@ -33,5 +37,20 @@ def run(args: argparse.Namespace) -> None:
         if not args.force and not confirm(f"Remove the repository {fqrn}, {what}"):
             note(f"{fqrn}: left as it is")
             continue
+        _take_view_away(server, fqrn)
         left = remove_repository(server, server.repository(fqrn), preserve=args.preserve)
         print(f"{fqrn} is removed" + (f"; left: {', '.join(map(str, left))}" if left else ""))
+
+
+def _take_view_away(server: ServerLayout, fqrn: str) -> None:
+    """Where transactions made the work tree a view, an open one goes with it."""
+    import os
+
+    from swrepo.cli.transactions import union_of
+
+    union = union_of(server.repository(fqrn))
+    if not union.is_used:
+        return
+    os.chdir("/")
+    if users := union.remove():
+        note(f"{users}: still there, and sees the repository until it leaves {union.places.worktree}")

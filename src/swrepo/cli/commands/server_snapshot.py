@@ -101,6 +101,7 @@ def _copied(
         say(remark)
     say(_sentence(done, seconds))
     _collect(server, name, say)
+    _renew_places(server, name, say)
     return done, seconds
 
 
@@ -125,6 +126,21 @@ def _collect(server: ServerLayout, name: str, say: Any) -> None:
         return
     if found is not None:
         say(f"removed {found.objects:,} objects of old revisions, {size_text(found.size)}")
+
+
+def _renew_places(server: ServerLayout, name: str, say: Any) -> None:
+    """The database of the Geo API, when it is time; that it cannot be fetched is said, and is no error."""
+    from datetime import datetime
+
+    from swrepo.publish.replica_settings import read
+    from swrepo.replica.geo_update import load, update
+
+    try:
+        wanted = load(server, read(server.repository(name)))
+        if wanted.is_wanted and wanted.after_snapshots:
+            update(server, wanted, datetime.now().astimezone(), lazily=True)
+    except SwrepoError as error:
+        say(f"the database of places stays as it is: {error}")
 
 
 def _all(server: ServerLayout, args: argparse.Namespace) -> int:

@@ -45,12 +45,8 @@ def refusal(name: str, value: str) -> str | None:
 
 
 def remarks(settings: Mapping[str, Setting]) -> Iterator[str]:
-    """One sentence for each parameter that does not do what whoever set it expects."""
+    """One sentence for each parameter that is none."""
     for name, setting in settings.items():
-        row = find(name)
-        if row is not None:
-            if row.standing is Standing.NOT_YET and not row.asks_for_nothing(setting.value):
-                yield f"{setting.origin}: {name} is not honoured yet; it has no effect"
-        elif name.startswith(_OURS):
+        if find(name) is None and name.startswith(_OURS):
             near = nearest(name)
             yield f"{setting.origin}: there is no parameter {name}{f'; did you mean {near}?' if near else ''}"

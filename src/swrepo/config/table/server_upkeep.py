@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swrepo.config.parameter import Parameter, accepted, not_yet
+from swrepo.config.parameter import Parameter, accepted
 
 ROWS = (
     Parameter("CVMFS_AUTO_TAG", "switch", "yes", "Give every revision a tag (`generic-...`)."),
@@ -111,13 +111,20 @@ REPLICAS = (
     Parameter("CVMFS_REPLICA_ACTIVE", "switch", "yes", "Whether `snapshot -a` looks at it."),
     Parameter("CVMFS_SNAPSHOT_GROUP", "name", "", "Which `snapshot -a -g` looks at it."),
     Parameter("CVMFS_PASSTHROUGH", "switch", "no", "Nothing is copied: the web server hands requests on."),
-    not_yet("CVMFS_GEO_DB_FILE", "file", "", "Which addresses are where."),
-    not_yet("CVMFS_GEO_ACCOUNT_ID", "text", "", "Who fetches that file."),
-    not_yet("CVMFS_GEO_LICENSE_KEY", "text", "", "With which key."),
-    not_yet("CVMFS_GEO_AUTO_UPDATE", "switch", "yes", "Fetch it after a replication."),
-    not_yet("CVMFS_UPDATEGEO_DAY", "day of the week", "2", "On which day it is fetched."),
-    not_yet("CVMFS_UPDATEGEO_HOUR", "hour", "10", "From which hour on."),
-    not_yet("CVMFS_UPDATEGEO_MINDAYS", "days", "14", "Not more often than that."),
-    not_yet("CVMFS_UPDATEGEO_MAXDAYS", "days", "28", "Not less often than that."),
-    not_yet("CVMFS_UPDATEGEO_URLBASE", "URL", "", "From where."),
+    Parameter(
+        "CVMFS_GEO_DB_FILE",
+        "file",
+        "",
+        "Which addresses are where, for the Geo API of `swrepo serve`: a MaxMind database; `NONE`: none. In "
+        "`/etc/cvmfs/server.local`, as those below. See [replicas](replicas.md).",
+        otherwise="it is fetched",
+    ),
+    Parameter("CVMFS_GEO_ACCOUNT_ID", "text", "", "Who fetches that file from MaxMind."),
+    Parameter("CVMFS_GEO_LICENSE_KEY", "text", "", "With which key."),
+    Parameter("CVMFS_GEO_AUTO_UPDATE", "switch", "yes", "Fetch it after a replication, when it is time."),
+    Parameter("CVMFS_UPDATEGEO_DAY", "day of the week", "2", "On which day it is fetched; 0 is Sunday."),
+    Parameter("CVMFS_UPDATEGEO_HOUR", "hour", "10", "From which hour on."),
+    Parameter("CVMFS_UPDATEGEO_MINDAYS", "days", "14", "Not more often than that."),
+    Parameter("CVMFS_UPDATEGEO_MAXDAYS", "days", "28", "When it is older, on any day and at any hour."),
+    Parameter("CVMFS_UPDATEGEO_URLBASE", "URL", "", "From where.", otherwise="MaxMind's GeoLite2-City"),
 )
