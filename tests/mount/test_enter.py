@@ -120,6 +120,19 @@ def test_its_exit_status_is_passed_on_and_what_it_left_ends(caller) -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
+def test_what_was_killed_while_it_began_or_ended_is_removed_by_the_next(caller) -> None:
+    above = caller.home / ".cvmfs" / caller.fqrn
+    for name, inside in (("session-begun", []), ("session-half-gone", ["in-use", "scratch/current/x"])):
+        (above / name).mkdir(parents=True)
+        for path in inside:
+            (above / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (above / name / path).touch()
+    if caller.is_ordinary:
+        for path in (above.parent, *above.parent.rglob("*")):
+            os.chown(path, ordinary.USER, ordinary.USER)
+    assert "file" in caller.shell("ls")  # and the fixture sees that nothing is left
+
+
 def test_in_a_transaction_it_publishes_what_it_changed(caller) -> None:
     said = caller.shell(CHANGES + f"cvmfs_server publish -v {caller.fqrn}", "-t")
     assert "published revision 3: 2 added" in said

@@ -11,18 +11,20 @@ import random
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from swrepo.fuse.mount import mounted_at, umount
 from swrepo.repository.walk import walk
-from tests.mount.mounted import require_fuse
+from tests.mount.mounted import require_fuse, require_namespaces, wait_until
+from tests.mount.test_enter import Caller
 from tests.stress.disk import Disk, disk_in
 from tests.stress.site import Site, site_on
 from tests.stress.strikes import Striker
 from tests.stress.test_commands import IS_LONG, assert_says_what_it_is
+from tests.stress.test_publications import assert_reads_completely
 
 ROUNDS = 50 if IS_LONG else 1
 STRIKES = ("kill -9", "kill -9", "kill -9", "kill -9 of all", "SIGTERM", "Ctrl-C")
@@ -151,3 +153,32 @@ def test_every_command_of_a_transaction_may_be_interrupted(tmp_path: Path) -> No
             found.site.assert_tidy()
             found.site.check_with_the_original()
     print(dict(found.seen))
+
+
+def test_a_view_in_a_namespace_of_its_own_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+    require_namespaces()
+    dice = random.Random(6)
+    tmp_path.chmod(0o755)
+    caller = Caller(tmp_path / "server", is_ordinary=os.geteuid() == 0)
+    seen: Counter[bool] = Counter()
+    for number in range(ROUNDS):
+        names = " ".join(f"f{dice.randrange(300)}" for _ in range(150))
+        script = (
+            f"cd {caller.place}; for n in {names}; do echo $n {number} >$n; done; cvmfs_server publish {caller.fqrn}"
+        )
+        old = caller.server.manifest()
+        process = caller.start("-t", caller.fqrn, "--", "sh", "-euc", script)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=dice.random() * 3)
+        process.kill()
+        process.communicate()
+        new = caller.server.manifest()
+        assert new.revision - old.revision in (0, 1)
+        assert_reads_completely(caller.server, new)
+        seen[new != old] += 1
+        wait_until(lambda: caller.processes() == [])
+        caller.run("-t", caller.fqrn, "--", "sh", "-euc", script + "; ls -A >&2")
+        with caller.server.revision() as revision, revision.content(f"/{names.split()[0]}".encode()) as content:
+            assert content.pread(0, 100) == f"{names.split()[0]} {number}\n".encode()
+    caller.left_nothing()
+    print(dict(seen))

@@ -112,11 +112,8 @@ def _as(*, fake_root: bool) -> Callable[[MountRequest], MountRequest]:
 def _session(name: str, args: argparse.Namespace) -> Iterator[Session]:
     """A directory for what belongs to this session; removed at the end, unless it is to be kept."""
     above = Path(args.scratch or Path.home() / ".cvmfs") / name
-    above.mkdir(parents=True, exist_ok=True)
     _remove_forgotten(above)
-    directory = Path(tempfile.mkdtemp(prefix="session", dir=above))
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    directory, lock = _new(above)
     try:
         yield Session(directory)
     finally:
@@ -131,10 +128,26 @@ def _session(name: str, args: argparse.Namespace) -> Iterator[Session]:
         os.close(lock)
 
 
+def _new(above: Path) -> tuple[Path, int]:
+    """A directory that is there as long as its lock is held; the next one removes it whatever becomes of us."""
+    while True:
+        above.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # somebody took it for one whose process was killed just now
+            directory = Path(tempfile.mkdtemp(prefix="session", dir=above))
+            lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (directory / _LOCK).exists():
+                return directory, lock
+            os.close(lock)
+
+
 def _remove_forgotten(above: Path) -> None:
-    """Sessions whose process was killed."""
+    """Sessions whose process was killed: those whose lock is free, and those that are empty."""
     for path in above.glob("session*"):
         with suppress(OSError):  # one that is in use, being made, being removed, or kept
+            if not (path / _LOCK).exists():
+                path.rmdir()
+                continue
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,10 +157,16 @@ def _remove_forgotten(above: Path) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Whatever modes its directories have."""
+    """Whatever modes its directories have; the lock goes last, so that the next one can go on from here."""
     for found, names, _ in os.walk(directory):
         for name in names:
             path = os.path.join(found, name)
             if not os.path.islink(path):
                 os.chmod(path, stat.S_IRWXU)
-    shutil.rmtree(directory)
+    for inside in directory.iterdir():
+        if inside.is_dir() and not inside.is_symlink():
+            shutil.rmtree(inside)
+        elif inside.name != _LOCK:
+            inside.unlink()
+    (directory / _LOCK).unlink(missing_ok=True)
+    directory.rmdir()
