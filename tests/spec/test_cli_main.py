@@ -51,7 +51,13 @@ def test_asking_for_help_or_version_loads_nothing_heavy(words):
 
 
 UNNEEDED = frozenset("tempfile shutil html subprocess asyncio multiprocessing logging pycurl rich ssl Crypto".split())  # noqa: SIM905
-UNNEEDED |= {"swrepo.config.table.client", "swrepo.publish.replica_settings", "swrepo.publish.statistics_page"}
+UNNEEDED |= {
+    "swrepo.config.table.client",
+    "swrepo.config.moments",
+    "swrepo.format.profile",
+    "swrepo.publish.replica_settings",
+    "swrepo.publish.statistics_page",
+}
 
 
 def test_a_small_publication_loads_nothing_that_it_does_not_need(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from swrepo.cli import transactions
 from swrepo.cli.progress import Progress
 from swrepo.cli.publishing import collect_automatically
 from swrepo.errors import NotInTransaction
-from swrepo.format import profile
+from swrepo.format.wellknown import HOME
 from swrepo.publish.changed import Touched
 from swrepo.publish.hooks import Hook, hooks_around
 from swrepo.publish.layout import ServerLayout
@@ -21,7 +21,7 @@ from swrepo.publish.outcome import Outcome
 from swrepo.publish.seal import TagRequest
 from swrepo.publish.transaction import Publisher
 
-_PROFILES = Touched(frozenset({b"/" + profile.HOME}))
+_PROFILES = Touched(frozenset({b"/" + HOME}))
 
 
 def written(server: ServerLayout, fqrn: str, write: Callable[[Path], None]) -> None:

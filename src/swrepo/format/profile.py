@@ -28,8 +28,8 @@ from swrepo.errors import FormatError
 from swrepo.format.compression import Compression
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.paths import ROOT, normalise
+from swrepo.format.wellknown import HOME
 
-HOME = b".swrepo"
 DIRECTORY = b"/" + HOME + b"/profiles"
 TRIGGERS = b"/" + HOME + b"/triggers"
 FILE_NAME = b"profile.json"

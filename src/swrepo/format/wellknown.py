@@ -29,6 +29,8 @@ AUTO_MARKER = b".cvmfsautocatalog"
 DIRTAB = b".cvmfsdirtab"
 GRAFT_PREFIX = b".cvmfsgraft-"
 RESERVED_DIRECTORY = b".cvmfs"
+HOME = b".swrepo"
+"""At the top of a repository: what we add to the format, for our clients (format.profile)."""
 
 TRUNK = "trunk"
 TRUNK_PREVIOUS = "trunk-previous"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from swrepo.errors import SwrepoError
-from swrepo.format import profile
 from swrepo.format.dirent import Dirent
 from swrepo.format.paths import parent
+from swrepo.format.wellknown import HOME
 from swrepo.mount.ahead import LARGEST, Nearby, Walk
 from swrepo.objects.store import BringsAhead, Want
 from swrepo.vfs.tree import Vfs
@@ -59,7 +59,7 @@ class TreeWalk:
         for entry in entries:
             level.row = entry.rowid
             if entry.is_directory:
-                if entry.name == profile.HOME:  # what is in there is fetched when it is needed
+                if entry.name == HOME:  # what is in there is fetched when it is needed
                     continue
                 level.below.append(level.path + b"/" + entry.name)
             elif is_worth_it(entry) and entry.content is not None:

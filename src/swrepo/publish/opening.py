@@ -15,7 +15,7 @@ from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import ObjectId
 from swrepo.format.wellknown import WHITELIST
 from swrepo.objects.store import Want
-from swrepo.publish import checkout, settings, template
+from swrepo.publish import checkout, settings
 from swrepo.publish.checkout import Checkout
 from swrepo.publish.layout import RepositoryPlaces
 from swrepo.publish.plain import PlainObjects
@@ -104,6 +104,10 @@ def _base(manifest: Manifest, checked_out: Checkout | None, objects: PlainObject
 
 def _with_template(base: Base, places: RepositoryPlaces) -> Base:
     """What the open transaction starts from. PublishError where another publication overtook a template."""
+    if not places.in_transaction.exists():
+        return base
+    from swrepo.publish import template  # here: a work tree has no transactions
+
     found = template.read(places)
     if found is None:
         return base

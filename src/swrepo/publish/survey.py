@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from swrepo.errors import NotFound, PublishError
 from swrepo.format.object_id import ObjectId
 from swrepo.format.paths import ROOT, join, parent, path_key
-from swrepo.format.profile import HOME
+from swrepo.format.wellknown import HOME
 from swrepo.publish import claims, settled
 from swrepo.publish.changes import Change
 from swrepo.publish.faults import Faults

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from swrepo.catalog import schema
 from swrepo.catalog.nested import NestedRef
-from swrepo.config import moments
 from swrepo.errors import UsageError
 from swrepo.format.manifest import Manifest
 from swrepo.format.object_id import Kind
@@ -228,8 +227,11 @@ class Publisher:
 
     def _sealer(self, repository: OpenRepository) -> Sealer:
         now = datetime.fromtimestamp(self.clock_ns() // _NANOSECONDS, UTC)
-        span = repository.settings.auto_tag_timespan
-        since = int(moments.parse(span, now).timestamp()) if span else None
+        since = None
+        if span := repository.settings.auto_tag_timespan:
+            from swrepo.config import moments  # here: few repositories let their tags go
+
+            since = int(moments.parse(span, now).timestamp())
         return replace(Sealer.of(repository, self.clock_ns() // 1_000_000), auto_tags_since=since)
 
 
