@@ -18,6 +18,7 @@ from swrepo.objects.store import BringsAhead, Want
 from swrepo.repository.content import wanted_objects
 from swrepo.repository.revision import Revision
 from swrepo.repository.walk import walk
+from swrepo.system.priority import go_last
 
 PARALLEL = 16
 _AHEAD = 16
@@ -25,6 +26,9 @@ _AHEAD = 16
 
 _BATCH = 64
 """Small objects that one thread fetches together, `_TOGETHER` at a time; so fewer threads do."""
+
+_MODEST_BATCH, _MODEST_LARGE = 16, 2
+"""The same where others go first, who wait for no more than is under way; and large objects at a time."""
 
 _TOGETHER = 4
 _SMALL = 1 << 20
@@ -59,14 +63,16 @@ def preload(
     *,
     jobs: int = PARALLEL,
     seen: Callable[[int], object] = lambda _size: None,
+    give_way: Callable[[], object] | None = None,
 ) -> Preloaded:
     """Bring what the open revision reaches within `parts` into its cache, `jobs` objects at a time.
 
     What is there already stays; what is there and suspect since a power cut is checked. Last of all, and only when
     nothing failed, the cache gets what a mount without a server needs. `seen` is told of each object with its size.
-    Raises CacheFull where there is no room. It can be run again.
+    `give_way`: waits until nobody else needs the link, and is called before each request, of which fewer are sent
+    together then. Raises CacheFull where there is no room. It can be run again.
     """
-    filling = _Filling(access, parts, jobs, seen)
+    filling = _Filling(access, parts, jobs, seen, give_way)
     filling.run()
     filling.check_room()
     if filling.outcome.is_complete:
@@ -80,7 +86,17 @@ def preload(
 class _Filling:
     """One run. `_lock` guards the outcome."""
 
-    def __init__(self, access: Access, parts: Parts, jobs: int, seen: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        parts: Parts,
+        jobs: int,
+        seen: Callable[[int], object],
+        give_way: Callable[[], object] | None = None,
+    ) -> None:
+        self._begin = (lambda: None) if give_way is None else give_way
+        self._begin_thread = (lambda: None) if give_way is None else go_last
+        self._batch, self._large = (_BATCH, jobs) if give_way is None else (_MODEST_BATCH, min(jobs, _MODEST_LARGE))
         self.outcome = Preloaded()
         self._access = access
         self._cache = access.cache
@@ -99,8 +115,8 @@ class _Filling:
     def run(self) -> None:
         batches = max(1, self._jobs // _TOGETHER)
         with (
-            ThreadPoolExecutor(self._jobs, thread_name_prefix="preload") as pool,
-            ThreadPoolExecutor(batches, thread_name_prefix="preload-small") as small,
+            ThreadPoolExecutor(self._large, "preload", self._begin_thread) as pool,
+            ThreadPoolExecutor(batches, "preload-small", self._begin_thread) as small,
         ):
             try:
                 for want in self._wants(lambda want: self._submit(pool, want)):
@@ -147,7 +163,7 @@ class _Filling:
         if want.id not in self._asked:
             self._asked.add(want.id)
             self._small.append(want)
-            if len(self._small) == _BATCH:
+            if len(self._small) == self._batch:
                 self._submit_batch(pool)
 
     def _submit_batch(self, pool: ThreadPoolExecutor) -> None:
@@ -157,6 +173,7 @@ class _Filling:
 
     def _bring_batch(self, batch: list[Want]) -> None:
         try:
+            self._begin()
             if self._refusal is None and isinstance(self._cache, BringsAhead):
                 for want in self._cache.bring_many(batch, self._arrived):
                     if self._refusal is None:
@@ -184,6 +201,7 @@ class _Filling:
 
     def _bring(self, want: Want) -> None:
         try:
+            self._begin()
             if self._refusal is None:
                 self._bring_one(want)
         finally:

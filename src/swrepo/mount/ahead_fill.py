@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 TURN = 8
 """Objects that one turn brings, together."""
 
+_TURN_BYTES = 4 << 20
+"""Plain bytes after which a turn takes no more: so soon the link is free for who comes meanwhile."""
+
 _PAUSE = 0.05
 """Seconds after which it is looked again whether somebody waits."""
 
@@ -111,10 +114,12 @@ def wants_below(revision: Revision, path: bytes) -> Iterator[Want]:
 
 def _turns(wants: Iterable[Want]) -> Iterator[list[Want]]:
     turn: list[Want] = []
+    size = 0
     for want in wants:
         turn.append(want)
-        if len(turn) == TURN:
+        size += want.size or 0
+        if len(turn) == TURN or size >= _TURN_BYTES:
             yield turn
-            turn = []
+            turn, size = [], 0
     if turn:
         yield turn

@@ -70,6 +70,7 @@ def _of_the_mount(mounted: Mounted) -> dict[str, Command]:
     return {
         "status": status,
         "trace": mounted.openings.command,
+        "quiet": lambda _rest: f"{min(mounted.quiet.seconds(), time.monotonic() - started):.3f}",
         "counters": lambda _rest: _counters(mounted),
         "pid": lambda _rest: str(os.getpid()),
         "mountpoint": lambda _rest: mounted.request.mountpoint,

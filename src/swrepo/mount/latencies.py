@@ -54,6 +54,11 @@ class Latencies:
         found = self._of.get(opcode)
         return Histogram([0] * (len(BOUNDS) + 1)) if found is None else Histogram(list(found.counts), found.seconds)
 
+    @property
+    def total(self) -> int:
+        """All answers."""
+        return sum(found.total for found in list(self._of.values()))
+
     def opcodes(self) -> list[int]:
         """The kinds of which there are answers."""
         return sorted(self._of)

@@ -25,6 +25,7 @@ from swrepo.mount.learned_fetch import Learned
 from swrepo.mount.openings import FileRead, Openings
 from swrepo.mount.passthrough import OpenFiles
 from swrepo.mount.process import Process
+from swrepo.mount.quiet import Quiet
 from swrepo.mount.refresh import Refresher
 from swrepo.mount.request import MountRequest
 from swrepo.net.remote import RemoteRepository
@@ -96,6 +97,7 @@ class Mounted:
         self.learned = self._learned()
         self.adapter.seen = self._seen
         self.process = Process(self.vfs, self.session, lambda: self.accesses)
+        self.quiet = Quiet(lambda: bool(self.session.pending()), lambda: self.process.latencies.total)
         self.adapter.magic = MagicAttributes(self.vfs, self.process, lambda: self.accesses, request.watching.visibility)
         self._hear_of_opening(handover, knows_root=knows_root)
         if handover.connection is not None:
@@ -143,7 +145,7 @@ class Mounted:
             request.fill,
             lambda path: wants_below(access.revision, path),
             lambda wants: ahead.bring(wants, cache),
-            is_busy=lambda: bool(self.session.pending()),
+            is_busy=lambda: not self.quiet.is_enough,
             has_room=self._has_room,
         )
         ahead.on_opening = found.opened

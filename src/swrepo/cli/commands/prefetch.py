@@ -2,7 +2,8 @@
 
 It needs no mount, and serves those that are there: what it brought, they find. What is here already is not fetched
 again; interrupted, it goes on where it was. Where the cache could not hold all of it, it says so and fetches nothing.
-A mount does the same by itself with -o fill=PATH, and then gives way to whoever waits.
+Whoever waits for a mount of this machine goes first: while somebody does, nothing more is asked for, unless --urgent.
+A mount does the same by itself with -o fill=PATH.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from swrepo.cli.selection import add_selection_options
 from swrepo.errors import CacheFull, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from swrepo.cli.places import Places
     from swrepo.client.access import Access
     from swrepo.client.preload import Preloaded
     from swrepo.repository.revision import Revision
@@ -32,12 +36,15 @@ _SHOWN = 20
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="REPO[/PATH]", help="repository by URL, directory or name, and a path in it")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="objects that are fetched at a time (default: 16)")
+    parser.add_argument("--urgent", action="store_true", help="do not give way to programs that wait for mounts")
     add_selection_options(parser)
     parser.add_argument("--json", action="store_true", help="a JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
+    from swrepo.cli.giving_way import GivesWay
     from swrepo.cli.opening import access_request
+    from swrepo.cli.places import current
     from swrepo.cli.selection import select
     from swrepo.client.access import Access
     from swrepo.client.parts import Parts
@@ -47,15 +54,23 @@ def run(args: argparse.Namespace) -> int:
     jobs = PARALLEL if args.jobs is None else args.jobs
     if jobs < 1:
         raise UsageError("swrepo prefetch: --jobs needs a number from 1 up")
-    target = parse(args.target)
+    target, places = parse(args.target), current()
     request = replace(access_request(select(target, args), args.tag, args.hash), remember=False)
     with Access(request) as access, Progress("prefetched", "objects") as progress:
         access.revision.lookup(target.path)
         progress.total = _size(access.revision, target.path)
         _check_room(access, target.path, progress.total)
         parts = Parts.below(target.path)
-        done = preload(access, parts, jobs=jobs, seen=lambda size: progress.advance(size=size))
+        give_way = None if args.urgent else GivesWay(lambda: _mounts(args.cache, places)).wait
+        done = preload(access, parts, jobs=jobs, seen=lambda size: progress.advance(size=size), give_way=give_way)
         return _report(args, access.fqrn, os.fsdecode(target.path or b"/"), str(access.cache.root), done)
+
+
+def _mounts(cache: str | None, places: Places) -> list[Path]:
+    """The control sockets of the mounts of this machine, and of those that use this cache."""
+    from swrepo.cli.mounting import sockets
+
+    return list({*sockets(None, places), *(sockets(cache, places) if cache else ())})
 
 
 def _size(revision: Revision, path: bytes) -> int:
