@@ -7,7 +7,9 @@ processor time (on a busy machine it tells more than the clock), `MB` its larges
 where it is installed) reads and compresses as we do; `find -ls` looks at every file as we do. The original takes part
 where SWREPO_ORIGINAL_PUBLISH holds a command that publishes the directory that it is given (given a second one: what
 that holds over the first, whose own publication does not count), and prints as its last line the seconds that this
-took, and its processor time behind it if that is known. It prints, and never fails for a figure.
+took, and its processor time behind it if that is known; SWREPO_ORIGINAL_INGEST likewise ingests the tar archive that it
+is given, and SWREPO_ORIGINAL_CHECK checks the repository (second word) of a prefix (first word) as `cvmfs_server check`
+does. `MB` is that of all processes of a command together. It prints, and never fails for a figure.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from __future__ import annotations
 import argparse
 import compileall
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -24,82 +25,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 import swrepo
+from benchmarks.publishing import baselines
+from benchmarks.publishing.baselines import Baseline
+from benchmarks.publishing.measuring import Cost, Line, Repository
 from benchmarks.publishing.trees import files_of, installation, million, numbered, small_files
 
 GRAIN = 1.1
 """Seconds. What was written within the clock's grain is read once more; this is not what is measured."""
 
-
-class Cost(NamedTuple):
-    """What a command took."""
-
-    seconds: float
-    cpu: float
-    megabytes: float
-
-
-class Line(NamedTuple):
-    """A row of the table."""
-
-    what: str
-    target: str
-    ours: Cost
-    baseline: str
-    theirs: Cost
-
-
-class Repository:
-    """A repository in a place of its own, published to by the command."""
-
-    def __init__(self, place: Path, fqrn: str = "bench.example.org") -> None:
-        self._environment = {**os.environ, "SWREPO_PREFIX": str(place)}
-        self._fqrn = fqrn
-        self._run("server", "mkfs", fqrn)
-
-    def publish(self, tree: Path, *options: str) -> Cost:
-        return self._run("publish", str(tree), self._fqrn, *options)
-
-    def _run(self, *words: str) -> Cost:
-        return cost([sys.executable, "-m", "swrepo.cli.main", *words], self._environment)
-
-
-def cost(command: list[str], environment: dict[str, str] | None = None) -> Cost:
-    """Run a command that has to succeed."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    seconds = time.perf_counter() - start
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def pack(tree: Path) -> tuple[str, Cost]:
-    program = "pigz" if shutil.which("pigz") else "gzip"
-    command = f"tar -cf - {shlex.quote(str(tree))} 2>/dev/null | {program} -6 >/dev/null"
-    return f"tar | {program} -6", cost(["sh", "-c", command])
-
-
-def look(tree: Path, times: int = 1) -> tuple[str, Cost]:
-    command = f"find {shlex.quote(str(tree))} -ls >/dev/null;" * times
-    return f"find -ls{f', {times} times' if times > 1 else ''}", cost(["sh", "-c", command])
-
-
-def original(*trees: Path) -> tuple[str, Cost] | None:
-    command = os.environ.get("SWREPO_ORIGINAL_PUBLISH")
-    if not command:
-        return None
-    words = [*shlex.split(command), *map(str, trees)]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    seconds, *cpu = map(float, done.stdout.splitlines()[-1].split())
-    return "the original", Cost(seconds, cpu[0] if cpu else 0.0, 0.0)
+OF_ORIGINAL = "1 of the original"
 
 
 class Rows:
@@ -113,12 +52,14 @@ class Rows:
         """A Python installation: the first time, again, again after a change."""
         tree, repository = self._place / "installation", Repository(self._place / "server-installation")
         count = installation(tree, round(50_000 * self._scale))
-        look(tree)
+        baselines.look(tree)
         time.sleep(GRAIN)
         what = f"first publication, {count:,} files"
-        yield from self._beside(what, "0.35 of the original", repository.publish(tree), tree, lambda: pack(tree))
+        yield from self._beside(
+            what, "0.35 of the original", repository.publish(tree), tree, lambda: baselines.pack(tree)
+        )
         again = repository.publish(tree)
-        yield Line(f"no change, {count:,} files", "1", again, *look(tree, times=2))
+        yield Line(f"no change, {count:,} files", "1", again, *baselines.look(tree, times=2))
 
     def small(self) -> Iterator[Line]:
         """Many small files at once, then one of them."""
@@ -127,15 +68,17 @@ class Rows:
         count = small_files(tree / "new", round(5_000 * self._scale))
         time.sleep(GRAIN)
         what = f"{count:,} new files of 2 KB"
-        yield from self._beside(what, "0.3 of the original", repository.publish(tree), tree, lambda: pack(tree))
+        yield from self._beside(
+            what, "0.3 of the original", repository.publish(tree), tree, lambda: baselines.pack(tree)
+        )
         (tree / "new" / "f00000").write_bytes(b"changed")
         what = f"one changed file of {count:,}"
         ours = repository.publish(tree)
         change = self._place / "small-change"
         (change / "new").mkdir(parents=True)
         (change / "new" / "f00000").write_bytes(b"changed again")
-        theirs = original(tree, change)
-        yield Line(what, "0.3 of the original", ours, *(theirs or look(tree)))
+        theirs = baselines.published(tree, change)
+        yield Line(what, "0.3 of the original", ours, *(theirs or baselines.look(tree)))
 
     def catalogs(self) -> Iterator[Line]:
         """Many small files in nested catalogs."""
@@ -143,26 +86,80 @@ class Rows:
         count = numbered(tree, directories=50, files=round(2_000 * self._scale))
         time.sleep(GRAIN)
         what = f"{count:,} files in 50 catalogs"
-        yield from self._beside(what, "0.3 of the original", repository.publish(tree), tree, lambda: pack(tree))
+        yield from self._beside(
+            what, "0.3 of the original", repository.publish(tree), tree, lambda: baselines.pack(tree)
+        )
+
+    def archives(self) -> Iterator[Line]:
+        """Tar archives, of many small files and of a Python installation."""
+        files, compressed = self._place / "small-files.tar", self._place / "installation.tar.gz"
+        tree = self._place / "archives"
+        count = small_files(tree / "small", round(20_000 * self._scale))
+        yield from self._archive(files, tree / "small", f"tar of {count:,} files of 2 KB")
+        count = installation(tree / "installation", round(10_000 * self._scale))
+        for archive in (compressed.with_suffix(""), compressed):
+            yield from self._archive(
+                archive, tree / "installation", f"{archive.suffix[1:]} of {count:,} files of Python"
+            )
+
+    def _archive(self, archive: Path, tree: Path, what: str) -> Iterator[Line]:
+        subprocess.run(["tar", "-caf", archive, "-C", tree, "."], check=True)
+        repository = Repository(self._place / f"server-{archive.name}")
+        ours = repository.server("ingest", "-t", str(archive), "-b", "software")
+        yield Line(what, OF_ORIGINAL, ours, *baselines.unpack(archive, self._place / "unpacked"))
+        if theirs := baselines.ingested(archive):
+            yield Line(what, OF_ORIGINAL, ours, *theirs)
 
     def million(self) -> Iterator[Line]:
-        """One file of very many, named."""
-        tree, repository = self._place / "million", Repository(self._place / "server-million")
+        """Very many files, each an object of its own: published, one of them changed, checked, collected."""
+        tree, repository = self._place / "million", Repository(self._place / "server-million", "-z", "-g")
         count = million(tree, round(1_000_000 * self._scale))
         time.sleep(GRAIN)
         first = repository.publish(tree)
-        yield Line(f"{count:,} entries, first time", "300 MB", first, *look(tree))
+        yield Line(f"{count:,} entries, first time", "300 MB", first, *baselines.look(tree))
+        yield self._one_named(repository, tree, count)
+        yield from self._checks(repository, count)
+        yield self._collection(repository, tree)
+
+    def _one_named(self, large: Repository, tree: Path, count: int) -> Line:
+        """One of very many, and one of two."""
         few = self._place / "few"
         (few / "d").mkdir(parents=True)
         (few / "d" / "file").write_bytes(b"1")
-        alone = Repository(self._place / "server-few")
+        alone = Repository(self._place / "server-few", "-z", "-g")
         alone.publish(few)
         path = files_of(tree)
         path.write_bytes(b"changed")
         (few / "d" / "file").write_bytes(b"changed")
-        ours = repository.publish(tree, "--changed", str(path.relative_to(tree)))
+        ours, told = large.counted(tree, "--changed", str(path.relative_to(tree)))
         theirs = alone.publish(few, "--changed", "d/file")
-        yield Line(f"one named file of {count:,} entries", "1 s", ours, "the same, of 2 entries", theirs)
+        what = f"one named file of {count:,} entries: {told['new_objects']} new objects"
+        return Line(what, "1 s", ours, "the same, of 2 entries", theirs)
+
+    def _checks(self, repository: Repository, count: int) -> Iterator[Line]:
+        structure = repository.server("check", "-c")
+        original = baselines.checked(repository.place, repository.fqrn)
+        reading = baselines.read(repository.storage)
+        yield Line(f"check -c of {count:,} entries", "60 s, 300 MB", structure, *reading)
+        present = repository.server("check")
+        yield Line(f"check of {count:,} entries", "300 MB", present, *(original or reading))
+        yield Line("check -i of as many objects", "300 MB", repository.server("check", "-i"), *reading)
+
+    def _collection(self, repository: Repository, tree: Path) -> Line:
+        """A tenth of the directories goes. The last two revisions are kept, so one more has to come."""
+        path = files_of(tree)
+        directories = sorted(tree.glob("*/*"))
+        gone = directories[-len(directories) // 10 :]
+        for directory in gone:
+            shutil.rmtree(directory)
+        repository.publish(tree, "--changed", *(str(directory.relative_to(tree)) for directory in gone))
+        path.write_bytes(b"changed again")
+        repository.publish(tree, "--changed", str(path.relative_to(tree)))
+        objects = baselines.count(repository.storage)
+        collected = repository.server("gc", "-f", "-r", "0")
+        left = baselines.count(repository.storage)
+        what = f"gc of {objects - left:,} objects of {objects:,}"
+        return Line(what, "300 MB", collected, *baselines.remove(self._place / "garbage", objects - left))
 
     def large(self) -> Iterator[Line]:
         """A large file: the memory is that of chunks."""
@@ -174,13 +171,13 @@ class Rows:
         time.sleep(GRAIN)
         size = (tree / "file").stat().st_size
         what = f"one file of {size / 1e9:.1f} GB"
-        yield from self._beside(what, "300 MB", repository.publish(tree), tree, lambda: pack(tree))
+        yield from self._beside(what, "300 MB", repository.publish(tree), tree, lambda: baselines.pack(tree))
 
     def _beside(
-        self, what: str, target: str, ours: Cost, tree: Path, baseline: Callable[[], tuple[str, Cost]]
+        self, what: str, target: str, ours: Cost, tree: Path, baseline: Callable[[], Baseline]
     ) -> Iterator[Line]:
         yield Line(what, target, ours, *baseline())
-        theirs = original(tree)
+        theirs = baselines.published(tree)
         if theirs is not None:
             yield Line(what, target, ours, *theirs)
 
@@ -226,7 +223,7 @@ def main() -> None:
         show(lines, arguments.scale)
 
 
-ROWS = ("installation", "small", "catalogs", "million", "large")
+ROWS = ("installation", "small", "catalogs", "archives", "million", "large")
 
 if __name__ == "__main__":
     main()

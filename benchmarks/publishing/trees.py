@@ -43,14 +43,14 @@ def numbered(tree: Path, directories: int, files: int) -> int:
 
 
 def million(tree: Path, entries: int) -> int:
-    """Very many entries, most of them small files with few contents, in two levels of directories."""
+    """Very many entries, most of them small files, no two alike, in two levels of directories."""
     count = 0
     number = 0
     while count < entries:
         directory = tree / f"{number // 100:03}" / f"{number % 100:02}"
         directory.mkdir(parents=True)
         for file in range(_FILES_OF_A_DIRECTORY):
-            (directory / f"f{file:03}").write_bytes(b"%d" % file)
+            (directory / f"f{file:03}").write_bytes(b"%d of %d" % (file, number))
         count += _FILES_OF_A_DIRECTORY + 1
         number += 1
     return count

@@ -19,7 +19,7 @@ from swrepo.errors import ObjectNotFound, PublishError
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.format.paths import ROOT
 from swrepo.format.wellknown import REFLOG
-from swrepo.objects.store import MeasuresObjects, Want
+from swrepo.objects.store import Want
 from swrepo.publish.progress import Phase, Progress, Silent
 from swrepo.repository.history import open_history
 from swrepo.repository.reflog import Reference, ReflogFile
@@ -29,6 +29,7 @@ from swrepo.upkeep.collectable import Collectable, collectable
 from swrepo.upkeep.marking import Marker
 from swrepo.upkeep.object_set import ObjectTables
 from swrepo.upkeep.opening import Keeper, collection_lock
+from swrepo.upkeep.removing import Removal
 
 _REFLOG_LIMIT = 1 << 30
 _AUXILIARY = (Kind.CERTIFICATE, Kind.HISTORY, Kind.METAINFO)
@@ -92,14 +93,13 @@ class Collection:
         with suppress(FileNotFoundError):
             if not self.dry_run:
                 repository.places.staged.unlink()  # some of what it takes for stored may go
-        for name in tables.doomed():
-            if name.kind is not Kind.CATALOG:
-                self._remove(repository, name, found)
-        for name in tables.sequence():
-            self._remove(repository, name, found)
-        for name in (auxiliary := list(_outdated(repository, references, oldest))):
-            self._remove(repository, name, found)
-        found.auxiliary = len(auxiliary)
+        removal = Removal(repository.storage, self._told, self.dry_run)
+        with closing(tables.doomed()) as doomed:
+            removal.in_any_order(name for name in doomed if name.kind is not Kind.CATALOG)
+        with closing(tables.sequence()) as catalogs:
+            removal.in_order(catalogs)
+        removal.in_order(auxiliary := list(_outdated(repository, references, oldest)))
+        found.objects, found.size, found.auxiliary = removal.count, removal.size, len(auxiliary)
         if not self.dry_run:
             self._finish(repository, [*swept, *auxiliary])
         return found
@@ -139,16 +139,8 @@ class Collection:
             if name is not None:
                 yield name
 
-    def _remove(self, repository: Collectable, name: ObjectId, found: Collected) -> None:
-        source = repository.storage.source
-        size = source.stored_size(name) if isinstance(source, MeasuresObjects) else 0
-        if size is None:
-            return  # a collection that was interrupted removed it
-        found.objects += 1
-        found.size += size
+    def _told(self, name: ObjectId, size: int) -> None:
         self.deleted(name)
-        if not self.dry_run:
-            repository.storage.store.delete(name)
         self.progress.advance(1, size)
 
     def _finish(self, repository: Collectable, gone: list[ObjectId]) -> None:

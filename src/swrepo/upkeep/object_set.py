@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,13 +43,13 @@ class ObjectTables:
         """Put a name at the end of the sequence."""
         self.file.execute("INSERT INTO sequence (name) VALUES (?)", (_key(object_id),))
 
-    def sequence(self) -> Iterator[ObjectId]:
-        """The names that were appended, in that order."""
+    def sequence(self) -> Generator[ObjectId]:
+        """The names that were appended, in that order. To be closed before the tables are."""
         for (key,) in self.file.rows("SELECT name FROM sequence ORDER BY position"):
             yield _object_id(key)
 
-    def doomed(self) -> Iterator[ObjectId]:
-        """The condemned objects that are not in use. Nothing else may be done with the tables meanwhile."""
+    def doomed(self) -> Generator[ObjectId]:
+        """The condemned objects that are not in use. Nothing else may be done with the tables until it is closed."""
         self.live.flush()
         self.condemned.flush()
         for (key,) in self.file.rows(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from io import RawIOBase
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
@@ -18,7 +19,13 @@ from swrepo.objects.store import Want
 from swrepo.upkeep.catalog_check import Tell
 
 _BLOCK = 1 << 20
-_AHEAD = 256
+_BATCH = 64
+"""Objects that a thread takes at once: handing over each small file by itself costs more than to read it."""
+_AHEAD = 4
+"""Batches that wait for each thread."""
+_READERS = 8
+"""Threads that mostly wait for a disk: with so many, one million small files that nobody read lately take a third of
+the time of two."""
 _CONNECTIONS = 8
 _LARGEST = 1 << 40
 """Bytes of an object, far beyond any: what is read is hashed and let go."""
@@ -28,11 +35,11 @@ _LETTERS = frozenset(Kind) | {"L", "T"}
 
 
 class _Found(NamedTuple):
-    """An object's file, and what is wrong with it, if anything is."""
+    """What some objects are: how many, their bytes, and what is wrong with those in which something is, by path."""
 
-    path: str
+    objects: int
     size: int
-    fault: str
+    faults: list[tuple[str, str]]
 
 
 class ListedObjects(Protocol):
@@ -45,16 +52,27 @@ class ListedObjects(Protocol):
 
 Advance = Callable[[int, int], object]
 
+_File = tuple[str, ObjectId]
+"""A file's path below the storage, and the object that it has to be."""
+
+_OTHER_BYTES = "its bytes do not match its name"
+
 
 def scrub(storage: Path, tell: Tell, advance: Advance, threads: int | None = None) -> int:
     """Check all files below `data`; how many objects there are. What `tell` gets for a path is that of the file."""
-    jobs = (partial(_checked, storage, path, name) for path, name in _files(storage, tell))
-    return _do(jobs, tell, advance, threads or os.cpu_count() or 1)
+    root = os.fspath(storage)
+    jobs = (partial(_checked, root, batch) for batch in _batches(_files(root, tell)))
+    return _do(jobs, tell, advance, threads or max(_READERS, os.cpu_count() or 1))
 
 
 def scrub_bucket(storage: ListedObjects, tell: Tell, advance: Advance) -> int:
     """The same for a storage in which no files can be opened: each object is fetched. Others' files are passed over."""
     return _do((partial(_fetched, storage, name) for name in storage.list()), tell, advance, _CONNECTIONS)
+
+
+def names(storage: Path) -> int:
+    """About how many objects there are."""
+    return sum(len(os.listdir(directory)) for directory in _directories(os.fspath(storage)))
 
 
 def _do(jobs: Iterable[Callable[[], _Found]], tell: Tell, advance: Advance, threads: int) -> int:
@@ -63,28 +81,39 @@ def _do(jobs: Iterable[Callable[[], _Found]], tell: Tell, advance: Advance, thre
         waiting: set[Future[_Found]] = set()
 
         def take(done: set[Future[_Found]]) -> int:
+            counted = 0
             for future in done:
                 found = future.result()
-                advance(1, found.size)
-                if found.fault:
-                    tell(os.fsencode(found.path), found.fault)
-            return len(done)
+                counted += found.objects
+                advance(found.objects, found.size)
+                for path, fault in found.faults:
+                    tell(os.fsencode(path), fault)
+            return counted
 
         for job in jobs:
             waiting.add(pool.submit(job))
-            if len(waiting) >= _AHEAD:
+            if len(waiting) >= _AHEAD * threads:
                 done, waiting = wait(waiting, return_when="FIRST_COMPLETED")
                 count += take(done)
         count += take(wait(waiting).done)
     return count
 
 
-def _files(storage: Path, tell: Tell) -> Iterator[tuple[str, ObjectId]]:
+def _batches(files: Iterator[_File]) -> Iterator[list[_File]]:
+    while batch := list(islice(files, _BATCH)):
+        yield batch
+
+
+def _directories(root: str) -> Iterator[str]:
     for number in range(256):
-        prefix = f"{number:02x}"
-        directory = storage / "data" / prefix
-        if not directory.is_dir():
-            continue
+        directory = f"{root}/data/{number:02x}"
+        if os.path.isdir(directory):
+            yield directory
+
+
+def _files(root: str, tell: Tell) -> Iterator[_File]:
+    for directory in _directories(root):
+        prefix = directory[-2:]
         with os.scandir(directory) as entries:
             for entry in entries:
                 path, match = f"data/{prefix}/{entry.name}", _NAME.fullmatch(entry.name)
@@ -94,16 +123,24 @@ def _files(storage: Path, tell: Tell) -> Iterator[tuple[str, ObjectId]]:
                     yield path, ObjectId.parse(prefix + match[1])
 
 
-def _checked(storage: Path, path: str, name: ObjectId) -> _Found:
-    hasher, size = Algorithm(name.algorithm).hasher(), 0
-    try:
-        with open(storage / path, "rb", buffering=0) as file:
-            while block := file.read(_BLOCK):
-                hasher.update(block)
-                size += len(block)
-    except OSError as error:
-        return _Found(path, size, f"it cannot be read: {error.strerror}")
-    return _Found(path, size, "" if hasher.digest() == name.digest else "its bytes do not match its name")
+def _checked(root: str, batch: list[_File]) -> _Found:
+    buffer, size, faults = memoryview(bytearray(_BLOCK)), 0, []
+    for path, name in batch:
+        hasher = Algorithm(name.algorithm).hasher()
+        try:
+            descriptor = os.open(f"{root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                while length := os.readv(descriptor, (buffer,)):
+                    hasher.update(buffer[:length])
+                    size += length
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            faults.append((path, f"it cannot be read: {error.strerror}"))
+            continue
+        if hasher.digest() != name.digest:
+            faults.append((path, _OTHER_BYTES))
+    return _Found(len(batch), size, faults)
 
 
 class _Nowhere(RawIOBase):
@@ -122,7 +159,7 @@ def _fetched(storage: ListedObjects, name: ObjectId) -> _Found:
         # As it is stored: only then a certificate or a chunk can be told from its bytes alone.
         storage.fetch(Want(name, Compression.NONE, limit=_LARGEST), cast("BinaryIO", out))
     except CorruptObject:
-        return _Found(name.path, out.size, "its bytes do not match its name")
+        return _Found(1, out.size, [(name.path, _OTHER_BYTES)])
     except ObjectNotFound:  # collected meanwhile
-        return _Found(name.path, 0, "")
-    return _Found(name.path, out.size, "")
+        return _Found(1, 0, [])
+    return _Found(1, out.size, [])
