@@ -36,7 +36,9 @@ _ADD = "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_PIECE = "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _THIS = "WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ?"
 _CHUNK = struct.Struct("<QQ20s")
-_COMMIT_EVERY = 2000
+_WORTH_A_NOTE_NS = 10 * 10**9
+"""Work of that long may be done once more after a kill: most publications end before, and write no notes at all."""
+_MOST_IN_MEMORY = 100_000
 _COMMIT_PIECES_EVERY = 4
 _SIGN = 1 << 63
 
@@ -55,7 +57,8 @@ class Staged:
     def __init__(self, path: Path, signature: str, clock_ns: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
         self._database = Expendable(path, partial(_prepare, _LAYOUT + signature))
-        self._rows: list[tuple[object, ...]] = []
+        self._contents: list[tuple[Identity, Content]] = []
+        self._oldest_ns = 0  # when the first of those was read
         self._pieces: list[tuple[object, ...]] = []
         self._is_discarded = False
         self._is_empty = not self._database.rows("SELECT 1 FROM contents LIMIT 1")
@@ -82,10 +85,11 @@ class Staged:
         """Keep the content of a file that was read after `read_at_ns`."""
         if identity.ctime_ns >= read_at_ns - CLOCK_GRAIN_NS:
             return  # it may have been written to once more without any trace in its times
-        chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks) if content.chunks else b""
-        row = (*_signed(identity), content.digest, chunks, content.flags)
-        self._rows.append((*row, checksum(row)))
-        if len(self._rows) >= _COMMIT_EVERY or content.chunks:
+        if not self._contents:
+            self._oldest_ns = read_at_ns
+        self._contents.append((identity, content))
+        is_long = read_at_ns - self._oldest_ns > _WORTH_A_NOTE_NS or len(self._contents) >= _MOST_IN_MEMORY
+        if is_long or content.chunks:
             self.commit()
 
     def begun(self, identity: Identity) -> tuple[Chunk, ...]:
@@ -115,10 +119,10 @@ class Staged:
 
     def commit(self) -> None:
         """Let a successor find what was added."""
-        self._database.write(_ADD, self._rows)
+        self._database.write(_ADD, (_row(identity, content) for identity, content in self._contents))
         self._database.write(_ADD_PIECE, self._pieces)
         self._database.commit()
-        self._rows.clear()
+        self._contents.clear()
         self._pieces.clear()
 
     def close(self) -> None:
@@ -141,6 +145,12 @@ def _prepare(signature: str, database: sqlite3.Connection) -> None:
         database.executescript(_SCHEMA)
         database.execute("INSERT INTO settings VALUES (?)", (signature,))
         database.commit()
+
+
+def _row(identity: Identity, content: Content) -> tuple[object, ...]:
+    chunks = b"".join(_CHUNK.pack(*chunk) for chunk in content.chunks) if content.chunks else b""
+    row = (*_signed(identity), content.digest, chunks, content.flags)
+    return (*row, checksum(row))
 
 
 def _signed(identity: Identity) -> tuple[int, ...]:
