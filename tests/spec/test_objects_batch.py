@@ -8,7 +8,7 @@ from io import BytesIO
 
 import pytest
 
-from swrepo.errors import CacheFull, CorruptObject
+from swrepo.errors import CacheFull, CorruptObject, Unreachable
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.batch import ObjectBatch
 from swrepo.objects.directory import DirectoryObjects
@@ -148,10 +148,14 @@ class Elsewhere:
         self.root = directory.root
         self.begun = []
         self.fails = False
+        self.is_quick = False
 
     def begin(self, batch):
         assert not self.begun
         self.begun.append(dict(batch))
+
+    def is_done(self):
+        return self.is_quick
 
     def finish(self):
         batch = self.begun.pop()
@@ -200,3 +204,50 @@ def test_what_is_being_named_elsewhere_is_waited_for_before_it_is_deleted(direct
     batch.delete(ObjectId.of(b"one"))
     batch.flush()
     assert list(directory.list()) == []
+
+
+def test_a_namer_with_nothing_to_do_begins_early_and_its_names_are_durable_after_the_flush(directory):
+    synced = []
+    batch = ObjectBatch(directory.root, directory, lambda _: synced.append(len(list(directory.list()))) or True)
+    namer, outbox = Elsewhere(directory), batch.outbox()
+    batch.delegate(namer)
+    contents = [b"%d" % number for number in range(2500)]
+
+    def hand_over(some):
+        for content in some:
+            outbox.put(ObjectId.of(content), content)
+        batch.take(*outbox.handed_over())
+
+    hand_over(contents[:900])
+    assert namer.begun == []
+    hand_over(contents[900:1100])
+    assert len(namer.begun[0]) == 1100
+    hand_over(contents[1100:2300])
+    assert len(namer.begun[0]) == 1100  # it is still at work
+    namer.is_quick = True
+    hand_over(contents[2300:])
+    assert len(namer.begun[0]) == 1400
+    assert synced == []
+    batch.flush()
+    assert synced == [2500]  # names that the namer gave
+    assert batch.stored_objects == 2500
+    batch.flush()
+    assert synced == [2500]
+
+
+def test_names_that_could_not_be_made_durable_are_so_after_the_next_flush(directory):
+    answers = [True, False, True]
+    seen = []
+
+    def sync(_):
+        seen.append(len(list(directory.list())))
+        if not answers.pop(0):
+            raise OSError(errno.EIO, "Input/output error")
+        return True
+
+    batch = ObjectBatch(directory.root, directory, sync)
+    put(batch, b"one")
+    with pytest.raises(Unreachable, match="Input/output error"):
+        batch.flush()
+    batch.flush()
+    assert seen == [0, 1, 1]

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from swrepo.format.object_id import ObjectId
 from swrepo.objects.directory import write_error, writing
 from swrepo.objects.files import write_object
-from swrepo.objects.naming import Namer, Sync, name_all
+from swrepo.objects.naming import Namer, Sync, make_names_durable, name_all
 from swrepo.objects.outbox import Outbox, Written
 from swrepo.objects.store import ObjectStore
 from swrepo.system.filesystem import sync_filesystem
@@ -28,6 +28,9 @@ _PREFIX = "batch."
 _MAX_PENDING = 10_000
 """Objects that wait for their names: bounds the memory, and what a crash makes us do again."""
 _MAX_PENDING_BYTES = 128 << 20
+_ENOUGH = 1_000
+_ENOUGH_BYTES = 16 << 20
+"""What a namer that has nothing to do begins with: the less is left for the end, where everybody waits for the disk."""
 
 
 class ObjectBatch:
@@ -41,6 +44,7 @@ class ObjectBatch:
         self._sync = sync
         self._namer: Namer | None = None  # guarded by _flushing
         self._is_naming = False  # guarded by _flushing: whether the namer has what is under way
+        self._unsettled: set[str] = set()  # guarded by _flushing: directories with names that may not be on the disk
         # Strings: for each small object, Path objects would take as long as the file system.
         self._root = os.fspath(root)
         self._border = root
@@ -75,7 +79,7 @@ class ObjectBatch:
             self.begin_flush()
 
     def name(self, batch: Mapping[str, str]) -> None:
-        """What a Namer does with a batch, wherever it does it."""
+        """What a Namer does with a batch, wherever it does it. Which names may be lost yet is the caller's to know."""
         name_all(self._border, batch, self._sync)
 
     def outbox(self) -> Outbox:
@@ -86,7 +90,7 @@ class ObjectBatch:
         """Name with the next flush what was written to an outbox; `found` are objects that were there already."""
         for object_id in found:
             self._store.has(object_id)  # its name has to be durable too
-        if self._enter(written):
+        if self._enter(written) or self._is_worth_beginning():
             self.begin_flush()
 
     def delegate(self, namer: Namer | None) -> None:
@@ -131,7 +135,11 @@ class ObjectBatch:
         with self._ending(batch):
             if batch:
                 self.name(batch)
-            self._places.clear()
+                self._note(batch)
+        if self._unsettled:
+            make_names_durable(self._border, self._unsettled, self._sync)
+            self._unsettled.clear()
+        self._places.clear()
 
     def _join(self) -> None:
         """Wait for what the namer has begun."""
@@ -139,6 +147,16 @@ class ObjectBatch:
             self._is_naming = False
             with self._ending(self._under_way):
                 self._namer.finish()
+                self._note(self._under_way)
+
+    def _note(self, named: Iterable[str]) -> None:
+        self._unsettled.update(os.path.dirname(path) for path in named)
+
+    def _is_worth_beginning(self) -> bool:
+        """Whether enough waits, and the namer has time. (For the thread that takes: no lock is needed to guess.)"""
+        if self._namer is None or (len(self._pending) < _ENOUGH and self._pending_bytes < _ENOUGH_BYTES):
+            return False
+        return not self._is_naming or self._namer.is_done()
 
     def _taken(self) -> dict[str, str]:
         """What waits, which is under way from now on."""

@@ -6,7 +6,7 @@ The invariant stands on this order: what carries an object's name is complete on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -24,21 +24,29 @@ class Namer(Protocol):
         """Start with a batch, of which there is one at a time."""
         ...
 
+    def is_done(self) -> bool:
+        """Whether `finish` would return at once."""
+        ...
+
     def finish(self) -> None:
         """Wait until all have their names. Raises what `name_all` raised there."""
         ...
 
 
 def name_all(root: Path, batch: Mapping[str, str], sync: Sync = sync_filesystem) -> None:
-    """Give names below `root` (keys) to temporary files (values), in `batch`. OSError."""
+    """Give names below `root` (keys) to temporary files (values), in `batch`; the names may be lost yet. OSError."""
     if not sync(root):
         for temporary in batch.values():
             _sync_file(temporary)
     # A crash from here on leaves some objects named, all of them complete.
     for path, temporary in batch.items():
         _name(temporary, f"{root}/{path}")
+
+
+def make_names_durable(root: Path, directories: Iterable[str], sync: Sync = sync_filesystem) -> None:
+    """The names that were given in these directories below `root`. OSError."""
     if not sync(root):
-        for directory in {os.path.dirname(path) for path in batch}:
+        for directory in directories:
             sync_directory(root / directory)
 
 

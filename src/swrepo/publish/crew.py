@@ -170,6 +170,10 @@ class _Namer:
         """See Namer."""
         self.process.send(pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
 
+    def is_done(self) -> bool:
+        """See Namer."""
+        return bool(select.select([self.process], [], [], 0)[0])
+
     def finish(self) -> None:
         """See Namer."""
         self.process.receive()
