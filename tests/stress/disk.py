@@ -39,7 +39,21 @@ class Disk:
         with self._image.open("wb") as image:
             image.truncate(_SIZE)
         # Small blocks, for the files are small; all inode tables now, or the kernel would do it behind our back.
-        _run("mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-J", "size=8", "-E", "lazy_itable_init=0", self._image)
+        _run(
+            "mkfs.ext4",
+            "-q",
+            "-b",
+            "1024",
+            "-i",
+            "2048",
+            "-m",
+            "0",
+            "-J",
+            "size=8",
+            "-E",
+            "lazy_itable_init=0",
+            self._image,
+        )
         self._mount()
 
     def lose_power(self) -> None:

@@ -25,12 +25,13 @@ _TEMPORARY = (".tmp-", "put.", "batch.")
 class Site:
     """A server below `prefix`; `tree` is an ordinary directory beside it, which gets published."""
 
-    def __init__(self, prefix: Path, dice: random.Random, files: int) -> None:
+    def __init__(self, prefix: Path, dice: random.Random, files: int, largest: int) -> None:
         self.prefix = prefix
         self.server = Server(prefix, fast_options(garbage_collectable=True), now_ns=time.time_ns)
         self.fqrn = self.server.fqrn
         self.tree = prefix / "tree"
         self.files = files
+        self._largest = largest
         self._dice = dice
         for directory in self._directories():
             directory.mkdir(parents=True)
@@ -45,7 +46,7 @@ class Site:
             if path.exists() and self._dice.random() < 0.1:
                 path.unlink()
             else:
-                path.write_bytes(self._dice.randbytes(self._dice.randrange(3000)))
+                path.write_bytes(self._dice.randbytes(self._dice.randrange(self._largest)))
         if self._dice.random() < 0.3:
             (self.tree / "large").write_bytes(self._dice.randbytes(self._dice.randrange(20_000, 200_000)))
 
@@ -114,9 +115,9 @@ class Site:
         return True
 
 
-def site_on(disk: Disk, dice: random.Random, files: int) -> Site:
-    """One that has published its tree once."""
-    found = Site(disk.point / "prefix", dice, files)
+def site_on(disk: Disk, dice: random.Random, files: int, largest: int = 3000) -> Site:
+    """One that has published its tree once, of so many files of up to so many bytes."""
+    found = Site(disk.point / "prefix", dice, files, largest)
     found.run(found.publish)
     found.check()
     disk.sync()

@@ -24,10 +24,11 @@ _PATIENCE = 30
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its code (negative: the signal), and what it said."""
+    """How a command ended: its code (negative: the signal), what it said, and what it complained of."""
 
     code: int
     said: str
+    complaint: str
 
 
 class Running:
@@ -43,7 +44,7 @@ class Running:
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
@@ -92,12 +93,12 @@ class Running:
 
     def end(self) -> Ended:
         """Its end, and that of all that it started."""
-        said, _ = self._process.communicate(timeout=300)
+        said, complaint = self._process.communicate(timeout=300)
         deadline = time.monotonic() + _PATIENCE
         while _is_there(self._process.pid):
-            assert time.monotonic() < deadline, f"processes of {self._process.args!r} go on: {said}"
+            assert time.monotonic() < deadline, f"processes of {self._process.args!r} go on: {said}{complaint}"
             time.sleep(_TURN)
-        return Ended(self._process.returncode, said)
+        return Ended(self._process.returncode, said, complaint)
 
 
 def _is_there(group: int) -> bool:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swrepo.errors import Busy, PermissionRefused
@@ -48,13 +48,15 @@ def exclusive(
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         _sign(descriptor, purpose, clock)
         yield
-        os.ftruncate(descriptor, 0)
+        _sign(descriptor)
     finally:
         os.close(descriptor)  # frees the lock
 
 
-def _sign(descriptor: int, purpose: str, clock: Callable[[], float]) -> None:
+def _sign(descriptor: int, purpose: str = "", clock: Callable[[], float] = time.time) -> None:
+    """Tell others who holds the lock: nobody where there is no purpose. It is held also where the disk takes no text."""
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock()))
-    text = f"pid {os.getpid()} on {os.uname().nodename}, {purpose}, since {since}"
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
+    text = f"pid {os.getpid()} on {os.uname().nodename}, {purpose}, since {since}" if purpose else ""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
