@@ -46,17 +46,16 @@ def exclusive(
                 raise Busy(f"{purpose}: somebody else is at it ({owner}); wait for them to end") from error
             waiting(owner)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _sign(descriptor, purpose, clock)
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock()))
+        _tell(descriptor, f"pid {os.getpid()} on {os.uname().nodename}, {purpose}, since {since}")
         yield
-        _sign(descriptor)
+        _tell(descriptor, "")
     finally:
         os.close(descriptor)  # frees the lock
 
 
-def _sign(descriptor: int, purpose: str = "", clock: Callable[[], float] = time.time) -> None:
-    """Tell others who holds the lock: nobody where there is no purpose. It is held also where the disk takes no text."""
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock()))
-    text = f"pid {os.getpid()} on {os.uname().nodename}, {purpose}, since {since}" if purpose else ""
+def _tell(descriptor: int, holder: str) -> None:
+    """Let others read who holds the lock. It is held also where the disk takes no text."""
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text.encode(), 0)
+        os.pwrite(descriptor, holder.encode(), 0)
