@@ -12,7 +12,7 @@ from swrepo.errors import Busy, InTransaction, NotInTransaction, TemplateRefused
 
 PROGRAM = "cvmfs_server"
 
-_CODES = {
+CODES = {
     InTransaction.exit_code: errno.EEXIST,
     NotInTransaction.exit_code: errno.EINVAL,
     Busy.exit_code: errno.EBUSY,
@@ -35,7 +35,7 @@ def commands() -> dict[str, Entry]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    return as_program(_run, PROGRAM, argv, _CODES)
+    return as_program(_run, PROGRAM, argv, CODES)
 
 
 def _run(words: list[str]) -> int:

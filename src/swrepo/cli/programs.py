@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from swrepo.cli import (
     cvmfs_config,
     cvmfs_fsck,
+    cvmfs_publish,
     cvmfs_server,
     cvmfs_swissknife,
     cvmfs_sync,
@@ -71,8 +72,14 @@ def programs() -> tuple[Command, ...]:
             main.parser_of(cvmfs_sync.PROGRAM, main.load("server_sync")),
         ),
         Command(
+            (cvmfs_publish.PROGRAM,),
+            "make and publish repositories, as with CernVM-FS's cvmfs_publish",
+            None,
+            _entries((cvmfs_publish.PROGRAM,), cvmfs_publish.commands()),
+        ),
+        Command(
             (cvmfs_swissknife.PROGRAM,),
-            "make grafts, as with CernVM-FS",
+            "small tools and grafts, as with CernVM-FS",
             None,
             _entries((cvmfs_swissknife.PROGRAM,), cvmfs_swissknife.COMMANDS),
         ),
