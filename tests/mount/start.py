@@ -91,6 +91,7 @@ def main() -> int:
         listed=lambda: json.loads(Path(given["listed"]).read_text()) if "listed" in given else (),
         idle=given.get("idle", 600.0),
         prefetch=given.get("prefetch", True),
+        fill=tuple(path.encode() for path in given.get("fill", ())),
         guesses=given.get("guesses", True),
         learned=LearnedOptions(
             given.get("profiles", True),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,6 +188,36 @@ def test_a_mount_that_is_told_to_uses_no_profiles(
     with mounted(tmp_path, **{switch: False}, **named_only(served, server, tmp_path)) as mount:
         assert read(mount, b"/bin/prog") == CONTENT[b"/bin/prog"]
         assert ahead(mount)["learned started"] == 0
+
+
+def test_fetching_ahead_is_switched_off_and_on_under_the_mount(
+    served: Served,
+    server: Server,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with mounted(tmp_path, fill=["/other"], **named_only(served, server, tmp_path)) as mount:
+        assert mount.ask("prefetch") == "on"
+        assert mount.ask("prefetch off") == "off"
+        assert "error" in mount.ask("prefetch perhaps")
+        read(mount, b"/bin/prog")
+        read(mount, OTHERS[0])
+        found = json.loads(mount.ask("status"))
+        assert (found["prefetch"], found["ahead"]["fetched"]) == (False, 0)
+        assert [one["state"] for one in found["filling"]] == ["waits"]
+        assert mount.ask("prefetch on") == "on"
+        read(mount, OTHERS[1])
+
+        def filling() -> dict[str, Any]:
+            (one,) = json.loads(mount.ask("status"))["filling"]
+            return dict(one)
+
+        wait_until(lambda: filling()["state"] == "done")
+        size = sum(len(CONTENT[path]) for path in OTHERS)
+        assert filling() == {"path": "/other", "state": "done", "done": size, "total": size}
+        server.requests.clear()
+        for path in OTHERS:
+            assert read(mount, path) == CONTENT[path]
+        assert objects_of(server) == [], "all of it is here"
 
 
 def test_files_that_start_nothing_fetch_nothing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swrepo.format.object_id import ObjectId
-from swrepo.mount.ahead_fill import TURN, Fill, fill
+from swrepo.mount.ahead_fill import TURN, Fill, Filling, State, fill
 from swrepo.objects.store import Want
 
 WANTS = [Want(ObjectId.of(b"%d" % number), size=10) for number in range(5 * TURN + 3)]
@@ -83,8 +83,27 @@ def test_a_directory_is_filled_once_when_something_in_it_was_opened() -> None:
         has_room=lambda: True,
     )
     filling.opened(b"/a/library/x")
+    assert {one.state for one in filling.progress()} == {State.WAITS}
     filling.opened(b"/a/lib/x/y")
     filling._thread.join()  # type: ignore[union-attr]
     filling.opened(b"/a/lib/x/z")
     filling.close()
-    assert (walked, brought) == ([b"/a/lib"], WANTS)
+    assert (set(walked), brought) == ({b"/a/lib"}, WANTS)
+    assert filling.progress() == [
+        Filling(b"/a/lib", State.DONE, 10 * len(WANTS), 10 * len(WANTS)),
+        Filling(b"/b", State.WAITS),
+    ]
+
+
+def test_how_far_it_came_is_told_where_it_has_to_be_left() -> None:
+    brought: list[Want] = []
+    room = 2 * TURN
+
+    def bring(wants: Sequence[Want]) -> bool:
+        brought.extend(wants)
+        return True
+
+    filling = Fill([b"/a"], lambda _path: WANTS, bring, is_busy=lambda: False, has_room=lambda: len(brought) < room)
+    filling.opened(b"/a/x")
+    filling._thread.join()  # type: ignore[union-attr]
+    assert filling.progress() == [Filling(b"/a", State.LEFT, 10 * room, 10 * len(WANTS))]

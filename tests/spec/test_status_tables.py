@@ -31,5 +31,20 @@ def test_what_was_fetched_ahead_and_of_use_is_shown(
     assert shown({**STATE, "ahead": counters}, capsys).endswith(f"  {expected}")
 
 
+def test_how_far_directories_are_filled_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    filling = [
+        {"path": "/v1", "state": "runs", "done": 250_000, "total": 1_000_000},
+        {"path": "/v2", "state": "waits", "done": 0, "total": 0},
+    ]
+    assert as_tables([LiveMount("/cvmfs/sw", 1, None, {**STATE, "filling": filling})]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "/cvmfs/sw/v1  is being filled          [######                  ]  25%, 250.0 KB of 1.0 MB" in lines
+    assert "/cvmfs/sw/v2  waits for its first use  -" in lines
+
+
+def test_where_fetching_ahead_is_off_that_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown({**STATE, "prefetch": False}, capsys).endswith("  is off")
+
+
 def test_a_mount_of_an_earlier_version_does_not_say(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(STATE, capsys).endswith("  -")

@@ -17,6 +17,12 @@ LIVE_INTERVAL = 0.1
 _BAR = 24
 
 
+def bar(part: float) -> str:
+    """How much of something is done, from 0 to 1, as a bar and in percent."""
+    done = min(1.0, part)
+    return f"[{'#' * int(done * _BAR):<{_BAR}}] {done:4.0%}"
+
+
 class Progress:
     """Counts items and bytes. `advance` may be called from any thread. Says nothing about work that is over at once.
 
@@ -126,9 +132,7 @@ class Progress:
         if self._bytes:
             line += f", {size_text(self._bytes)}"
         if self.total:
-            part = min(1.0, self._bytes / self.total)
-            bar = "#" * int(part * _BAR)
-            line = f"{line} of {size_text(self.total)}  [{bar:<{_BAR}}] {part:4.0%}"
+            line = f"{line} of {size_text(self.total)}  {bar(self._bytes / self.total)}"
         if self._rate is not None:
             line += f", {size_text(self._rate)}/s"
         if self._seconds_left is not None:

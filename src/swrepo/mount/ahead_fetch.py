@@ -89,6 +89,12 @@ class ReadingAhead:
         """What tells whether the cache keeps guesses without letting go of anything."""
         self._lanes.has_room = has_room
 
+    def switch(self, *, is_on: bool) -> None:
+        """Fetch ahead or not, from now on; what waits for its turn is given up."""
+        self.is_on = is_on
+        if not is_on:
+            self._lanes.stop("it was switched off")
+
     def fetch(self, wants: Sequence[Want], objects: BringsAhead, origin: Origin) -> None:
         """Have these fetched in this order, behind what somebody waits for and what is more likely to be wanted.
 

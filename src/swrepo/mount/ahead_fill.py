@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
 
 from swrepo.errors import SwrepoError
 from swrepo.format.paths import is_within
@@ -52,6 +55,26 @@ def fill(
     return True
 
 
+class State(StrEnum):
+    """What has become of a directory that is to be filled."""
+
+    WAITS = "waits"
+    """Nothing in it was opened so far."""
+    RUNS = "runs"
+    DONE = "done"
+    LEFT = "left"
+    """There is no room for it, or something cannot be had; the next opening begins again."""
+
+
+class Filling(NamedTuple):
+    """How far a directory is: plain bytes that are here, of how many in all, which is known once it has begun."""
+
+    path: bytes
+    state: State
+    done: int = 0
+    total: int = 0
+
+
 class Fill:
     """Fills in a thread of its own, one directory after another. `opened` is called by one thread at a time."""
 
@@ -70,6 +93,11 @@ class Fill:
         self._has_room = has_room
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
+        self._states = {path: Filling(path, State.WAITS) for path in paths}
+
+    def progress(self) -> list[Filling]:
+        """How far each directory is. From any thread."""
+        return list(self._states.values())
 
     def opened(self, path: bytes) -> None:
         """A file was opened: if its directory is one to be filled, and nothing is filled at the moment, begin."""
@@ -87,10 +115,12 @@ class Fill:
             self._thread.join()
 
     def _run(self, path: bytes) -> None:
+        self._note(Filling(path, State.RUNS))
         try:
+            self._note(Filling(path, State.RUNS, 0, sum(want.size or 0 for want in self._walk(path))))
             is_done = fill(
                 self._walk(path),
-                self._bring,
+                partial(self._brought, path),
                 may_go_on=lambda: not self._ending.is_set() and self._has_room(),
                 is_busy=self._is_busy,
                 pause=self._ending.wait,
@@ -102,7 +132,21 @@ class Fill:
         else:
             if is_done:
                 self._waiting.remove(path)
+                self._note(self._states[path]._replace(state=State.DONE))
             log.info("%r %s", path, "is in the cache" if is_done else "is not filled any further: no room for it")
+        finally:
+            if self._states[path].state is not State.DONE:
+                self._note(self._states[path]._replace(state=State.LEFT))
+
+    def _brought(self, path: bytes, wants: Sequence[Want]) -> bool:
+        if not self._bring(wants):
+            return False
+        before = self._states[path]
+        self._note(before._replace(done=before.done + sum(want.size or 0 for want in wants)))
+        return True
+
+    def _note(self, filling: Filling) -> None:
+        self._states[filling.path] = filling
 
 
 def wants_below(revision: Revision, path: bytes) -> Iterator[Want]:

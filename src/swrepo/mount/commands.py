@@ -11,6 +11,7 @@ from swrepo import __version__
 from swrepo.client.access import Access
 from swrepo.errors import PathNotFound, UsageError
 from swrepo.format.object_id import Kind, ObjectId
+from swrepo.mount import ahead_commands
 from swrepo.mount.cache_commands import cache_commands
 from swrepo.mount.control import Command, answer
 from swrepo.mount.mounted import Mounted
@@ -64,13 +65,14 @@ def _of_the_mount(mounted: Mounted) -> dict[str, Command]:
     started = time.monotonic()
 
     def status(_rest: str) -> str:
-        ahead = mounted.adapter.ahead.ledger.total
+        ahead = ahead_commands.state(mounted)
         return report(mounted.request.mountpoint, mounted.accesses, mounted.session.requests(), started, ahead)
 
     return {
         "status": status,
         "trace": mounted.openings.command,
         "quiet": lambda _rest: f"{min(mounted.quiet.seconds(), time.monotonic() - started):.3f}",
+        "prefetch": lambda rest: ahead_commands.prefetch(mounted, rest),
         "counters": lambda _rest: _counters(mounted),
         "pid": lambda _rest: str(os.getpid()),
         "mountpoint": lambda _rest: mounted.request.mountpoint,
@@ -113,15 +115,7 @@ def _counters(mounted: Mounted) -> str:
     """A line `name value` for each counter."""
     lines = [f"requests {name} {count}" for name, count in sorted(mounted.session.requests().items())]
     lines.append(f"loop fetched {mounted.adapter.reads.direct.taken}")
-    ledger = mounted.adapter.ahead.ledger
-    for prefix, ahead in (
-        ("ahead", ledger.total),
-        *((f"ahead {name}", one) for name, one in ledger.counters().items()),
-    ):
-        lines += [f"{prefix} {name.replace('_', ' ')} {value}" for name, value in ahead.items()]
-    if (learned := mounted.learned) is not None:
-        lines += [f"learned started {learned.started}", f"learned packs {learned.packs.fetched}"]
-        lines += [f"learned pack bytes {learned.packs.fetched_bytes}", f"learned profiles here {learned.local.count}"]
+    lines += ahead_commands.counters(mounted)
     seen: set[Path] = set()
     for access in mounted.accesses.values():
         prefix = f"cache {access.cache.root}"

@@ -61,6 +61,12 @@ class Packs:
             except RuntimeError:  # the mount ends, and the pool takes no more work
                 return
 
+    def stop(self, reason: str) -> None:
+        """Give up the packs that wait for their turn."""
+        log.info("no more packs are fetched for now: %s", reason)
+        with self._lock:
+            self._queue.clear()
+
     def _run(self) -> None:
         """Runs in the pool, until nothing is queued any more."""
         while True:
@@ -97,7 +103,7 @@ class Packs:
                 left = item.objects.bring_many(left, arrived) if left else []
                 for want in left:
                     if not item.objects.bring(want):
-                        self._stop("there is no room for it")
+                        self.stop("there is no room for it")
                         break
                     arrived(want, False)  # noqa: FBT003 - see BringsAhead
             self._note(item.pack)
@@ -120,9 +126,4 @@ class Packs:
             self._failures += 1
             failures = self._failures
         if failures >= _MOST_FAILURES:
-            self._stop(str(error))
-
-    def _stop(self, reason: str) -> None:
-        log.info("no more packs are fetched for now: %s", reason)
-        with self._lock:
-            self._queue.clear()
+            self.stop(str(error))

@@ -15,7 +15,7 @@ from swrepo.fuse import mount as mounting
 from swrepo.fuse.inflight import InFlight
 from swrepo.fuse.mount import MountOptions
 from swrepo.mount.adapter import WORKERS, Adapter
-from swrepo.mount.ahead_fill import Fill, wants_below
+from swrepo.mount.ahead_fill import Fill, Filling, wants_below
 from swrepo.mount.announcements import Announcements
 from swrepo.mount.attributes import MagicAttributes
 from swrepo.mount.cache_commands import room
@@ -125,6 +125,10 @@ class Mounted:
         if self._access is not None:
             return {"": self._access}
         return dict(self.repositories.accesses) if self.repositories is not None else {}
+
+    def filling(self) -> list[Filling]:
+        """How far the directories are that are filled in the background."""
+        return [] if self._fill is None else self._fill.progress()
 
     def _distance(self, name: str) -> float:
         """Seconds that a small object of a repository takes."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from swrepo import __version__
 from swrepo.client.access import Access
-from swrepo.mount.ahead_ledger import AheadCounters
 from swrepo.net.remote import RemoteRepository
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -22,9 +21,11 @@ def report(
     accesses: Mapping[str, Access],
     requests: Mapping[str, int],
     started: float,
-    ahead: AheadCounters,
+    ahead: Mapping[str, Any],
 ) -> str:
-    """One document: the process, and each repository in use. `started`: when, on the monotonic clock."""
+    """One document: the process, and each repository in use. `started`: when, on the monotonic clock. `ahead`: what is
+    told of fetching ahead.
+    """
     return json.dumps(
         {
             "version": __version__,
@@ -35,7 +36,7 @@ def report(
             "descriptors": len(os.listdir("/proc/self/fd")),
             "descriptor_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             "requests": dict(requests),
-            "ahead": dict(ahead.items()),
+            **ahead,
             "repositories": [_repository(name, access) for name, access in accesses.items()],
         }
     )

@@ -11,9 +11,17 @@ from typing import Any
 from swrepo.cli.administration.live import LiveMount
 from swrepo.cli.diagnosis.mounts import silent
 from swrepo.cli.output import size_text, write_json, write_table
+from swrepo.cli.progress import bar
 
 _MOUNT_HEADINGS = ("MOUNTED ON", "STATE", "PID", "UP", "MEMORY", "IN USE", "FETCHED AHEAD")
 _HEADINGS = ("REPOSITORY", "REVISION", "PUBLISHED", "SIGNED FOR", "CACHE", "HITS", "FETCHED", "ERRORS", "FROM")
+_FILLING_HEADINGS = ("TO BE FILLED", "STATE", "IS HERE")
+_FILLING_STATES = {
+    "waits": "waits for its first use",
+    "runs": "is being filled",
+    "done": "is here",
+    "left": "was left: no room, or not to be had",
+}
 _DAY = 86400
 _SOON = 3 * _DAY
 
@@ -28,6 +36,9 @@ def as_tables(mounts: Sequence[LiveMount]) -> int:
     if rows:
         print()
         _table(_HEADINGS, rows)
+    if filled := [_filling_row(mount, one) for mount in mounts for one in (mount.state or {}).get("filling", ())]:
+        print()
+        _table(_FILLING_HEADINGS, filled)
     mute = [mount for mount in mounts if mount.state is None]
     for mount in mute:
         found = silent(mount)
@@ -65,7 +76,14 @@ def _mount_row(mount: LiveMount) -> tuple[str, ...]:
         return mount.mountpoint, "does not answer", str(mount.pid or "-"), "-", "-", "-", "-"
     count = len(state["repositories"])
     up, memory = _duration(state["uptime"]), size_text(state["memory"])
-    return mount.mountpoint, "answers", str(state["pid"]), up, memory, str(count), _ahead(state.get("ahead"))
+    ahead = _ahead(state.get("ahead")) if state.get("prefetch", True) else "is off"
+    return mount.mountpoint, "answers", str(state["pid"]), up, memory, str(count), ahead
+
+
+def _filling_row(mount: LiveMount, filling: dict[str, Any]) -> tuple[str, ...]:
+    done, total = filling["done"], filling["total"]
+    far = f"{bar(done / total)}, {size_text(done)} of {size_text(total)}" if total else "-"
+    return mount.mountpoint + filling["path"], _FILLING_STATES.get(filling["state"], "-"), far
 
 
 def _ahead(counters: dict[str, int] | None) -> str:
