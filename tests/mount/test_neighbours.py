@@ -69,7 +69,8 @@ def fetched(mount: Mount, origin: str = "neighbours") -> int:
 
 
 def objects_of(server: Server) -> list[str]:  # noqa: F811
-    return [path for path in server.requests if "/data/" in path]
+    """Those of files: catalogs come when it is known that the link is long."""
+    return [path for path in server.requests if "/data/" in path and not path.endswith("C")]
 
 
 def test_after_one_module_the_package_is_here_and_nothing_else(served: Served, far: Server, tmp_path: Path) -> None:
@@ -167,6 +168,17 @@ def test_who_wants_something_does_not_wait_behind_guesses(served: Served, far: S
         assert guesses <= 4 * 16 + 19, "what is under way is bounded; the last are those of the module's package"
         far.go.set()
         assert [len(one.result()) for one in waiting] == 16 * [LARGE_SIZE] + [len(body(MODULES[0]))]
+
+
+def test_catalogs_below_the_root_come_when_it_is_known_that_the_link_is_long(
+    served: Served, far: Server, tmp_path: Path
+) -> None:
+    with mounted(tmp_path, guesses=False, **over_network(served, far, tmp_path)) as mount:
+        read(mount, MODULES[0])
+        wait_until(lambda: fetched(mount, "catalogs") >= len(CHAIN) + 1)
+        far.requests.clear()
+        assert read(mount, b"/a/b/c/d/file") == body(b"/a/b/c/d/file")
+        assert not any(path.endswith("C") for path in far.requests), "nobody waited for a catalog"
 
 
 def test_a_chain_of_catalogs_is_here_before_anybody_walks_down(served: Served, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ class ReadingAhead:
         self._policy = Ahead(lambda number: walk_from(vfs, number), self._account)
         self._shown: dict[tuple[str, int], Shown] = {}
         self._catalogs_seen: set[CatalogFile] = set()
-        self._was_apart = self._is_far = False
+        self._was_apart = False
+        self._far: set[str] = set()
         self._looked_at: Recent[int] = Recent(_LOOKED_AT)
         self._chunks = ChunksAhead()
         self._numbers: dict[ObjectId, int] = {}
@@ -79,7 +80,7 @@ class ReadingAhead:
         self._lanes.on_catalog = self._catalog_came
         self._lanes.on_here = self._news.append
         self._lanes.on_stop = lambda _reason: self._news.append(None)
-        self._lanes.is_far = lambda: self._is_far
+        self._lanes.is_far = lambda: bool(self._far)
         self.is_on = self.guesses = True
         self.on_opening: Callable[[bytes], object] | None = None
         self.distance: Callable[[str], float] = lambda _name: 0.0
@@ -156,7 +157,7 @@ class ReadingAhead:
             for volume, catalog in found:
                 if catalog not in self._catalogs_seen and self._is_apart(volume):
                     self._below(volume, catalog)
-            self._catalogs_seen = {catalog for _, catalog in found}
+            self._catalogs_seen = {catalog for volume, catalog in found if self._is_apart(volume)}
             for volume in {id(volume): volume for volume, _ in found}.values():
                 self._names.look_again(volume)
 
@@ -206,7 +207,9 @@ class ReadingAhead:
         if not self._was_apart:
             self._was_apart = True
             self._account.widen(FAR_FIRST, _FAR_MOST)
-        self._is_far |= distance >= _FAR
+        if distance >= _FAR and volume.name not in self._far:  # known only now, and catalogs may be here for long
+            self._far.add(volume.name)
+            self._lanes.submit(self.catalog_loaded)
         return True
 
     def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: Origin | None = None) -> None:

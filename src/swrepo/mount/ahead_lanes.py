@@ -125,9 +125,9 @@ class Lanes:
         if wanted and not far and origin is Origin.WALK:  # which is asked for by the thread of the loop
             self._processor.gather()
         for _ in range(wanted):
-            self._submit(self._run_small)
+            self.submit(self._run_small)
         for _ in range(more):
-            self._submit(self._run_large)
+            self.submit(self._run_large)
 
     def is_fetching(self, origin: Origin) -> bool:
         """Whether something that was asked for by `origin` still waits for its turn."""
@@ -158,7 +158,8 @@ class Lanes:
     def _lane(self, want: Want) -> dict[Origin, deque[Item]]:
         return self._small if want.size is not None and want.size <= _SMALL else self._large
 
-    def _submit(self, task: Callable[[], object]) -> None:
+    def submit(self, task: Callable[[], object]) -> None:
+        """Have the pool do it, unless the mount ends."""
         try:
             self._pool.submit(task)
         except RuntimeError:  # the mount ends, and the pool takes no more work
@@ -244,7 +245,7 @@ class Lanes:
             self._reads.arrived(self._session, [want])
             self.on_came(want)
             if want.id.kind is Kind.CATALOG:  # as a task of its own: what is claimed here must wait for no lock
-                self._submit(partial(self.on_catalog, want))
+                self.submit(partial(self.on_catalog, want))
 
         try:
             with Working(activity):
