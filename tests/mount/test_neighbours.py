@@ -173,7 +173,7 @@ def test_who_wants_something_does_not_wait_behind_guesses(served: Served, far: S
 def test_catalogs_below_the_root_come_when_it_is_known_that_the_link_is_long(
     served: Served, far: Server, tmp_path: Path
 ) -> None:
-    with mounted(tmp_path, guesses=False, **over_network(served, far, tmp_path)) as mount:
+    with mounted(tmp_path, **over_network(served, far, tmp_path)) as mount:
         read(mount, MODULES[0])
         wait_until(lambda: fetched(mount, "catalogs") >= len(CHAIN) + 1)
         far.requests.clear()

@@ -209,7 +209,8 @@ class ReadingAhead:
             self._account.widen(FAR_FIRST, _FAR_MOST)
         if distance >= _FAR and volume.name not in self._far:  # known only now, and catalogs may be here for long
             self._far.add(volume.name)
-            self._lanes.submit(self.catalog_loaded)
+            if self.guesses:
+                self._lanes.submit(self.catalog_loaded)
         return True
 
     def _look_around(self, number: int, wanted: Sequence[Want], *, was_guessed: Origin | None = None) -> None:
