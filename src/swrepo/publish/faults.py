@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swrepo.errors import PublishError
@@ -28,6 +29,13 @@ class Faults:
     def add_unreadable(self, path: bytes, reason: str) -> None:
         """What is at `path` cannot be told."""
         (self.skipped if self.skip_unreadable else self.found).append((path, reason))
+
+    def skips(self, is_published: Callable[[bytes], bool]) -> tuple[tuple[bytes, str], ...]:
+        """What was skipped, with the reason, and where that means that clients have nothing of it."""
+        return tuple(
+            (path, reason if is_published(path) else f"{reason}; it was not there, and is not now")
+            for path, reason in self.skipped
+        )
 
     def raise_any(self) -> None:
         """PublishError with every path, if there are any."""

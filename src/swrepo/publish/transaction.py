@@ -293,13 +293,6 @@ def _outcome(
         linked_elsewhere=tuple(found.linked_elsewhere),
         excesses=tuple(found.limits.warnings),
         remarks=(*repository.settings.remarks, *found.remarks),
-        skipped=tuple(_skipped(found)),
+        skipped=found.faults.skips(lambda path: found.revision.find(path) is not None),
         has_snapshots=found.revision.find(join(ROOT, RESERVED_DIRECTORY)) is not None,
     )
-
-
-def _skipped(found: Pass) -> Iterator[tuple[bytes, str]]:
-    """What was left as it was, with the reason, and whether that means that clients have nothing of it."""
-    for path, reason in found.faults.skipped:
-        is_there = found.revision.find(path) is not None
-        yield path, reason if is_there else f"{reason}; it was not there, and is not now"
