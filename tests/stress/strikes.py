@@ -102,11 +102,17 @@ class Running:
 
 
 def _is_there(group: int) -> bool:
+    """Whether a process of the group is alive; the dead may stay for long where nobody asks after orphans."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    return True
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, found = entry.read_text().rpartition(")")[2].split()[:3]
+            if int(found) == group and state != "Z":
+                return True
+    return False
 
 
 class Striker:
