@@ -57,6 +57,14 @@ def test_a_turn_begins_when_all_mounts_have_been_quiet_for_long_enough() -> None
     assert way.times == 3
 
 
+def test_who_waits_for_long_says_why_once() -> None:
+    mounts, told = Mounts(a=["0.000"] * 600 + ["9"]), []
+    way = GivesWay(lambda: [A], mounts.ask, mounts.time.pass_by, mounts.time, lambda: told.append(mounts.time.now))
+    way.wait()
+    assert len(told) == 1
+    assert told[0] >= 110
+
+
 def test_an_answer_holds_for_a_moment_and_not_for_longer() -> None:
     mounts = Mounts(a=["9"])
     way = mounts.gives_way()

@@ -16,6 +16,7 @@ _PATIENCE = 1.0
 _PAUSE = 0.05
 """Seconds after which mounts are asked again, and for which an answer holds."""
 
+_LONG = 10.0
 _NEW_MOUNTS = 5.0
 """Seconds after which it is looked for other mounts."""
 
@@ -32,7 +33,9 @@ class GivesWay:
         asked: Callable[[Path], str] = lambda socket: ask(socket, QUESTION, _PATIENCE),
         pause: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        waits_long: Callable[[], object] = lambda: None,
     ) -> None:
+        """`waits_long`: told once, after ten seconds in which somebody else was first."""
         self._sockets = sockets
         self._asked = asked
         self._pause = pause
@@ -40,15 +43,21 @@ class GivesWay:
         self._lock = threading.Lock()
         self._mounts: list[Path] = []
         self._look_at = self._ask_at = float("-inf")
+        self._waits_long = waits_long
+        self._was_told = False
         self.times = 0
         """How often somebody was waited for."""
 
     def wait(self) -> None:
         """Return when nobody waits for a mount."""
         with self._lock:
+            begun = self._clock()
             while not self._is_quiet():
                 self.times += 1
                 self._pause(_PAUSE)
+                if not self._was_told and self._clock() - begun >= _LONG:
+                    self._was_told = True
+                    self._waits_long()
 
     def _is_quiet(self) -> bool:
         now = self._clock()

@@ -195,6 +195,7 @@ class ReadingAhead:
         key = volume.name, volume.epoch
         found = self._shown.get(key)
         if found is None:
+            self._names.forget()
             self._shown = {other: shown for other, shown in self._shown.items() if other[0] != volume.name}
             found = self._shown[key] = Shown(Neighbours(self._account), CatalogsAhead(self._account))
         return found
@@ -254,6 +255,7 @@ class ReadingAhead:
             if here is None:
                 self._policy.stop()
                 self._shown.clear()
+                self._names.forget()
                 self._looked_at.clear()
                 self._announced.clear()
                 continue

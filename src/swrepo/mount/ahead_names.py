@@ -56,6 +56,10 @@ class NamesAhead:
         """An object is here that was fetched; most are none that is waited for. It does not raise."""
         self._scans.came(object_id)
 
+    def forget(self) -> None:
+        """What was to be looked through is of no interest any more."""
+        self._scans.forget()
+
     def look_again(self, volume: Volume) -> None:
         """More of a tree is known."""
         shown = self._shown(volume)

@@ -62,6 +62,12 @@ class Scans:
         if is_here:
             self.came(want.id)
 
+    def forget(self) -> None:
+        """Nothing that is expected matters any more: another revision is shown, or fetching fails."""
+        with self._lock:
+            self._expected.clear()
+            self._waiting.clear()
+
     def came(self, object_id: ObjectId) -> None:
         """An object is here; most are none that anybody expects."""
         if object_id not in self._expected:

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         progress.total = _size(access.revision, target.path)
         _check_room(access, target.path, progress.total)
         parts = Parts.below(target.path)
-        give_way = None if args.urgent else GivesWay(lambda: _mounts(args.cache, places)).wait
+        give_way = None if args.urgent else GivesWay(lambda: _mounts(args.cache, places), waits_long=_say_why).wait
         done = preload(access, parts, jobs=jobs, seen=lambda size: progress.advance(size=size), give_way=give_way)
         return _report(args, access.fqrn, os.fsdecode(target.path or b"/"), str(access.cache.root), done)
 
@@ -71,6 +71,10 @@ def _mounts(cache: str | None, places: Places) -> list[Path]:
     from swrepo.cli.mounting import sockets
 
     return list({*sockets(None, places), *(sockets(cache, places) if cache else ())})
+
+
+def _say_why() -> None:
+    note("swrepo prefetch: programs wait for mounts of this machine, and go first; --urgent gives way to nobody")
 
 
 def _size(revision: Revision, path: bytes) -> int:
