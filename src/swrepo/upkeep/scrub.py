@@ -24,8 +24,8 @@ _BATCH = 64
 _AHEAD = 4
 """Batches that wait for each thread."""
 _READERS = 8
-"""Threads that mostly wait for a disk: with so many, one million small files that nobody read lately take a third of
-the time of two."""
+"""Threads, which mostly wait for a disk. Sets of 22,000 small files that were not in memory took 3 to 9 s with eight of
+them and 10 to 56 s with two, in turn, on a disk that others used too."""
 _CONNECTIONS = 8
 _LARGEST = 1 << 40
 """Bytes of an object, far beyond any: what is read is hashed and let go."""
@@ -68,11 +68,6 @@ def scrub(storage: Path, tell: Tell, advance: Advance, threads: int | None = Non
 def scrub_bucket(storage: ListedObjects, tell: Tell, advance: Advance) -> int:
     """The same for a storage in which no files can be opened: each object is fetched. Others' files are passed over."""
     return _do((partial(_fetched, storage, name) for name in storage.list()), tell, advance, _CONNECTIONS)
-
-
-def names(storage: Path) -> int:
-    """About how many objects there are."""
-    return sum(len(os.listdir(directory)) for directory in _directories(os.fspath(storage)))
 
 
 def _do(jobs: Iterable[Callable[[], _Found]], tell: Tell, advance: Advance, threads: int) -> int:
