@@ -228,6 +228,16 @@ def test_a_process_that_is_killed_leaves_the_old_revision_and_the_next_one_compl
     assert list(server.places.scratch.iterdir()) == []
 
 
+def test_what_was_killed_while_it_replaced_a_file_leaves_nothing_for_ever(tmp_path):
+    server = Server(tmp_path)
+    left = server.places.spool / "reflog.chksum.tmp-123-abcdef01"
+    left.touch()
+    (server.tree / "f").write_bytes(b"1")
+    server.publish()
+    server.check()
+    assert not left.exists()
+
+
 def test_two_processes_at_once_make_one_revision(tmp_path):
     server = Server(tmp_path)
     fill(server.tree)

@@ -22,7 +22,7 @@ from swrepo.publish.plain import PlainObjects
 from swrepo.publish.settings import RepositorySettings
 from swrepo.publish.storage import OpenStorage, Storage
 from swrepo.repository.bootstrap import trusted_manifest
-from swrepo.system.atomic import make_directory
+from swrepo.system.atomic import make_directory, remove_leftovers
 from swrepo.system.ownership import leave_to_owner
 from swrepo.trust.chain import TrustAnchors
 from swrepo.trust.keys import Certificate, PublicKey
@@ -85,6 +85,7 @@ def open_repository(
     trusted = trusted_manifest(places.fqrn, storage.documents, storage.source, anchors, now)
     _check_listed(certificate, storage)
     _empty(places.scratch)
+    remove_leftovers(places.spool)
     objects = PlainObjects(storage.source, places.scratch)
     checked_out = checkout.read(places)
     base = _with_template(_base(trusted.manifest, checked_out, objects), places)

@@ -39,6 +39,14 @@ def replace_atomically(path: Path, fill: Callable[[BinaryIO], object], mode: int
     sync_directory(path.parent)
 
 
+def remove_leftovers(directory: Path) -> None:
+    """Remove the `.tmp-` files of killed writers from a directory in which nobody else writes now."""
+    for name in os.listdir(directory):
+        if _TEMPORARY_MARK in name:
+            with suppress(FileNotFoundError):
+                (directory / name).unlink()
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
