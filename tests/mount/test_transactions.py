@@ -198,7 +198,7 @@ def test_an_aborted_transaction_leaves_nothing(server):
     assert "-f says so" in server.run("abort", FQRN, code=2)
     server.run("abort", "-f", FQRN)
     assert contents(server.tree) == server.served() == before
-    assert not (server.places.spool / "scratch/current").exists()
+    assert os.listdir(server.places.spool / "scratch/current") == []
     assert "nothing to abort" in server.run("abort", "-f", FQRN, code=errno.EINVAL)
 
 
@@ -345,3 +345,20 @@ def test_a_repository_is_removed_with_its_view_and_what_an_open_transaction_chan
     assert not server.places.spool.exists()
     assert not server.places.storage.exists()
     assert (server.tree / "kept").exists()  # what was there before the first transaction is still somebody's
+
+
+def test_a_view_that_another_server_left_mounted_read_only_is_replaced_and_its_directories_stay(server):
+    server.run("transaction", FQRN)
+    server.run("publish", FQRN)
+    scratch, work = server.places.spool / "scratch/current", server.places.spool / "ofs_workdir"
+    assert scratch.is_dir(), "CernVM-FS mounts its view over it at any time"
+    assert work.is_dir()
+    server.lose_mounts()
+    server.run("mount", FQRN)
+    umount(str(server.tree))
+    options = f"ro,lowerdir={server.places.spool}/rdonly,upperdir={scratch},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "overlay_of_another", "-o", options, server.tree], check=True)
+    server.run("transaction", FQRN)
+    (server.tree / "new").write_text("new\n")
+    server.run("publish", FQRN)
+    assert server.served()["new"] == "644 new\n"

@@ -80,6 +80,7 @@ class Union:
         """Open a transaction, on the last revision or on `start`. InTransaction where one is open."""
         self.check_free()
         self._check_root()
+        self._hide(lazy=True)  # of a crash, or of CernVM-FS, whose views stay mounted between its transactions
         if start is not None or not self._shows_newest():  # a crash left it, or somebody published another directory
             self._let_go_of_lower()
         self._clear()
@@ -153,6 +154,8 @@ class Union:
         # A crash after this leaves a scratch directory that the next transaction clears.
         self.places.in_transaction.unlink(missing_ok=True)
         self._clear()
+        for directory in (self.upper, self._work):
+            make_directory(directory)  # CernVM-FS looks for them also while no transaction is open
         self._let_go_of_lower()
         return users
 
