@@ -72,6 +72,13 @@ def test_a_small_publication_loads_nothing_that_it_does_not_need(tmp_path, monke
         assert not loaded & UNNEEDED
 
 
+def test_a_list_of_tags_loads_no_cache_and_nothing_that_signs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWREPO_PREFIX", str(tmp_path / "server"))
+    assert main(["server", "mkfs", "sw.example.org"]) == 0
+    loaded = modules_after("server", "tag", "-l", "sw.example.org")
+    assert not loaded & {"swrepo.cache.disk", "logging", "tempfile", "cryptography", "pycurl", "subprocess"}
+
+
 @pytest.mark.parametrize(
     ("words", "entry"), list(every_command()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from swrepo.cache.disk import DiskCache
 from swrepo.catalog.counters import Counters
 from swrepo.errors import SwrepoError
 from swrepo.format import envelope, manifest, whitelist
 from swrepo.format.manifest import Manifest
 from swrepo.format.wellknown import MANIFEST, WHITELIST
 from swrepo.format.whitelist import Whitelist
+from swrepo.objects.store import LocalObjects
 from swrepo.publish import replica_settings
 from swrepo.publish.layout import RepositoryPlaces
+from swrepo.publish.plain import PlainObjects
 from swrepo.publish.storage import reading
+from swrepo.publish.upstream import S3Upstream
 from swrepo.repository.bootstrap import trusted_manifest
 from swrepo.repository.history import DEFAULT_BRANCH, Branch, Tag, open_history
 from swrepo.repository.revision import Revision
@@ -76,6 +80,22 @@ def state(places: RepositoryPlaces, now: Callable[[], datetime] = lambda: dateti
 
 
 @contextmanager
-def _objects(places: RepositoryPlaces) -> Iterator[DiskCache]:
-    with closing(DiskCache(places.spool / "cache", reading(places))) as cache:
+def _objects(places: RepositoryPlaces) -> Iterator[LocalObjects]:
+    """The repository's objects: out of a cache only where they are far away."""
+    source = reading(places)
+    if not isinstance(places.upstream, S3Upstream):
+        yield PlainObjects(source, _scratch(places))
+        return
+    from swrepo.cache.disk import DiskCache
+
+    with closing(DiskCache(places.spool / "cache", source)) as cache:
         yield cache
+
+
+def _scratch(places: RepositoryPlaces) -> Path:
+    """Where files without names can be made: in the spool directory by its owner, elsewhere by everybody else."""
+    if os.access(places.spool, os.W_OK | os.X_OK):
+        return places.spool
+    import tempfile
+
+    return Path(tempfile.gettempdir())
