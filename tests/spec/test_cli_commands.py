@@ -108,7 +108,6 @@ def test_a_name_that_can_be_none_is_refused(server):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-R"], "smart card"),
         (["-f", "aufs"], "overlayfs"),
         (["-s", "s3.conf"], "-s needs -w URL"),
         (["-s", "s3.conf", "-w", "http://x", "-u", "local,/a,/b"], "give one of them"),
@@ -498,7 +497,7 @@ def test_a_whitelist_that_ends_soon_is_an_alarm(server):
     assert server.json("server", "info")["alarms"]
 
 
-@pytest.mark.parametrize("name", ["migrate", "health-check", "serve"])
+@pytest.mark.parametrize("name", ["health-check", "serve"])
 def test_what_the_original_has_and_we_have_not_says_what_to_do_instead(name, capsys):
     assert cvmfs_server([name, "-a"]) == 2
     said = capsys.readouterr().err
