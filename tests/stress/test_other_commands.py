@@ -133,7 +133,8 @@ class Snapshots(Operation):
     def again(self, command: list[str]) -> None:
         """Also what a client of the replica saw meanwhile is whole."""
         if (self.replica.places.storage / ".cvmfspublished").exists():
-            assert self.replica.faults() == []
+            # One that ends between the log's checksum and the log leaves that for the next one to mend.
+            assert [fault for fault in self.replica.faults() if ".cvmfsreflog" not in fault] == []
         self.site.run(command, self.environment)
         assert self.replica.faults() == []
         assert self.replica.document(".cvmfspublished") == self._published()
