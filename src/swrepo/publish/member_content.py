@@ -1,7 +1,7 @@
 """Contents that come once and in order, as the members of an archive do, into the object store.
 
-The calling thread reads; a pool hashes, compresses and stores. What waits is bounded: a batch of small files, or one
-chunk of a large one, for each thread and one more.
+The calling thread reads, and stores little files; a pool hashes, compresses and stores the others. What waits is
+bounded: a batch of small files, or one chunk of a large one, for each thread and one more.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from swrepo.format.compression import Compression
 from swrepo.format.dirent import Chunk, Flag, content_flags
 from swrepo.format.object_id import Kind, ObjectId
 from swrepo.objects import codec
+from swrepo.objects.batch import ObjectBatch
 from swrepo.objects.chunker import ChunkSizes
 from swrepo.objects.store import ObjectStore
 from swrepo.publish.encoder import Encoder
@@ -30,6 +31,8 @@ from swrepo.publish.staged import Content
 
 _BATCH_FILES = 64
 _BATCH_SIZE = 2 << 20
+_LITTLE = 8 << 10
+"""Bytes of a file, in the mean of a batch, up to which system calls take most of the time (docs/adr/0017)."""
 
 _T = TypeVar("_T")
 
@@ -162,7 +165,15 @@ class Porter:
         batch, self._open = self._open, _Batch()
         tasks, batch.tasks = batch.tasks, []  # so that the bytes go when they are stored
         put = self._warehouse.put_whole
-        batch.future = self._submit(lambda: [put(path, plain) for path, plain in tasks])
+
+        def store() -> list[Content]:
+            return [put(path, plain) for path, plain in tasks]
+
+        batch.future = _done(store) if self._is_little(batch.size, len(tasks)) else self._submit(store)
+
+    def _is_little(self, size: int, count: int) -> bool:
+        """Whether whoever reads stores them as well: threads would mostly wait for each other's system calls."""
+        return size <= _LITTLE * count and isinstance(self._warehouse.store, ObjectBatch)
 
     def _submit(self, function: Callable[[], _T]) -> Future[_T]:
         self._slots.acquire()  # given back by whoever has done the work
@@ -191,6 +202,16 @@ class Porter:
         return Pending(
             lambda: all(future.done() for _, future in placed), lambda: Content(None, _chunks(placed), flags)
         )
+
+
+def _done(function: Callable[[], _T]) -> Future[_T]:
+    """The future of what was done at once."""
+    future: Future[_T] = Future()
+    try:
+        future.set_result(function())
+    except Exception as error:  # noqa: BLE001 - whoever takes the result gets it
+        future.set_exception(error)
+    return future
 
 
 def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
