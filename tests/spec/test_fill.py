@@ -88,7 +88,7 @@ def test_a_directory_is_filled_once_when_something_in_it_was_opened() -> None:
     filling._thread.join()  # type: ignore[union-attr]
     filling.opened(b"/a/lib/x/z")
     filling.close()
-    assert (set(walked), brought) == ({b"/a/lib"}, WANTS)
+    assert (walked, brought) == ([b"/a/lib"] * 2, WANTS)  # for its size, and to bring it
     assert filling.progress() == [
         Filling(b"/a/lib", State.DONE, 10 * len(WANTS), 10 * len(WANTS)),
         Filling(b"/b", State.WAITS),
